@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/verbs.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static const AppVerb verbs[] = {
+  { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
+};
+
+const AppVerb *
+app_verbs_find (const char *name)
+{
+  for (gsize v = 0; v < G_N_ELEMENTS (verbs); v++)
+    if (strcmp (verbs[v].name, name) == 0)
+      return &verbs[v];
+  return NULL;
+}
+
+void
+app_verbs_print_help (void)
+{
+  g_print ("Usage: crosslabel [PROJECT]\n"
+           "       crosslabel VERB [ARGUMENT …]\n\n");
+  for (gsize v = 0; v < G_N_ELEMENTS (verbs); v++)
+    g_print ("  %-18s %s\n", verbs[v].name, verbs[v].summary);
+  g_print ("\nEvery verb takes --help and --json.\n");
+}
+
+int
+app_fail (const GError *error)
+{
+  g_printerr ("crosslabel: %s\n", error != NULL ? error->message : "failed");
+  return APP_EXIT_FAILURE;
+}
+
+int
+app_usage (const char *format, ...)
+{
+  va_list args;
+  g_autofree char *message = NULL;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_printerr ("crosslabel: %s\n", message);
+  return APP_EXIT_USAGE;
+}
