@@ -32,6 +32,16 @@ VolumeBox volume_edit_get_box (const VolumeEdit *self);    /* empty for an edit 
 gsize volume_edit_get_n_voxels (const VolumeEdit *self);
 const VolumeEditRun *volume_edit_get_runs (const VolumeEdit *self, gsize *n_runs);
 
+/* An edit from runs (copied): for snapshots and tests. Runs must not overlap. A run whose label
+ * stays but whose edit id changes is a change too. */
+VolumeEdit *volume_edit_new_from_runs (guint32 id, VolumeProvenance provenance, const char *tool,
+                                       const VolumeEditRun *runs,
+                                       gsize n_runs) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The whole content of @map as one edit (id 0) on an empty map, edit ids included: applied to an
+ * empty map it gives the same map. The store's snapshots are this, serialized. */
+VolumeEdit *volume_edit_new_from_map (const VolumeLabelMap *map) G_GNUC_WARN_UNUSED_RESULT;
+
 /* The journal's form: versioned, self-checking (length and CRC-32), about 3 bytes a run. */
 GBytes *volume_edit_serialize (const VolumeEdit *self) G_GNUC_WARN_UNUSED_RESULT;
 /* Every field is checked against @size; hostile bytes give VOLUME_ERROR_FORMAT. */
