@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "app/job.h"
+
+G_BEGIN_DECLS
+
+/**
+ * AppEngine:
+ *
+ * The one thread that owns the compute device, and the queue of jobs it works through, most urgent
+ * kind first and in order of arrival within a kind. A prompt does not wait for the job that runs:
+ * it is answered between two ops of that job, nested in its own arena. A more urgent job that
+ * cannot be nested starts when the running one ends. The thread runs at nice 10, so that strokes
+ * stay fluid on two cores.
+ *
+ * Threads: create, submit and shut down on the main thread.
+ */
+#define APP_TYPE_ENGINE (app_engine_get_type ())
+G_DECLARE_FINAL_TYPE (AppEngine, app_engine, APP, ENGINE, GObject)
+
+AppEngine *app_engine_new (void) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The program's engine, started on first use; the device has one owner. */
+AppEngine *app_engine_get_default (void);
+
+/**
+ * app_engine_submit:
+ *
+ * Returns: (transfer full): the queued job. Its done callback comes on the thread-default main
+ *   context of this call, also for jobs that never started.
+ */
+AppJob *app_engine_submit (AppEngine *self, const AppJobParams *params) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * app_engine_run:
+ *
+ * Submits, iterates the default main context until the job has ended, and hands back its outcome:
+ * what the command line does.
+ */
+gboolean app_engine_run (AppEngine *self, const AppJobParams *params, GError **error);
+
+/* (transfer none): GListModel of AppJob, the newest last; ended jobs stay until removed. */
+GListModel *app_engine_get_jobs (AppEngine *self);
+void app_engine_remove_ended (AppEngine *self);
+
+/* Asks the running job to pause, drops what is queued, and joins the thread: within 2 s. */
+void app_engine_shutdown (AppEngine *self);
+
+/* Whether the caller is on the engine thread. */
+gboolean app_engine_is_current_thread (void);
+
+G_END_DECLS
