@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "active/features.h"
+#include "active/scan-features.h"
 
 G_BEGIN_DECLS
 

@@ -113,9 +113,17 @@ count_confident (const guint8 *labels, const float *P, int K, gsize V, const flo
 
 /* Whole numbers beside @row that keep its sum @total: nearest first, then the largest errors. */
 static void
-round_row (const double *row, gint64 *rounded, int K, gint64 total)
+round_row (const double *row, gint64 *rounded, int K, int given, gint64 total)
 {
   gint64 sum = 0;
+
+  if (K == 2)
+    {
+      /* The closed form rounds the share that is moved; what stays is the rest. */
+      rounded[1 - given] = (gint64) nearbyint (row[1 - given]);
+      rounded[given] = total - rounded[1 - given];
+      return;
+    }
 
   for (int j = 0; j < K; j++)
     {
@@ -150,7 +158,7 @@ calibrate (gint64 (*C)[SEG_CONFIDENT_MAX_CLASSES], const gsize *n, int K,
         sum += (double) C[k][j];
       for (int j = 0; j < K; j++)
         row[j] = (double) n[k] * (double) C[k][j] / sum;
-      round_row (row, M[k], K, (gint64) n[k]);
+      round_row (row, M[k], K, k, (gint64) n[k]);
       if (n[k] > 0 && M[k][k] < 1)
         {
           int most = k == 0 ? 1 : 0;

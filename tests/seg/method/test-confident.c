@@ -76,7 +76,7 @@ slow_correct (guint8 *labels, const float *p, int N)
 {
   double sum[2] = { 0 }, t[2];
   int n[2] = { 0 }, C[2][2] = { { 0 } };
-  g_autofree guint8 *flag = g_new0 (guint8, (gsize) N);
+  guint8 flag[64] = { 0 };
   gsize found = 0;
 
   for (int v = 0; v < N; v++)
@@ -210,7 +210,7 @@ test_four_million_voxels (void)
       g_assert_cmpuint (seg_confident_correct (copy, p, 4, 2, V, NULL), >, 0);
       best = MIN (best, (double) (g_get_monotonic_time () - start) / 1000);
     }
-  g_test_minimized_result (best, "correction of 4 014 080 voxels: %.1f ms", best);
+  g_test_message ("correction of 4 014 080 voxels: %.1f ms", best);
   /* The target is 60 ms on a quiet machine; a busy one must not fail the build. */
   g_assert_cmpfloat (best, <, 1000);
 }

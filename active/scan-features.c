@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "active/features.h"
+#include "active/scan-features.h"
 
 #include <math.h>
 #include <string.h>
