@@ -35,6 +35,10 @@ const VolumeLabel *volume_label_set_find (const VolumeLabelSet *self, guint16 id
 /* Adds or replaces by id. NULL @rgba: the next colour of the Okabe–Ito palette. */
 void volume_label_set_put (VolumeLabelSet *self, guint16 id, const char *name,
                            const guint8 rgba[4]);
+/* Where the set has @id. New labels are visible and unlocked. */
+void volume_label_set_set_visible (VolumeLabelSet *self, guint16 id, gboolean visible);
+void volume_label_set_set_locked (VolumeLabelSet *self, guint16 id, gboolean locked);
+gboolean volume_label_set_remove (VolumeLabelSet *self, guint16 id);
 /* Position @n of the palette that does not depend on red against green, repeating with shades. */
 void volume_label_palette (gsize n, guint8 rgba[4]);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "volume/geometry.h"
 
 G_BEGIN_DECLS
@@ -72,7 +74,31 @@ void volume_scan_get_default_window (VolumeScan *self, double *centre, double *w
 VolumeScan *volume_scan_load (const char *path, int volume_index,
                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* SHA-256 of the file's bytes, lower-case hex; NULL for a scan made in memory. (I1) */
+/* As volume_scan_load() on a thread of its own; cancelling drops the result, not the reading. */
+void volume_scan_load_async (const char *path, int volume_index, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data);
+VolumeScan *volume_scan_load_finish (GAsyncResult *result,
+                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* As volume_scan_load() for a file of labels: of an .h5 file it takes the key "label". */
+VolumeScan *volume_scan_load_labels (const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Volumes in the file, 1 for a 3-D one; and which one this is. */
+int volume_scan_get_n_volumes (VolumeScan *self);
+int volume_scan_get_volume_index (VolumeScan *self);
+
+/* The NIfTI header as the file has it (348 or 540 bytes, in the file's byte order); NULL for other
+ * formats. What goes out beside the scan takes its spatial fields from here (I5). */
+GBytes *volume_scan_get_nifti_header (VolumeScan *self);
+
+/* A label file's values as labels, i fastest; VOLUME_ERROR_FORMAT where one is not a whole number
+ * from 0 to 65535. @dst has room for every voxel. */
+gboolean volume_scan_read_labels (VolumeScan *self, guint16 *dst, GError **error);
+
+/* volume_scan_get_range() without rounding to float. */
+void volume_scan_get_exact_range (VolumeScan *self, double *min, double *max);
+
+/* SHA-256 of the file's bytes (of a pair: of the .hdr's followed by the .img's), lower-case hex; NULL for a scan made in memory. (I1) */
 const char *volume_scan_get_sha256 (VolumeScan *self);
 /* What the loader assumed or repaired, one sentence each, for people; empty if nothing. */
 const char *const *volume_scan_get_remarks (VolumeScan *self);

@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK (volume-error-quark, volume_error)
+G_DEFINE_QUARK (volume - error - quark, volume_error)
 
 static const char *const plane_names[VOLUME_N_PLANES] = { "axial", "coronal", "sagittal" };
 
 const char *
 volume_plane_get_name (VolumePlane plane)
 {
-  g_return_val_if_fail ((unsigned) plane < VOLUME_N_PLANES, NULL);
+  g_return_val_if_fail ((unsigned)plane < VOLUME_N_PLANES, NULL);
   return plane_names[plane];
 }
 
