@@ -50,4 +50,25 @@ void app_engine_shutdown (AppEngine *self);
 /* Whether the caller is on the engine thread. */
 gboolean app_engine_is_current_thread (void);
 
+/* For run functions, on the engine thread ------------------------------------------------------ */
+
+typedef struct _SegContext SegContext;
+typedef struct _SegDevice SegDevice;
+
+/* (transfer none): the device, opened at first use; $CROSSLABEL_DEVICE names another one. */
+SegDevice *app_engine_get_device (GError **error);
+
+/* A fresh context on the device whose yield hook is app_engine_yield(). */
+SegContext *app_engine_new_context (guint64 seed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * app_engine_yield:
+ *
+ * Called between two ops, often: answers prompts (and embeddings, where what runs is less urgent)
+ * right here.
+ *
+ * Returns: %FALSE if the job that runs shall stop now
+ */
+gboolean app_engine_yield (void);
+
 G_END_DECLS

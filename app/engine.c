@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/engine.h"
+#include "app/job-private.h"
+
+#include <sys/resource.h>
+
+#define ENGINE_NICE 10
+/* A prompt inside an embedding inside a training step is as deep as it gets. */
+#define MAX_NESTED 3
+
+struct _AppEngine
+{
+  GObject parent_instance;
+
+  GThread *thread;
+  GListStore *jobs;
+
+  GMutex lock;
+  GCond wake;
+  GQueue waiting[APP_N_JOB_KINDS]; /* of AppJob, owned */
+  gboolean ending;
+  int n_nestable; /* waiting prompts and embeddings; atomic, so that yielding is cheap */
+
+  /* engine thread */
+  AppJob *running[MAX_NESTED]; /* borrowed; [0] is the outermost */
+  int n_running;
+};
+
+G_DEFINE_FINAL_TYPE (AppEngine, app_engine, G_TYPE_OBJECT)
+
+/* The engine whose thread this is. */
+static GPrivate current_engine;
+
+static gboolean
+is_nestable (AppJobKind kind)
+{
+  return kind <= APP_JOB_EMBEDDING;
+}
+
+/* Queue, under lock --------------------------------------------------------------------------------- */
+
+static void
+push_locked (AppEngine *self, AppJob *job)
+{
+  AppJobKind kind = app_job_get_kind (job);
+
+  g_queue_push_tail (&self->waiting[kind], g_object_ref (job));
+  if (is_nestable (kind))
+    g_atomic_int_inc (&self->n_nestable);
+  g_cond_signal (&self->wake);
+}
+
+/* (transfer full) (nullable): the most urgent job whose kind is below @limit. */
+static AppJob *
+pop_locked (AppEngine *self, int limit)
+{
+  for (int kind = 0; kind < limit; kind++)
+    {
+      AppJob *job = g_queue_pop_head (&self->waiting[kind]);
+
+      if (job == NULL)
+        continue;
+      if (is_nestable ((AppJobKind) kind))
+        g_atomic_int_add (&self->n_nestable, -1);
+      return job;
+    }
+  return NULL;
+}
+
+static gboolean
+remove_locked (AppEngine *self, AppJob *job)
+{
+  AppJobKind kind = app_job_get_kind (job);
+
+  if (!g_queue_remove (&self->waiting[kind], job))
+    return FALSE;
+  if (is_nestable (kind))
+    g_atomic_int_add (&self->n_nestable, -1);
+  return TRUE;
+}
+
+static void
+requeue_cb (AppJob *job, gpointer data)
+{
+  AppEngine *self = data;
+
+  g_mutex_lock (&self->lock);
+  push_locked (self, job);
+  g_mutex_unlock (&self->lock);
+}
+
+static gboolean
+unqueue_cb (AppJob *job, gpointer data)
+{
+  AppEngine *self = data;
+  gboolean found;
+
+  g_mutex_lock (&self->lock);
+  found = remove_locked (self, job);
+  g_mutex_unlock (&self->lock);
+  if (found)
+    g_object_unref (job);
+  return found;
+}
+
+/* The engine thread --------------------------------------------------------------------------------- */
+
+static void
+execute (AppEngine *self, AppJob *job)
+{
+  self->running[self->n_running++] = job;
+  app_job_execute (job);
+  self->running[--self->n_running] = NULL;
+  g_object_unref (job);
+}
+
+static gpointer
+engine_thread (gpointer data)
+{
+  AppEngine *self = data;
+
+  g_private_set (&current_engine, self);
+  /* Of this thread alone, on Linux; the compute threads it starts inherit it. */
+  setpriority (PRIO_PROCESS, 0, ENGINE_NICE);
+
+  g_mutex_lock (&self->lock);
+  for (;;)
+    {
+      AppJob *job = self->ending ? NULL : pop_locked (self, APP_N_JOB_KINDS);
+
+      if (job == NULL && self->ending)
+        break;
+      if (job == NULL)
+        {
+          g_cond_wait (&self->wake, &self->lock);
+          continue;
+        }
+      g_mutex_unlock (&self->lock);
+      execute (self, job);
+      g_mutex_lock (&self->lock);
+    }
+  g_mutex_unlock (&self->lock);
+  return NULL;
+}
+
+gboolean
+app_engine_is_current_thread (void)
+{
+  return g_private_get (&current_engine) != NULL;
+}
+
+gboolean
+app_engine_yield (void)
+{
+  AppEngine *self = g_private_get (&current_engine);
+  AppJob *running;
+
+  if (self == NULL || self->n_running == 0)
+    return TRUE;
+  running = self->running[self->n_running - 1];
+  while (g_atomic_int_get (&self->n_nestable) > 0 && self->n_running < MAX_NESTED)
+    {
+      AppJob *job;
+      int limit = MIN (app_job_get_kind (running), APP_JOB_EMBEDDING + 1);
+
+      g_mutex_lock (&self->lock);
+      job = self->ending ? NULL : pop_locked (self, limit);
+      g_mutex_unlock (&self->lock);
+      if (job == NULL)
+        break;
+      execute (self, job);
+    }
+  return !app_job_is_stopping (running);
+}
+
+/* The main thread ----------------------------------------------------------------------------------- */
+
+AppJob *
+app_engine_submit (AppEngine *self, const AppJobParams *params)
+{
+  AppJob *job;
+  gboolean refused;
+
+  g_return_val_if_fail (APP_IS_ENGINE (self), NULL);
+
+  job = app_job_new (params, requeue_cb, unqueue_cb, self);
+  g_list_store_append (self->jobs, job);
+  g_mutex_lock (&self->lock);
+  refused = self->ending;
+  if (!refused)
+    push_locked (self, job);
+  g_mutex_unlock (&self->lock);
+  if (refused)
+    {
+      g_autoptr (GError) error
+          = g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN, "%s: the engine has ended",
+                         params->title);
+      app_job_refuse (job, error);
+    }
+  return job;
+}
+
+/* app_engine_run(): the caller's done function is called, and its error is kept. */
+typedef struct
+{
+  AppJobParams params;
+  GError *error;
+} Run;
+
+static gboolean
+run_run (AppJob *job, gpointer data, GError **error)
+{
+  Run *run = data;
+
+  return run->params.run (job, run->params.data, error);
+}
+
+static void
+run_done (AppJob *job, gpointer data, const GError *error)
+{
+  Run *run = data;
+
+  if (error != NULL)
+    run->error = g_error_copy (error);
+  if (run->params.done != NULL)
+    run->params.done (job, run->params.data, error);
+}
+
+gboolean
+app_engine_run (AppEngine *self, const AppJobParams *params, GError **error)
+{
+  Run run = { .params = *params };
+  AppJobParams wrapped = *params;
+  g_autoptr (AppJob) job = NULL;
+
+  wrapped.run = run_run;
+  wrapped.done = run_done;
+  wrapped.data = &run;
+  wrapped.destroy = NULL;
+  job = app_engine_submit (self, &wrapped);
+  while (!app_job_has_ended (job) && app_job_get_state (job) != APP_JOB_STATE_PAUSED)
+    g_main_context_iteration (NULL, TRUE);
+  if (app_job_get_state (job) == APP_JOB_STATE_PAUSED)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED, "%s: paused", params->title);
+      /* @data goes out of scope: it cannot be resumed as this job. */
+      app_job_cancel (job);
+      g_clear_error (&run.error);
+    }
+  else if (run.error != NULL)
+    g_propagate_error (error, g_steal_pointer (&run.error));
+  if (params->destroy != NULL)
+    params->destroy (params->data);
+  return app_job_get_state (job) == APP_JOB_STATE_DONE;
+}
+
+GListModel *
+app_engine_get_jobs (AppEngine *self)
+{
+  g_return_val_if_fail (APP_IS_ENGINE (self), NULL);
+  return G_LIST_MODEL (self->jobs);
+}
+
+void
+app_engine_remove_ended (AppEngine *self)
+{
+  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+
+  while (n-- > 0)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), n);
+
+      if (app_job_has_ended (job))
+        g_list_store_remove (self->jobs, n);
+    }
+}
+
+/* Jobs that wait are refused; the one that runs is asked to pause, or to cancel if it cannot. */
+static void
+stop_all (AppEngine *self)
+{
+  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+
+  for (guint j = 0; j < n; j++)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+
+      if (app_job_is_pausable (job))
+        app_job_pause (job);
+      else
+        app_job_cancel (job);
+    }
+}
+
+void
+app_engine_shutdown (AppEngine *self)
+{
+  g_return_if_fail (APP_IS_ENGINE (self));
+
+  if (self->thread == NULL)
+    return;
+  stop_all (self);
+  g_mutex_lock (&self->lock);
+  self->ending = TRUE;
+  g_cond_signal (&self->wake);
+  g_mutex_unlock (&self->lock);
+  g_thread_join (g_steal_pointer (&self->thread));
+}
+
+AppEngine *
+app_engine_get_default (void)
+{
+  static AppEngine *engine;
+
+  if (engine == NULL)
+    engine = app_engine_new ();
+  return engine;
+}
+
+AppEngine *
+app_engine_new (void)
+{
+  return g_object_new (APP_TYPE_ENGINE, NULL);
+}
+
+static void
+app_engine_finalize (GObject *object)
+{
+  AppEngine *self = APP_ENGINE (object);
+
+  app_engine_shutdown (self);
+  for (int kind = 0; kind < APP_N_JOB_KINDS; kind++)
+    g_queue_clear_full (&self->waiting[kind], g_object_unref);
+  g_clear_object (&self->jobs);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->wake);
+  G_OBJECT_CLASS (app_engine_parent_class)->finalize (object);
+}
+
+static void
+app_engine_class_init (AppEngineClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = app_engine_finalize;
+}
+
+static void
+app_engine_init (AppEngine *self)
+{
+  self->jobs = g_list_store_new (APP_TYPE_JOB);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->wake);
+  for (int kind = 0; kind < APP_N_JOB_KINDS; kind++)
+    g_queue_init (&self->waiting[kind]);
+  self->thread = g_thread_new ("engine", engine_thread, self);
+}
