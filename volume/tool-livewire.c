@@ -260,21 +260,24 @@ volume_livewire_snap (VolumeLivewire *self, double radius, double *u, double *v)
 {
   guint32 centre = nearest_pixel (self, *u, *v);
   int cu = centre % self->n_u, cv = centre / self->n_u;
-  int reach = (int)CLAMP (ceil (radius), 0, 64);
+  int reach = (int) CLAMP (ceil (radius), 0, 64);
   guint8 strongest = self->strength[centre];
+  int nearest = 0;
 
   for (int dv = -reach; dv <= reach; dv++)
     for (int du = -reach; du <= reach; du++)
       {
-        int nu = cu + du, nv = cv + dv;
+        int nu = cu + du, nv = cv + dv, distance = du * du + dv * dv;
+        guint8 strength;
 
-        if (nu < 0 || nu >= self->n_u || nv < 0 || nv >= self->n_v)
+        if (nu < 0 || nu >= self->n_u || nv < 0 || nv >= self->n_v || distance > radius * radius)
           continue;
-        if (du * du + dv * dv > radius * radius
-            || self->strength[nu + (gsize)self->n_u * nv] <= strongest)
+        strength = self->strength[nu + (gsize) self->n_u * nv];
+        if (strength < strongest || (strength == strongest && distance >= nearest))
           continue;
-        strongest = self->strength[nu + (gsize)self->n_u * nv];
-        centre = nu + (guint32)self->n_u * nv;
+        strongest = strength;
+        nearest = distance;
+        centre = nu + (guint32) self->n_u * nv;
       }
   *u = centre % self->n_u;
   *v = centre / self->n_u;
