@@ -8,6 +8,8 @@
 
 static const AppVerb verbs[] = {
   { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
+  { "info", "a scan's facts", app_verb_info },
+  { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
 };
 
 const AppVerb *

@@ -324,11 +324,12 @@ affine_from_qform (const VolumeNiftiHeader *self, const double spacing_mm[3], do
   double squares = x * x + y * y + z * z, w = 0.0;
   double handed = self->pixdim[0] < 0.0 ? -1.0 : 1.0;
 
-  if (squares < 1.0)
+  /* What rounding leaves of a half turn's w = 0 would turn the grid by up to 0.03°. */
+  if (1.0 - squares > (self->version == 2 ? 1e-15 : 1e-7))
     w = sqrt (1.0 - squares);
   else
     {
-      double length = sqrt (squares); /* a half turn, stored with rounding */
+      double length = sqrt (squares);
 
       x /= length;
       y /= length;
