@@ -4,6 +4,7 @@
 #include "seg/generalist/compact.h"
 #include "seg/generalist/episodes.h"
 #include "seg/nn/layers.h"
+#include "seg/tensor/context.h"
 #include "seg/weights/weights.h"
 
 #include <math.h>

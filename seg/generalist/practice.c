@@ -7,8 +7,10 @@
 #include "seg/generalist/practice.h"
 #include "seg/nn/optimiser.h"
 #include "seg/ops/ops.h"
+#include "seg/tensor/context.h"
 #include "seg/weights/checkpoint.h"
 
+#include <math.h>
 #include <string.h>
 
 #define N SEG_VIEW_PIXELS
@@ -139,7 +141,7 @@ seg_practice_step (SegPractice *self, double *loss, double *dice, GError **error
   g_autoptr (SegTensor) logits = NULL;
   g_autoptr (SegTensor) quality = NULL;
   g_autoptr (SegTape) tape = NULL;
-  double value;
+  double value = 0;
 
   seg_episodes_fill (self->episodes, self->inputs, self->truth, self->weight, self->ambiguous);
   tape = seg_tape_begin (self->context);
