@@ -22,6 +22,7 @@ typedef struct
   int batch_labelled;   /* 2 */
   int batch_unlabelled; /* 2; 0 where the method uses none */
   double lr;            /* 0.01 */
+  gboolean lr_poly;     /* lr (1 − t / n_steps)^0.9 instead of the paper's steps: short runs */
   double momentum;      /* 0.9 */
   double weight_decay;  /* 1e-4 */
   double ema_decay;     /* 0.99, of the teacher */
@@ -94,7 +95,7 @@ gboolean seg_method_params_from_json (SegMethodParams *params, const char *json,
 /**
  * seg_method_new:
  * @name: of seg_method_list()
- * @context: where tensors live; its random stream is not used
+ * @context: where tensors live; its random stream is set anew for each step
  *
  * Returns: the method before its first step, its networks randomly initialised from the seed
  */
@@ -144,5 +145,8 @@ gboolean seg_method_load (SegMethod *self, SegCheckpoint *checkpoint, GError **e
 
 /* The predictor alone, as a model file for others: safetensors with metadata. */
 gboolean seg_method_write_model (SegMethod *self, SegWeightsWriter *writer, GError **error);
+/* Puts a model file's weights into the student, to predict with; params come from the metadata
+ * "params" and "method" of the file. */
+gboolean seg_method_read_model (SegMethod *self, SegWeights *weights, GError **error);
 
 G_END_DECLS
