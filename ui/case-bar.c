@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "ui/case-bar.h"
+
+#include <glib/gi18n.h>
+
+struct _UiCaseBar
+{
+  GtkWidget parent_instance;
+
+  GtkWidget *box, *name, *reason, *dots, *progress, *conflicts, *next;
+};
+
+G_DEFINE_FINAL_TYPE (UiCaseBar, ui_case_bar, GTK_TYPE_WIDGET)
+
+static void
+ui_case_bar_dispose (GObject *object)
+{
+  g_clear_pointer (&UI_CASE_BAR (object)->box, gtk_widget_unparent);
+  G_OBJECT_CLASS (ui_case_bar_parent_class)->dispose (object);
+}
+
+static void
+ui_case_bar_class_init (UiCaseBarClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = ui_case_bar_dispose;
+  gtk_widget_class_set_layout_manager_type (GTK_WIDGET_CLASS (klass), GTK_TYPE_BIN_LAYOUT);
+  gtk_widget_class_set_css_name (GTK_WIDGET_CLASS (klass), "casebar");
+}
+
+static void
+build_conflicts (UiCaseBar *self)
+{
+  GtkWidget *content = adw_button_content_new ();
+
+  adw_button_content_set_icon_name (ADW_BUTTON_CONTENT (content), "dialog-warning-symbolic");
+  self->conflicts = gtk_button_new ();
+  gtk_button_set_child (GTK_BUTTON (self->conflicts), content);
+  gtk_actionable_set_action_name (GTK_ACTIONABLE (self->conflicts), "win.next-conflict");
+  gtk_widget_set_tooltip_text (
+      self->conflicts,
+      _ ("Where two labelled slices cross they do not agree. Press to see the next place."));
+  gtk_widget_set_valign (self->conflicts, GTK_ALIGN_CENTER);
+  gtk_widget_set_visible (self->conflicts, FALSE);
+}
+
+static void
+ui_case_bar_init (UiCaseBar *self)
+{
+  GtkWidget *column = gtk_box_new (GTK_ORIENTATION_VERTICAL, 0);
+
+  self->box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
+  gtk_widget_add_css_class (self->box, "case-bar");
+  gtk_widget_set_parent (self->box, GTK_WIDGET (self));
+  self->name = gtk_label_new (NULL);
+  gtk_widget_add_css_class (self->name, "heading");
+  gtk_label_set_xalign (GTK_LABEL (self->name), 0);
+  gtk_label_set_ellipsize (GTK_LABEL (self->name), PANGO_ELLIPSIZE_MIDDLE);
+  self->reason = gtk_label_new (NULL);
+  gtk_widget_add_css_class (self->reason, "caption");
+  gtk_widget_add_css_class (self->reason, "dim-label");
+  gtk_label_set_xalign (GTK_LABEL (self->reason), 0);
+  gtk_label_set_ellipsize (GTK_LABEL (self->reason), PANGO_ELLIPSIZE_END);
+  gtk_box_append (GTK_BOX (column), self->name);
+  gtk_box_append (GTK_BOX (column), self->reason);
+  gtk_widget_set_hexpand (column, TRUE);
+  gtk_widget_set_valign (column, GTK_ALIGN_CENTER);
+  build_conflicts (self);
+  self->dots = gtk_level_bar_new ();
+  gtk_level_bar_set_mode (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_MODE_DISCRETE);
+  gtk_level_bar_set_max_value (GTK_LEVEL_BAR (self->dots), 3);
+  /* One look for all fillings: a bar that turns red and green says nothing to many people. */
+  gtk_level_bar_remove_offset_value (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_OFFSET_LOW);
+  gtk_level_bar_remove_offset_value (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_OFFSET_HIGH);
+  gtk_widget_set_size_request (self->dots, 72, -1);
+  gtk_widget_set_valign (self->dots, GTK_ALIGN_CENTER);
+  gtk_accessible_update_property (GTK_ACCESSIBLE (self->dots), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("Signed slices"), -1);
+  self->progress = gtk_label_new (NULL);
+  gtk_widget_add_css_class (self->progress, "numeric");
+  self->next = gtk_button_new_with_mnemonic (_ ("Next _Case"));
+  gtk_actionable_set_action_name (GTK_ACTIONABLE (self->next), "win.next-case");
+  gtk_widget_set_valign (self->next, GTK_ALIGN_CENTER);
+  gtk_box_append (GTK_BOX (self->box), column);
+  gtk_box_append (GTK_BOX (self->box), self->conflicts);
+  gtk_box_append (GTK_BOX (self->box), self->dots);
+  gtk_box_append (GTK_BOX (self->box), self->progress);
+  gtk_box_append (GTK_BOX (self->box), self->next);
+}
+
+void
+ui_case_bar_set_case (UiCaseBar *self, const char *name, const char *reason)
+{
+  gtk_label_set_text (GTK_LABEL (self->name), name != NULL ? name : "");
+  gtk_label_set_text (GTK_LABEL (self->reason), reason != NULL ? reason : "");
+  gtk_widget_set_tooltip_text (self->reason, reason);
+  gtk_widget_set_visible (self->reason, reason != NULL && *reason != '\0');
+}
+
+void
+ui_case_bar_set_progress (UiCaseBar *self, int n_signed, int n_tasks)
+{
+  g_autofree char *text = NULL;
+
+  gtk_widget_set_visible (self->dots, n_tasks > 0);
+  if (n_tasks > 0)
+    {
+      text = g_strdup_printf (_ ("%d of %d signed"), n_signed, n_tasks);
+      gtk_level_bar_set_max_value (GTK_LEVEL_BAR (self->dots), n_tasks);
+      gtk_level_bar_set_value (GTK_LEVEL_BAR (self->dots), n_signed);
+    }
+  gtk_label_set_text (GTK_LABEL (self->progress), text != NULL ? text : _ ("No slices proposed"));
+  if (n_tasks > 0 && n_signed == n_tasks)
+    gtk_widget_add_css_class (self->next, "suggested-action");
+  else
+    gtk_widget_remove_css_class (self->next, "suggested-action");
+}
+
+void
+ui_case_bar_set_conflicts (UiCaseBar *self, int n_conflicts)
+{
+  g_autofree char *text = g_strdup_printf (
+      g_dngettext (NULL, "%d voxel disagrees", "%d voxels disagree", (gulong)MAX (n_conflicts, 0)),
+      MAX (n_conflicts, 0));
+
+  gtk_widget_set_visible (self->conflicts, n_conflicts > 0);
+  adw_button_content_set_label (
+      ADW_BUTTON_CONTENT (gtk_button_get_child (GTK_BUTTON (self->conflicts))), text);
+}
