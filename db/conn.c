@@ -185,7 +185,7 @@ prepare (DbConn *self, const char *sql, GError **error)
       db_conn_set_error (self, rc, error);
       return NULL;
     }
-  g_hash_table_insert (self->statements, (gpointer)sql, stmt);
+  g_hash_table_insert (self->statements, (gpointer) sql, stmt);
   return stmt;
 }
 
@@ -328,7 +328,7 @@ db_conn_n_changed (DbConn *self)
 char *
 db_column_text (sqlite3_stmt *stmt, int column)
 {
-  return g_strdup ((const char *)sqlite3_column_text (stmt, column));
+  return g_strdup ((const char *) sqlite3_column_text (stmt, column));
 }
 
 GBytes *

@@ -43,8 +43,7 @@ typedef enum
   DB_ERROR_CHANGED, /* a source file is not the one the project knows (I1) */
 } DbError;
 #define DB_ERROR (db_error_quark ())
-GQuark
-db_error_quark (void);
+GQuark db_error_quark (void);
 
 /* The numbers below are stored in projects: never renumber. */
 

@@ -72,7 +72,7 @@ fill_slice (const DbDomainSlice *slice, const VolumeGeometry *geometry, guint8 *
   hi[axis] = slice->index + 1;
   for (int k = lo[2]; k < hi[2]; k++)
     for (int j = lo[1]; j < hi[1]; j++)
-      memset (mask + ((gsize)k * geometry->size[1] + j) * geometry->size[0] + lo[0], 1,
+      memset (mask + ((gsize) k * geometry->size[1] + j) * geometry->size[0] + lo[0], 1,
               hi[0] - lo[0]);
 }
 
@@ -80,7 +80,7 @@ void
 db_domain_fill_mask (const DbDomain *self, const VolumeGeometry *geometry, guint8 *mask)
 {
   memset (mask, self->complete ? 1 : 0,
-          (gsize)geometry->size[0] * geometry->size[1] * geometry->size[2]);
+          (gsize) geometry->size[0] * geometry->size[1] * geometry->size[2]);
   for (guint s = 0; !self->complete && s < self->slices->len; s++)
     fill_slice (&g_array_index (self->slices, DbDomainSlice, s), geometry, mask);
 }

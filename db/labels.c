@@ -74,8 +74,7 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (DbLabels, db_labels, G_TYPE_OBJECT)
 
-static void
-start_waiting (DbLabels *self);
+static void start_waiting (DbLabels *self);
 
 /* History in memory */
 
@@ -446,8 +445,7 @@ start (Change *change)
     change_finish (change, -1, error, NULL);
 }
 
-static void
-revert_start (Change *change);
+static void revert_start (Change *change);
 
 static void
 start_waiting (DbLabels *self)
@@ -559,10 +557,10 @@ read_edit_cb (GTask *task, gpointer source, gpointer data, GCancellable *cancell
 {
   DbLabels *self = source;
   GError *error = NULL;
-  VolumeEdit *edit = db_store_read_edit (self->store, *(gint64 *)data, &error);
+  VolumeEdit *edit = db_store_read_edit (self->store, *(gint64 *) data, &error);
 
   if (edit != NULL)
-    g_task_return_pointer (task, edit, (GDestroyNotify)volume_edit_unref);
+    g_task_return_pointer (task, edit, (GDestroyNotify) volume_edit_unref);
   else
     g_task_return_error (task, error);
 }
@@ -776,7 +774,7 @@ static void
 open_cb (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   GError *error = NULL;
-  DbLabels *self = read_all (source, *(gint64 *)data, &error);
+  DbLabels *self = read_all (source, *(gint64 *) data, &error);
 
   if (self != NULL)
     g_task_return_pointer (task, self, g_object_unref);

@@ -24,44 +24,31 @@ G_BEGIN_DECLS
 #define DB_TYPE_LABELS (db_labels_get_type ())
 G_DECLARE_FINAL_TYPE (DbLabels, db_labels, DB, LABELS, GObject)
 
-DbLabels *
-db_labels_open (DbStore *store, gint64 case_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void
-db_labels_open_async (DbStore *store, gint64 case_id, GCancellable *cancellable,
-                      GAsyncReadyCallback callback, gpointer user_data);
-DbLabels *
-db_labels_open_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+DbLabels *db_labels_open (DbStore *store, gint64 case_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void db_labels_open_async (DbStore *store, gint64 case_id, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data);
+DbLabels *db_labels_open_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-DbStore *
-db_labels_get_store (DbLabels *self);
-gint64
-db_labels_get_case_id (DbLabels *self);
+DbStore *db_labels_get_store (DbLabels *self);
+gint64 db_labels_get_case_id (DbLabels *self);
 /* (transfer none): look, build edits on it, never apply one to it yourself. */
-VolumeLabelMap *
-db_labels_get_map (DbLabels *self);
-gint64
-db_labels_get_head (DbLabels *self);
-gboolean
-db_labels_get_can_undo (DbLabels *self);
-gboolean
-db_labels_get_can_redo (DbLabels *self);
+VolumeLabelMap *db_labels_get_map (DbLabels *self);
+gint64 db_labels_get_head (DbLabels *self);
+gboolean db_labels_get_can_undo (DbLabels *self);
+gboolean db_labels_get_can_redo (DbLabels *self);
 /* TRUE while an undo, redo or jump is on its way to the disk; edits wait for it. */
-gboolean
-db_labels_get_busy (DbLabels *self);
+gboolean db_labels_get_busy (DbLabels *self);
 
 /* An id for volume_edit_builder_end(): unique in the project, never given twice. */
-guint32
-db_labels_reserve_id (DbLabels *self);
+guint32 db_labels_reserve_id (DbLabels *self);
 
 /* Where a voxel's label came from; edits of this case only. */
-VolumeProvenance
-db_labels_get_provenance (DbLabels *self, guint32 edit_id);
+VolumeProvenance db_labels_get_provenance (DbLabels *self, guint32 edit_id);
 /* What an edit of @provenance may not touch now (I4): locked labels; voxels set by hand, for a
  * model's edit, unless @over_hand. Valid until the store's labels change; keeps @self alive no
  * longer than the caller does. db_labels_commit_*() check it again. */
-void
-db_labels_init_guard (DbLabels *self, VolumeProvenance provenance, gboolean over_hand,
-                      VolumeEditGuard *guard);
+void db_labels_init_guard (DbLabels *self, VolumeProvenance provenance, gboolean over_hand,
+                           VolumeEditGuard *guard);
 
 /* How an edit is remembered. */
 typedef struct
@@ -73,46 +60,32 @@ typedef struct
 
 /* @edit was built on the map as it is now. An edit without runs is refused with DB_ERROR_NOTHING.
  * @info may be NULL. */
-void
-db_labels_commit_async (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info,
-                        GCancellable *cancellable, GAsyncReadyCallback callback,
-                        gpointer user_data);
-void
-db_labels_undo_async (DbLabels *self, GAsyncReadyCallback callback, gpointer user_data);
-void
-db_labels_redo_async (DbLabels *self, GAsyncReadyCallback callback, gpointer user_data);
+void db_labels_commit_async (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info,
+                             GCancellable *cancellable, GAsyncReadyCallback callback,
+                             gpointer user_data);
+void db_labels_undo_async (DbLabels *self, GAsyncReadyCallback callback, gpointer user_data);
+void db_labels_redo_async (DbLabels *self, GAsyncReadyCallback callback, gpointer user_data);
 /* To any edit of the history, of any branch; 0 is the empty start. */
-void
-db_labels_jump_async (DbLabels *self, gint64 edit_id, GAsyncReadyCallback callback,
-                      gpointer user_data);
+void db_labels_jump_async (DbLabels *self, gint64 edit_id, GAsyncReadyCallback callback,
+                           gpointer user_data);
 /* Takes that edit back and leaves what came after it (I9): a new edit. */
-void
-db_labels_revert_async (DbLabels *self, gint64 edit_id, GAsyncReadyCallback callback,
-                        gpointer user_data);
+void db_labels_revert_async (DbLabels *self, gint64 edit_id, GAsyncReadyCallback callback,
+                             gpointer user_data);
 /* For all five: the edit the labels stand at, −1 with an error (DB_ERROR_NOTHING: no more). */
-gint64
-db_labels_finish (DbLabels *self, GAsyncResult *result, GError **error);
+gint64 db_labels_finish (DbLabels *self, GAsyncResult *result, GError **error);
 
 /* The same, waiting. */
-gint64
-db_labels_commit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **error);
-gint64
-db_labels_undo (DbLabels *self, GError **error);
-gint64
-db_labels_redo (DbLabels *self, GError **error);
-gint64
-db_labels_jump (DbLabels *self, gint64 edit_id, GError **error);
-gint64
-db_labels_revert (DbLabels *self, gint64 edit_id, GError **error);
+gint64 db_labels_commit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **error);
+gint64 db_labels_undo (DbLabels *self, GError **error);
+gint64 db_labels_redo (DbLabels *self, GError **error);
+gint64 db_labels_jump (DbLabels *self, gint64 edit_id, GError **error);
+gint64 db_labels_revert (DbLabels *self, gint64 edit_id, GError **error);
 
 /* (transfer full): the case's history as a live list of DbEdit, oldest first, all branches. */
-void
-db_labels_get_history_async (DbLabels *self, GCancellable *cancellable,
-                             GAsyncReadyCallback callback, gpointer user_data);
-GListModel *
-db_labels_get_history_finish (DbLabels *self, GAsyncResult *result,
-                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
-GListModel *
-db_labels_get_history (DbLabels *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void db_labels_get_history_async (DbLabels *self, GCancellable *cancellable,
+                                  GAsyncReadyCallback callback, gpointer user_data);
+GListModel *db_labels_get_history_finish (DbLabels *self, GAsyncResult *result,
+                                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GListModel *db_labels_get_history (DbLabels *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

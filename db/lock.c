@@ -49,8 +49,8 @@ fuse_subtype (const char *folder)
 
   if (stat (folder, &st) != 0 || !g_file_get_contents ("/proc/self/mountinfo", &text, NULL, NULL))
     return NULL;
-  device = g_strdup_printf (" %u:%u ", (guint)(st.st_dev >> 8 & 0xfff),
-                            (guint)((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00)));
+  device = g_strdup_printf (" %u:%u ", (guint) (st.st_dev >> 8 & 0xfff),
+                            (guint) ((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00)));
   lines = g_strsplit (text, "\n", -1);
   for (char **line = lines; *line != NULL; line++)
     {
@@ -86,8 +86,8 @@ db_lock_check_file_system (const char *folder, GError **error)
       g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND, "%s: %s", folder, g_strerror (errno));
       return FALSE;
     }
-  name = db_lock_unsafe_name ((guint64)(guint32)st.f_type);
-  if ((guint32)st.f_type == FUSE_TYPE)
+  name = db_lock_unsafe_name ((guint64) (guint32) st.f_type);
+  if ((guint32) st.f_type == FUSE_TYPE)
     {
       subtype = fuse_subtype (folder);
       if (!fuse_is_local (subtype))
@@ -123,7 +123,7 @@ write_owner (int fd)
   g_autoptr (GDateTime) now = g_date_time_new_now_local ();
   g_autofree char *since = g_date_time_format (now, "%Y-%m-%d %H:%M:%S");
   g_autofree char *text =
-      g_strdup_printf ("process %d on %s since %s\n", (int)getpid (), g_get_host_name (), since);
+      g_strdup_printf ("process %d on %s since %s\n", (int) getpid (), g_get_host_name (), since);
 
   /* Only words for people: not worth a failure. */
   if (ftruncate (fd, 0) != 0 || pwrite (fd, text, strlen (text), 0) < 0)

@@ -36,27 +36,19 @@ typedef struct
   void (*free_rest) (gpointer row);
 } DbRowInfo;
 
-const DbRowInfo *
-db_row_get_info (GType type);
-gint64
-db_row_get_id (gpointer row);
+const DbRowInfo *db_row_get_info (GType type);
+gint64 db_row_get_id (gpointer row);
 /* The select of @type with @rest after it, for db_conn_query(). */
-const char *
-db_row_sql (GType type, const char *rest);
+const char *db_row_sql (GType type, const char *rest);
 /* Appends the rows of "… @rest", in which :id may stand for @id. */
-gboolean
-db_row_read_list (DbConn *conn, GType type, const char *rest, gint64 id, GListStore *list,
-                  GError **error);
+gboolean db_row_read_list (DbConn *conn, GType type, const char *rest, gint64 id, GListStore *list,
+                           GError **error);
 /* (transfer full) the row a statement stands at. */
-gpointer
-db_row_new_from_stmt (GType type, sqlite3_stmt *stmt);
+gpointer db_row_new_from_stmt (GType type, sqlite3_stmt *stmt);
 /* (transfer full); *row is NULL where there is none. */
-gboolean
-db_row_read (DbConn *conn, GType type, gint64 id, gpointer *row, GError **error);
+gboolean db_row_read (DbConn *conn, GType type, gint64 id, gpointer *row, GError **error);
 /* Takes over @fresh's fields and notifies those that differ. */
-void
-db_row_update (gpointer row, gpointer fresh);
-void
-db_row_set_boolean (gpointer row, const char *property, gboolean *field, gboolean value);
+void db_row_update (gpointer row, gpointer fresh);
+void db_row_set_boolean (gpointer row, const char *property, gboolean *field, gboolean value);
 
 G_END_DECLS

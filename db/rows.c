@@ -22,7 +22,7 @@ db_row_get_info (GType type)
 static gpointer
 field_at (gpointer row, const DbField *field)
 {
-  return (char *)row + field->offset;
+  return (char *) row + field->offset;
 }
 
 gint64
@@ -30,7 +30,7 @@ db_row_get_id (gpointer row)
 {
   const DbRowInfo *info = db_row_get_info (G_OBJECT_TYPE (row));
 
-  return *(gint64 *)field_at (row, &info->fields[0]);
+  return *(gint64 *) field_at (row, &info->fields[0]);
 }
 
 static void
@@ -42,19 +42,19 @@ row_get_property (GObject *object, guint property, GValue *value, GParamSpec *ps
   switch (field->kind)
     {
     case DB_FIELD_INT:
-      g_value_set_int (value, *(int *)place);
+      g_value_set_int (value, *(int *) place);
       break;
     case DB_FIELD_INT64:
-      g_value_set_int64 (value, *(gint64 *)place);
+      g_value_set_int64 (value, *(gint64 *) place);
       break;
     case DB_FIELD_BOOLEAN:
-      g_value_set_boolean (value, *(gboolean *)place);
+      g_value_set_boolean (value, *(gboolean *) place);
       break;
     case DB_FIELD_DOUBLE:
-      g_value_set_double (value, *(double *)place);
+      g_value_set_double (value, *(double *) place);
       break;
     case DB_FIELD_TEXT:
-      g_value_set_string (value, *(char **)place);
+      g_value_set_string (value, *(char **) place);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property, pspec);
@@ -68,7 +68,7 @@ row_finalize (GObject *object)
 
   for (guint f = 0; f < info->n_fields; f++)
     if (info->fields[f].kind == DB_FIELD_TEXT)
-      g_free (*(char **)field_at (object, &info->fields[f]));
+      g_free (*(char **) field_at (object, &info->fields[f]));
   if (info->free_rest != NULL)
     info->free_rest (object);
   G_OBJECT_CLASS (g_type_class_peek (G_TYPE_OBJECT))->finalize (object);
@@ -99,7 +99,7 @@ field_new_pspec (const DbField *field)
 static void
 row_class_setup (GObjectClass *klass, const DbRowInfo *info)
 {
-  g_type_set_qdata (G_OBJECT_CLASS_TYPE (klass), info_quark (), (gpointer)info);
+  g_type_set_qdata (G_OBJECT_CLASS_TYPE (klass), info_quark (), (gpointer) info);
   klass->get_property = row_get_property;
   klass->finalize = row_finalize;
   for (guint f = 0; f < info->n_fields; f++)
@@ -114,21 +114,21 @@ field_load (gpointer row, const DbField *field, sqlite3_stmt *stmt, int column)
   switch (field->kind)
     {
     case DB_FIELD_INT:
-      *(int *)place = sqlite3_column_int (stmt, column);
+      *(int *) place = sqlite3_column_int (stmt, column);
       break;
     case DB_FIELD_INT64:
-      *(gint64 *)place = sqlite3_column_int64 (stmt, column);
+      *(gint64 *) place = sqlite3_column_int64 (stmt, column);
       break;
     case DB_FIELD_BOOLEAN:
-      *(gboolean *)place = sqlite3_column_int (stmt, column) != 0;
+      *(gboolean *) place = sqlite3_column_int (stmt, column) != 0;
       break;
     case DB_FIELD_DOUBLE:
-      *(double *)place = sqlite3_column_type (stmt, column) == SQLITE_NULL
-                             ? NAN
-                             : sqlite3_column_double (stmt, column);
+      *(double *) place = sqlite3_column_type (stmt, column) == SQLITE_NULL
+                              ? NAN
+                              : sqlite3_column_double (stmt, column);
       break;
     case DB_FIELD_TEXT:
-      *(char **)place = db_column_text (stmt, column);
+      *(char **) place = db_column_text (stmt, column);
       break;
     default:
       g_assert_not_reached ();
@@ -209,13 +209,13 @@ field_take (gpointer row, gpointer fresh, const DbField *field)
   switch (field->kind)
     {
     case DB_FIELD_TEXT:
-      if (g_strcmp0 (*(char **)to, *(char **)from) == 0)
+      if (g_strcmp0 (*(char **) to, *(char **) from) == 0)
         return FALSE;
-      g_free (*(char **)to);
-      *(char **)to = g_steal_pointer ((char **)from);
+      g_free (*(char **) to);
+      *(char **) to = g_steal_pointer ((char **) from);
       return TRUE;
     case DB_FIELD_DOUBLE:
-      if (isnan (*(double *)to) && isnan (*(double *)from))
+      if (isnan (*(double *) to) && isnan (*(double *) from))
         return FALSE;
       size = sizeof (double);
       break;

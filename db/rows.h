@@ -39,8 +39,7 @@ struct _DbCase
   GBytes *geometry_blob; /* not a property; see db_case_get_geometry() */
 };
 /* The scan's grid as it was when added: enough to propose slices without loading the scan. */
-void
-db_case_get_geometry (DbCase *self, VolumeGeometry *geometry);
+void db_case_get_geometry (DbCase *self, VolumeGeometry *geometry);
 
 /* One slice to be labelled, or labelled and signed, of a case. */
 #define DB_TYPE_SLICE_TASK (db_slice_task_get_type ())

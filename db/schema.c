@@ -7,11 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* "CLBL": file(1) and our own eyes tell a project from another SQLite database. */
-#define APPLICATION_ID 0x434c424c
+#define FILE_KIND 0x434c424c
 
 /* One a line, in order; the number in the name is the version it leads to. */
 static const char *const files[] = {
@@ -78,8 +79,8 @@ backup_before (DbConn *conn, const char *folder, int version, GError **error)
 static gboolean
 run_script (DbConn *conn, const char *script, int version, GError **error)
 {
-  g_autofree char *finish = g_strdup_printf (
-      "PRAGMA user_version = %d; PRAGMA application_id = %d;", version, APPLICATION_ID);
+  g_autofree char *finish =
+      g_strdup_printf ("PRAGMA user_version = %d; PRAGMA application_id = %d;", version, FILE_KIND);
 
   if (db_conn_exec (conn, "BEGIN IMMEDIATE", error) && db_conn_exec (conn, script, error)
       && db_conn_exec (conn, finish, error) && db_conn_exec (conn, "COMMIT", error))
@@ -95,7 +96,7 @@ check_kind (DbConn *conn, gint64 version, int n_scripts, GError **error)
 
   if (!db_conn_get_int (conn, &application_id, 0, error, "PRAGMA application_id", NULL))
     return FALSE;
-  if (version != 0 && application_id != APPLICATION_ID)
+  if (version != 0 && application_id != FILE_KIND)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_CORRUPT,
                    "%s: project.sqlite is a database of another program", conn->path);
@@ -105,7 +106,7 @@ check_kind (DbConn *conn, gint64 version, int n_scripts, GError **error)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_NEWER,
                    "%s: written by a newer version of Crosslabel (format %d, this one knows %d)",
-                   conn->path, (int)version, n_scripts);
+                   conn->path, (int) version, n_scripts);
       return FALSE;
     }
   return TRUE;
@@ -134,7 +135,7 @@ gboolean
 db_schema_upgrade (DbConn *conn, const char *folder, GError **error)
 {
   GResource *resource = db_get_resource ();
-  g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+  g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   const char *scripts[G_N_ELEMENTS (files)];
 
   for (gsize f = 0; f < G_N_ELEMENTS (files); f++)
@@ -159,10 +160,10 @@ check_pages (DbConn *conn, GError **error)
 
   if (stmt == NULL || !db_conn_step (conn, stmt, &has_row, error))
     return FALSE;
-  good = has_row && g_strcmp0 ((const char *)sqlite3_column_text (stmt, 0), "ok") == 0;
+  good = has_row && g_strcmp0 ((const char *) sqlite3_column_text (stmt, 0), "ok") == 0;
   if (!good)
     g_set_error (error, DB_ERROR, DB_ERROR_CORRUPT, "%s: the project database is damaged (%s)",
-                 conn->path, has_row ? (const char *)sqlite3_column_text (stmt, 0) : "no answer");
+                 conn->path, has_row ? (const char *) sqlite3_column_text (stmt, 0) : "no answer");
   sqlite3_reset (stmt);
   return good;
 }
@@ -178,7 +179,7 @@ check_references (DbConn *conn, GError **error)
   if (has_row)
     g_set_error (error, DB_ERROR, DB_ERROR_CORRUPT,
                  "%s: the project database is damaged (a row of “%s” points nowhere)", conn->path,
-                 (const char *)sqlite3_column_text (stmt, 0));
+                 (const char *) sqlite3_column_text (stmt, 0));
   sqlite3_reset (stmt);
   return !has_row;
 }

@@ -48,62 +48,43 @@ struct _DbWrite
   gint64 result;
 };
 
-DbWrite *
-db_write_new (DbUrgency urgency, gboolean (*run) (DbWrite *, DbTxn *, GError **));
+DbWrite *db_write_new (DbUrgency urgency, gboolean (*run) (DbWrite *, DbTxn *, GError **));
 
 /* The row changed, appeared, or went: it is read again before the commit. */
-gboolean
-db_txn_touch (DbTxn *txn, GType type, gint64 id, GError **error);
-void
-db_txn_remove (DbTxn *txn, GType type, gint64 id);
-DbNews *
-db_txn_add_news (DbTxn *txn, void (*apply) (DbStore *, DbNews *));
+gboolean db_txn_touch (DbTxn *txn, GType type, gint64 id, GError **error);
+void db_txn_remove (DbTxn *txn, GType type, gint64 id);
+DbNews *db_txn_add_news (DbTxn *txn, void (*apply) (DbStore *, DbNews *));
 
 /* Inserts a case; for creation, where no list is to be told. */
-gint64
-db_insert_case (DbConn *conn, const char *project, const DbCaseSpec *spec, GError **error);
-gint64
-db_insert_label (DbConn *conn, gint64 id, const char *name, const char *colour, GError **error);
-gboolean
-db_insert_event (DbConn *conn, const char *kind, gint64 case_id, const char *detail,
-                 GError **error);
-gboolean
-db_insert_journal (DbConn *conn, gint64 case_id, DbMove kind, gint64 head, int plane, int index,
-                   gint64 *seq, GError **error);
+gint64 db_insert_case (DbConn *conn, const char *project, const DbCaseSpec *spec, GError **error);
+gint64 db_insert_label (DbConn *conn, gint64 id, const char *name, const char *colour,
+                        GError **error);
+gboolean db_insert_event (DbConn *conn, const char *kind, gint64 case_id, const char *detail,
+                          GError **error);
+gboolean db_insert_journal (DbConn *conn, gint64 case_id, DbMove kind, gint64 head, int plane,
+                            int index, gint64 *seq, GError **error);
 
 /* A connection for reading, of the calling thread until given back. */
-DbConn *
-db_store_borrow_reader (DbStore *self, GError **error);
-void
-db_store_return_reader (DbStore *self, DbConn *conn);
+DbConn *db_store_borrow_reader (DbStore *self, GError **error);
+void db_store_return_reader (DbStore *self, DbConn *conn);
 
-guint32
-db_store_reserve_edit_id (DbStore *self);
+guint32 db_store_reserve_edit_id (DbStore *self);
 /* Lets the lists learn what is committed; the store's thread only. */
-void
-db_store_hear (DbStore *self);
+void db_store_hear (DbStore *self);
 /* Writes a snapshot of the labels after @edit when there is time for it. */
-void
-db_store_request_snapshot (DbStore *self, gint64 case_id, gint64 edit);
+void db_store_request_snapshot (DbStore *self, gint64 case_id, gint64 edit);
 
 /* What news changes in memory; the store's thread only. */
-void
-db_store_set_setting_in_memory (DbStore *self, const char *key, const char *value);
-void
-db_store_set_view_in_memory (DbStore *self, gint64 case_id, const char *json);
-void
-db_store_forget_selection (DbStore *self);
-void
-db_store_emit_metrics (DbStore *self, gint64 round, gint64 step);
+void db_store_set_setting_in_memory (DbStore *self, const char *key, const char *value);
+void db_store_set_view_in_memory (DbStore *self, gint64 case_id, const char *json);
+void db_store_forget_selection (DbStore *self);
+void db_store_emit_metrics (DbStore *self, gint64 round, gint64 step);
 
 /* Rows kept in memory, by id. */
-gpointer
-db_store_lookup (DbStore *self, GType type, gint64 id);
-/* Told of every new DbEdit row and every head that moves, on the store's thread. */
+gpointer db_store_lookup (DbStore *self, GType type, gint64 id);
+/* Told of every new DbEdit row, on the store's thread. */
 typedef void (*DbStoreWatch) (gpointer watcher, gint64 case_id, DbEdit *edit);
-void
-db_store_watch (DbStore *self, DbStoreWatch watch, gpointer watcher);
-void
-db_store_unwatch (DbStore *self, gpointer watcher);
+void db_store_watch (DbStore *self, DbStoreWatch watch, gpointer watcher);
+void db_store_unwatch (DbStore *self, gpointer watcher);
 
 G_END_DECLS

@@ -94,7 +94,7 @@ find_table (DbStore *self, GType type)
   for (int t = 0; t < N_TABLES; t++)
     if (self->tables[t].type == type)
       return &self->tables[t];
-  return NULL;
+  g_assert_not_reached ();
 }
 
 static GListStore *
@@ -158,7 +158,7 @@ tell_watches (DbStore *self, gint64 case_id, DbEdit *edit)
 static void
 apply_row_cb (DbStore *self, DbNews *news)
 {
-  Table *table = find_table (self, news->type);
+  Table *table;
   gpointer row;
 
   if (news->type == DB_TYPE_EDIT)
@@ -166,8 +166,7 @@ apply_row_cb (DbStore *self, DbNews *news)
       tell_watches (self, DB_EDIT (news->row)->case_id, DB_EDIT (news->row));
       return;
     }
-  if (table == NULL)
-    return;
+  table = find_table (self, news->type);
   row = g_hash_table_lookup (table->by_id, &news->id);
   if (row != NULL)
     db_row_update (row, news->row);
@@ -176,17 +175,12 @@ apply_row_cb (DbStore *self, DbNews *news)
       remember_row (self, table, news->row);
       g_list_store_append (table->list, news->row);
     }
-  if (news->type == DB_TYPE_CASE)
-    tell_watches (self, news->id, NULL);
 }
 
 static void
 apply_removal_cb (DbStore *self, DbNews *news)
 {
-  Table *table = find_table (self, news->type);
-
-  if (table != NULL)
-    forget_row (self, table, news->id);
+  forget_row (self, find_table (self, news->type), news->id);
 }
 
 static void
@@ -291,23 +285,6 @@ invoke_on_owner (DbStore *self, GSourceFunc function)
 
 /* The writer thread */
 
-static gboolean
-do_nothing_cb (gpointer user_data)
-{
-  return G_SOURCE_REMOVE;
-}
-
-/* The last reference to the store may hang on a task; the writer must not be the one to drop it,
- * it would have to wait for itself. */
-static void
-release_on_owner (DbStore *self, GTask *task)
-{
-  g_autoptr (GSource) source = g_idle_source_new ();
-
-  g_source_set_callback (source, do_nothing_cb, task, g_object_unref);
-  g_source_attach (source, self->context);
-}
-
 static void
 order_free (Order *order)
 {
@@ -383,29 +360,52 @@ announce (DbStore *self, DbTxn *txn)
     invoke_on_owner (self, hear_cb);
 }
 
+static gboolean
+complete_cb (gpointer user_data)
+{
+  Order *order = user_data;
+
+  if (order->error != NULL)
+    g_task_return_error (order->task, g_steal_pointer (&order->error));
+  else
+    g_task_return_int (order->task, order->write->result);
+  return G_SOURCE_REMOVE;
+}
+
+/* The last reference to the store may hang on a task. The store's thread completes it and lets go
+ * of it: the writer cannot, it would have to wait for its own end. */
+static void
+complete_on_owner (DbStore *self, Order *order)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, g_task_get_priority (order->task));
+  g_source_set_callback (source, complete_cb, order, (GDestroyNotify) order_free);
+  g_source_attach (source, self->context);
+}
+
 static void
 finish_order (DbStore *self, Order *order, GError *error)
 {
-  gint64 result = order->write->result;
-
-  if (order->waited_for)
+  if (order->task != NULL)
+    {
+      order->error = error;
+      complete_on_owner (self, order);
+    }
+  else if (order->waited_for)
     {
       g_mutex_lock (&self->mutex);
       order->error = error;
-      order->done = TRUE;
+      order->done = TRUE; /* from here on it is the waiter's */
       g_cond_broadcast (&self->finished);
       g_mutex_unlock (&self->mutex);
-      return; /* it is the waiter's */
     }
-  if (order->task != NULL && error != NULL)
-    g_task_return_error (order->task, error);
-  else if (order->task != NULL)
-    g_task_return_int (order->task, result);
-  else if (error != NULL)
-    tell_failure (self, error);
-  if (order->task != NULL)
-    release_on_owner (self, g_steal_pointer (&order->task));
-  order_free (order);
+  else
+    {
+      if (error != NULL)
+        tell_failure (self, error);
+      order_free (order);
+    }
 }
 
 static void
@@ -758,7 +758,7 @@ open_database (DbStore *self, GError **error)
   g_set_error (
       error, DB_ERROR, version > db_schema_get_version () ? DB_ERROR_NEWER : DB_ERROR_READ_ONLY,
       "%s: format %d, and this program reads %d; open it for writing once to bring it over",
-      self->name, (int)version, db_schema_get_version ());
+      self->name, (int) version, db_schema_get_version ());
   return FALSE;
 }
 

@@ -68,7 +68,7 @@ DbWrite *
 db_write_all (DbWrite **writes, gsize n_writes)
 {
   DbWrite *self = db_write_new (DB_URGENCY_PROGRESS, run_group);
-  GPtrArray *list = g_ptr_array_new_with_free_func ((GDestroyNotify)db_write_free);
+  GPtrArray *list = g_ptr_array_new_with_free_func ((GDestroyNotify) db_write_free);
 
   for (gsize w = 0; w < n_writes; w++)
     {
@@ -408,7 +408,7 @@ run_move_task (DbWrite *self, DbTxn *txn, GError **error)
   if (other != 0)
     {
       g_set_error (error, DB_ERROR, DB_ERROR_EXISTS, "%s: the %s slice %d is a task already",
-                   txn->conn->path, volume_plane_get_name (task.plane), (int)self->ids[1]);
+                   txn->conn->path, volume_plane_get_name (task.plane), (int) self->ids[1]);
       return FALSE;
     }
   self->result = self->ids[0];

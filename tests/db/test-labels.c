@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fixture.h"
+
+#include "db/journal-private.h"
+
+static gint64
+commit_box (DbLabels *labels, int lo, int side, guint16 label)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VolumeEdit) edit = fixture_box_edit (labels, lo, side, label, VOLUME_PROVENANCE_HAND);
+  gint64 id = db_labels_commit (labels, edit, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpint (id, ==, volume_edit_get_id (edit));
+  return id;
+}
+
+static DbLabels *
+open_labels (Fixture *self)
+{
+  g_autoptr (GError) error = NULL;
+  DbLabels *labels = db_labels_open (self->store, 2, &error);
+
+  g_assert_no_error (error);
+  return labels;
+}
+
+/* I9: undo, redo, across a restart, bit for bit. */
+static void
+test_undo_redo (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  GBytes *states[6];
+  g_autoptr (GError) error = NULL;
+
+  states[0] = fixture_map_bytes (db_labels_get_map (labels));
+  for (int n = 1; n < 6; n++)
+    {
+      commit_box (labels, n, 4, 1 + n % 2);
+      states[n] = fixture_map_bytes (db_labels_get_map (labels));
+    }
+  for (int n = 4; n >= 2; n--)
+    {
+      db_labels_undo (labels, &error);
+      g_assert_no_error (error);
+      fixture_assert_same (db_labels_get_map (labels), states[n]);
+    }
+  g_assert_finalize_object (labels);
+  fixture_reopen (self);
+  labels = open_labels (self);
+  fixture_assert_same (db_labels_get_map (labels), states[2]);
+  g_assert_true (db_labels_get_can_redo (labels));
+  for (int n = 1; n >= 0; n--)
+    {
+      db_labels_undo (labels, &error);
+      fixture_assert_same (db_labels_get_map (labels), states[n]);
+    }
+  g_assert_cmpint (db_labels_undo (labels, &error), ==, -1);
+  g_assert_error (error, DB_ERROR, DB_ERROR_NOTHING);
+  g_clear_error (&error);
+  g_assert_false (db_labels_get_can_undo (labels));
+  for (int n = 1; n < 6; n++)
+    {
+      db_labels_redo (labels, &error);
+      g_assert_no_error (error);
+      fixture_assert_same (db_labels_get_map (labels), states[n]);
+    }
+  g_assert_cmpint (db_labels_redo (labels, &error), ==, -1);
+  g_assert_error (error, DB_ERROR, DB_ERROR_NOTHING);
+  for (int n = 0; n < 6; n++)
+    g_bytes_unref (states[n]);
+  g_assert_finalize_object (labels);
+}
+
+/* A new edit after an undo keeps the old branch; one can go back to it. */
+static void
+test_branches (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  g_autoptr (GListModel) history = NULL;
+  g_autoptr (GBytes) old_end = NULL;
+  g_autoptr (GBytes) new_end = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 old, new, first = commit_box (labels, 1, 3, 1);
+  int n_applied = 0;
+
+  history = db_labels_get_history (labels, &error);
+  g_assert_no_error (error);
+  commit_box (labels, 4, 3, 1);
+  old = commit_box (labels, 5, 3, 2);
+  old_end = fixture_map_bytes (db_labels_get_map (labels));
+  db_labels_undo (labels, &error);
+  db_labels_undo (labels, &error);
+  new = commit_box (labels, 9, 5, 2);
+  new_end = fixture_map_bytes (db_labels_get_map (labels));
+  g_assert_false (db_labels_get_can_redo (labels));
+  g_assert_cmpuint (g_list_model_get_n_items (history), ==, 4);
+  for (guint n = 0; n < 4; n++)
+    {
+      g_autoptr (DbEdit) row = g_list_model_get_item (history, n);
+
+      n_applied += row->applied;
+      g_assert_cmpint (row->applied, ==, row->id == first || row->id == new);
+    }
+  g_assert_cmpint (n_applied, ==, 2);
+
+  g_assert_cmpint (db_labels_jump (labels, old, &error), ==, old);
+  fixture_assert_same (db_labels_get_map (labels), old_end);
+  g_assert_cmpint (db_labels_jump (labels, 0, &error), ==, 0);
+  g_assert_cmpint (db_labels_jump (labels, new, &error), ==, new);
+  fixture_assert_same (db_labels_get_map (labels), new_end);
+  /* Redo follows the branch that was walked last. */
+  db_labels_undo (labels, &error);
+  g_assert_cmpint (db_labels_redo (labels, &error), ==, new);
+  g_assert_cmpint (db_labels_jump (labels, 12345, &error), ==, -1);
+  g_assert_error (error, DB_ERROR, DB_ERROR_NOT_FOUND);
+  g_clear_object (&history);
+  g_assert_finalize_object (labels);
+}
+
+/* I9: taking one edit back leaves what came after it. */
+static void
+test_selective (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  VolumeLabelMap *map = db_labels_get_map (labels);
+  g_autoptr (GError) error = NULL;
+  gint64 prompt = commit_box (labels, 2, 6, 1);
+
+  commit_box (labels, 4, 2, 2);
+  db_labels_revert (labels, prompt, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (volume_label_map_get (map, 2, 2, 2), ==, 0);
+  g_assert_cmpint (volume_label_map_get (map, 4, 4, 4), ==, 2);
+  db_labels_undo (labels, &error);
+  g_assert_cmpint (volume_label_map_get (map, 2, 2, 2), ==, 1);
+  g_assert_finalize_object (labels);
+}
+
+static int
+refusal_of (DbLabels *labels, VolumeEdit *edit, const DbEditInfo *info)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) before = fixture_map_bytes (db_labels_get_map (labels));
+
+  if (db_labels_commit (labels, edit, info, &error) >= 0)
+    return -1;
+  g_assert_true (error->domain == DB_ERROR);
+  fixture_assert_same (db_labels_get_map (labels), before);
+  return error->code;
+}
+
+/* I4 */
+static void
+test_protection (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  g_autoptr (VolumeEdit) model = NULL;
+  g_autoptr (VolumeEdit) over = NULL;
+  g_autoptr (VolumeEdit) locked = NULL;
+  g_autoptr (VolumeEdit) nothing = NULL;
+  g_autoptr (GError) error = NULL;
+
+  commit_box (labels, 5, 3, 1);
+  model = fixture_box_edit (labels, 4, 6, 2, VOLUME_PROVENANCE_MODEL);
+  g_assert_cmpint (refusal_of (labels, model, NULL), ==, DB_ERROR_INVARIANT);
+  over = fixture_box_edit (labels, 4, 6, 2, VOLUME_PROVENANCE_MODEL);
+  g_assert_cmpint (refusal_of (labels, over, &(DbEditInfo){ .over_hand = TRUE }), ==, -1);
+
+  db_store_write (self->store, db_write_set_label_locked (2, TRUE), &error);
+  g_assert_no_error (error);
+  locked = fixture_box_edit (labels, 4, 2, 1, VOLUME_PROVENANCE_HAND);
+  g_assert_cmpint (refusal_of (labels, locked, NULL), ==, DB_ERROR_INVARIANT);
+  g_assert_cmpint (db_labels_undo (labels, &error), ==, -1);
+  g_assert_error (error, DB_ERROR, DB_ERROR_INVARIANT);
+  g_clear_error (&error);
+  db_store_write (self->store, db_write_set_label_locked (2, FALSE), &error);
+  db_labels_undo (labels, &error);
+  g_assert_no_error (error);
+  nothing = fixture_box_edit (labels, 5, 3, 1, VOLUME_PROVENANCE_HAND);
+  g_assert_cmpint (refusal_of (labels, nothing, NULL), ==, DB_ERROR_NOTHING);
+  g_assert_finalize_object (labels);
+}
+
+static void
+test_guard (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  VolumeLabelMap *map = db_labels_get_map (labels);
+  g_autoptr (VolumeEditBuilder) builder = NULL;
+  g_autoptr (VolumeEdit) edit = NULL;
+  g_autoptr (GError) error = NULL;
+  VolumeEditGuard guard;
+
+  commit_box (labels, 5, 3, 1);
+  db_labels_init_guard (labels, VOLUME_PROVENANCE_MODEL, FALSE, &guard);
+  builder = volume_edit_builder_new (map, &guard);
+  for (int i = 0; i < FIXTURE_SIDE; i++)
+    volume_edit_builder_set (builder, i, 6, 6, 2);
+  edit = volume_edit_builder_end (builder, db_labels_reserve_id (labels), VOLUME_PROVENANCE_MODEL,
+                                  "predict");
+  db_labels_commit (labels, edit, &(DbEditInfo){ .round = 1, .detail = "{}" }, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (volume_label_map_get (map, 6, 6, 6), ==, 1);
+  g_assert_cmpint (volume_label_map_get (map, 1, 6, 6), ==, 2);
+  g_assert_cmpint (db_labels_get_provenance (labels, volume_label_map_get_edit_id (map, 1, 6, 6)),
+                   ==, VOLUME_PROVENANCE_MODEL);
+  g_assert_cmpint (db_labels_get_provenance (labels, volume_label_map_get_edit_id (map, 6, 6, 6)),
+                   ==, VOLUME_PROVENANCE_HAND);
+  g_assert_finalize_object (labels);
+}
+
+/* I7: labels as they were at a place of the journal. The snapshots equal the journal. */
+static void
+test_snapshots (Fixture *self, gconstpointer data)
+{
+  const int n_edits = DB_SNAPSHOT_EVERY * 2 + 30;
+  DbLabels *labels = open_labels (self);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (11);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) then = NULL;
+  g_autoptr (GBytes) now = NULL;
+  g_autoptr (VolumeLabelMap) map = NULL;
+  g_autoptr (VolumeLabelMap) old = NULL;
+  g_autoptr (VolumeLabelMap) rebuilt = NULL;
+  gint64 seq = -1;
+
+  for (int n = 0; n < n_edits; n++)
+    {
+      g_autoptr (VolumeEdit) edit =
+          fixture_box_edit (labels, g_rand_int_range (rand, 0, 15), g_rand_int_range (rand, 1, 5),
+                            g_rand_int_range (rand, 0, 3), VOLUME_PROVENANCE_HAND);
+      gsize n_runs;
+
+      volume_edit_get_runs (edit, &n_runs);
+      if (n_runs > 0)
+        db_labels_commit (labels, edit, NULL, &error);
+      g_assert_no_error (error);
+      if (n == 100)
+        {
+          then = fixture_map_bytes (db_labels_get_map (labels));
+          seq = db_store_read_journal_seq (self->store, &error);
+        }
+    }
+  now = fixture_map_bytes (db_labels_get_map (labels));
+  g_assert_finalize_object (labels);
+  fixture_reopen (self);
+  map = db_store_read_labels (self->store, 2, -1, &error);
+  g_assert_no_error (error);
+  fixture_assert_same (map, now);
+  old = db_store_read_labels (self->store, 2, seq, &error);
+  fixture_assert_same (old, then);
+  rebuilt = db_store_read_labels_from_journal (self->store, 2, -1, &error);
+  fixture_assert_same (rebuilt, now);
+  g_assert_true (db_store_verify (self->store, &error));
+  g_assert_no_error (error);
+}
+
+typedef struct
+{
+  int n_left, n_failed;
+} Count;
+
+static void
+counted_cb (GObject *object, GAsyncResult *result, gpointer data)
+{
+  Count *count = data;
+  g_autoptr (GError) error = NULL;
+
+  if (db_labels_finish (DB_LABELS (object), result, &error) < 0)
+    count->n_failed++;
+  count->n_left--;
+}
+
+/* Strokes, an undo and a taking back in one breath: finished in order. */
+static void
+test_async (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  VolumeLabelMap *map = db_labels_get_map (labels);
+  g_autoptr (VolumeLabelMap) kept = NULL;
+  g_autoptr (GBytes) shown = NULL;
+  g_autoptr (GError) error = NULL;
+  Count count = { 0 };
+  gint64 first = 0;
+
+  for (int n = 0; n < 10; n++)
+    {
+      g_autoptr (VolumeEdit) edit =
+          fixture_box_edit (labels, n, 3, 1 + n % 2, VOLUME_PROVENANCE_HAND);
+
+      first = n == 0 ? volume_edit_get_id (edit) : first;
+      db_labels_commit_async (labels, edit, NULL, NULL, counted_cb, &count);
+      count.n_left++;
+      g_assert_cmpint (volume_label_map_get (map, n, n, n), ==, 1 + n % 2); /* at once */
+    }
+  db_labels_undo_async (labels, counted_cb, &count);
+  db_labels_undo_async (labels, counted_cb, &count);
+  db_labels_redo_async (labels, counted_cb, &count);
+  db_labels_revert_async (labels, first, counted_cb, &count);
+  count.n_left += 4;
+  while (count.n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (count.n_failed, ==, 0);
+  g_assert_cmpint (volume_label_map_get (map, 0, 0, 0), ==, 0);
+  g_assert_cmpint (volume_label_map_get (map, 8, 8, 8), ==, 1);
+  g_assert_cmpint (volume_label_map_get (map, 11, 11, 11), ==, 0);
+  shown = fixture_map_bytes (map);
+  kept = db_store_read_labels (self->store, 2, -1, &error);
+  g_assert_no_error (error);
+  fixture_assert_same (kept, shown);
+  fixture_settle ();
+  g_assert_finalize_object (labels);
+}
+
+/* What the disk does not take leaves the map, with all that was built on it. */
+static void
+test_taken_back (Fixture *self, gconstpointer data)
+{
+  DbLabels *labels = open_labels (self);
+  g_autoptr (GBytes) before = NULL;
+  DbLabels *other;
+  g_autoptr (VolumeEdit) elsewhere = NULL;
+  g_autoptr (GError) error = NULL;
+  Count count = { 0 };
+
+  commit_box (labels, 1, 3, 1);
+  before = fixture_map_bytes (db_labels_get_map (labels));
+  other = open_labels (self);
+  elsewhere = fixture_box_edit (other, 8, 3, 1, VOLUME_PROVENANCE_HAND);
+  db_labels_commit (other, elsewhere, NULL, &error);
+  g_assert_no_error (error);
+  for (int n = 0; n < 3; n++)
+    {
+      g_autoptr (VolumeEdit) edit = fixture_box_edit (labels, 3 + n, 3, 2, VOLUME_PROVENANCE_HAND);
+
+      db_labels_commit_async (labels, edit, NULL, NULL, counted_cb, &count);
+      count.n_left++;
+    }
+  while (count.n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (count.n_failed, ==, 3);
+  fixture_assert_same (db_labels_get_map (labels), before);
+  g_clear_object (&other);
+  fixture_settle ();
+  g_assert_finalize_object (labels);
+}
+
+#define ADD(path, function)                                                                        \
+  g_test_add ("/db/labels/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("undo-redo", test_undo_redo);
+  ADD ("branches", test_branches);
+  ADD ("selective", test_selective);
+  ADD ("protection", test_protection);
+  ADD ("guard", test_guard);
+  ADD ("snapshots", test_snapshots);
+  ADD ("async", test_async);
+  ADD ("taken-back", test_taken_back);
+  return g_test_run ();
+}
