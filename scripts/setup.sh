@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by ./run and ./check: packages and the build folder. Standard output stays the program's.
 
-packages_build="build-essential meson ninja-build pkg-config libgtk-4-dev libadwaita-1-dev libvulkan-dev glslc spirv-tools libnifti2-dev libhdf5-dev libsqlite3-dev libdnnl-dev libjson-glib-dev libdeflate-dev libjpeg-dev libpng-dev gettext"
+packages_build="build-essential meson ninja-build pkg-config libgtk-4-dev libadwaita-1-dev libvulkan-dev glslc spirv-tools libnifti2-dev libhdf5-dev libsqlite3-dev libdnnl-dev libjson-glib-dev libdeflate-dev libjpeg-dev libpng-dev zlib1g-dev gettext"
 packages_run="mesa-vulkan-drivers libgl1-mesa-dri librsvg2-common adwaita-icon-theme fonts-dejavu dconf-gsettings-backend at-spi2-core"
 packages_check="xvfb xauth xdotool openbox dbus-x11 x11-utils python3-pyatspi imagemagick vulkan-validationlayers appstream desktop-file-utils python3-nibabel python3-numpy sqlite3"
 

@@ -42,5 +42,7 @@ volume_nifti_load (const char *path, int fd, int volume_index, VolumeScanParts *
 gboolean
 volume_decoded_load (const char *path, int fd, gboolean labels, VolumeScanParts *parts,
                      GError **error);
+GBytes *volume_decoded_load_rgb (const char *path, int fd, int *width, int *height,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS
