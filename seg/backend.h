@@ -224,7 +224,9 @@ typedef enum {
  * Running state as PyTorch: run = (1−momentum)·run + momentum·new, the new variance unbiased.
  * mean and rstd hold one value per normalised set, in order: batch [C]; group [N,G]; layer [rows].
  * not training (batch norm): run_mean and run_var are used; mean and rstd are set from them.
- * Backward when not training: statistics are constants. @relaxed: reserved, 0. */
+ * Backward when not training: statistics are constants.
+ * SEG_NORM_AGAIN (batch norm): mean and rstd are not outputs but given, from the first time. */
+#define SEG_NORM_AGAIN 2
 typedef struct
 {
   SegNormKind kind;
@@ -234,7 +236,6 @@ typedef struct
   int training;
   SegAct act; /* NONE, RELU, LEAKY_RELU, GELU, SILU */
   double act_a;
-  int relaxed;
 } SegNormParams;
 
 typedef enum {
