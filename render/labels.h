@@ -40,7 +40,8 @@ render_labels_update_array (RenderLabels *self, GBytes *labels);
  *
  * Where the voxels' labels came from: for the provenance overlay, and to tell a background voxel
  * (0 with a provenance) from an unlabelled one (0 without). Before the first call every voxel with
- * label 0 counts as unlabelled. Kept on the device and, run-length coded, on the host.
+ * label 0 counts as unlabelled. Kept on the device, and in
+ * tiles on the host.
  */
 void
 render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *codes);

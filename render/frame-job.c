@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "render/frame-job.h"
+
+#include <string.h>
+
+#define MAX_FRAME_BYTES ((gsize)1 << 30)
+
+static gboolean
+check_size (RenderFrameJob *self, RenderDevice *device, GError **error)
+{
+  const int limit = device->max_image_2d;
+
+  if (self->width > 0 && self->height > 0 && self->width <= limit && self->height <= limit
+      && (gsize)self->width * (gsize)self->height * 4 <= MAX_FRAME_BYTES)
+    return TRUE;
+  g_set_error (error, RENDER_ERROR, RENDER_ERROR_SIZE,
+               "A picture of %d × %d pixels cannot be drawn; %s draws up to %d × %d.", self->width,
+               self->height, device->info.name, limit, limit);
+  return FALSE;
+}
+
+static void
+begin_pass (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
+{
+  const RenderVk *vk = &device->life->vk;
+  const VkCommandBuffer cmd = device->slot->cmd;
+  const VkRect2D area = { { 0, 0 }, { (guint32)self->width, (guint32)self->height } };
+  const VkViewport viewport = { 0.0f, 0.0f, (float)self->width, (float)self->height, 0.0f, 1.0f };
+  const VkRenderPassBeginInfo info = {
+    .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
+    .renderPass = device->render_pass,
+    .framebuffer = target->framebuffer,
+    .renderArea = area,
+  };
+
+  render_texture_barrier (device, target, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL);
+  vk->CmdBeginRenderPass (cmd, &info, VK_SUBPASS_CONTENTS_INLINE);
+  vk->CmdSetViewport (cmd, 0, 1, &viewport);
+  vk->CmdSetScissor (cmd, 0, 1, &area);
+}
+
+/* The picture into the frame's memory, visible to the host when the slot is done. */
+static void
+read_back (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
+{
+  const RenderVk *vk = &device->life->vk;
+  const VkCommandBuffer cmd = device->slot->cmd;
+  const VkBufferImageCopy copy = {
+    .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1 },
+    .imageExtent = { (guint32)self->width, (guint32)self->height, 1 },
+  };
+  const VkBufferMemoryBarrier barrier = {
+    .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
+    .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+    .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+    .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+    .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+    .buffer = render_frame_get_buffer (self->frame),
+    .size = VK_WHOLE_SIZE,
+  };
+
+  render_texture_barrier (device, target, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL);
+  vk->CmdCopyImageToBuffer (cmd, target->image, target->layout, barrier.buffer, 1, &copy);
+  vk->CmdPipelineBarrier (cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0,
+                          NULL, 1, &barrier, 0, NULL);
+}
+
+static gboolean
+record_cb (RenderJob *job, RenderDevice *device, GError **error)
+{
+  RenderFrameJob *self = (RenderFrameJob *)job;
+  RenderTexture *target;
+  RenderBuffer *buffer;
+
+  if (self->task != NULL
+      && g_cancellable_set_error_if_cancelled (g_task_get_cancellable (self->task), error))
+    return FALSE;
+  g_clear_pointer (&self->frame, render_frame_unref);
+  self->exact = TRUE;
+  if (!check_size (self, device, error) || !self->prepare (self, device, error)
+      || render_device_begin (device, error) == NULL || !self->bind (self, device, error))
+    return FALSE;
+  target = render_target_take (device, self->width, self->height, error);
+  buffer = target == NULL
+               ? NULL
+               : render_readback_take (device, (gsize)self->width * (gsize)self->height * 4, error);
+  if (buffer == NULL)
+    return FALSE;
+  self->frame = render_frame_new_take (device, buffer, self->width, self->height);
+  render_frame_set_exact (self->frame, self->exact);
+  begin_pass (self, device, target);
+  self->draw (self, device);
+  device->life->vk.CmdEndRenderPass (device->slot->cmd);
+  read_back (self, device, target);
+  return TRUE;
+}
+
+static void
+free_job (RenderFrameJob *self)
+{
+  g_clear_pointer (&self->frame, render_frame_unref);
+  g_clear_error (&self->error);
+  g_clear_object (&self->task);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->done);
+  g_free (self);
+}
+
+static void
+done_cb (RenderJob *job, RenderDevice *device, const GError *error)
+{
+  RenderFrameJob *self = (RenderFrameJob *)job;
+
+  if (error == NULL)
+    render_frame_finish_read (self->frame, device);
+  self->clear (self);
+  if (self->task == NULL)
+    {
+      g_mutex_lock (&self->lock);
+      self->error = error != NULL ? g_error_copy (error) : NULL;
+      self->is_done = TRUE;
+      g_cond_signal (&self->done);
+      g_mutex_unlock (&self->lock);
+      return;
+    }
+  if (error != NULL)
+    g_task_return_error (self->task, g_error_copy (error));
+  else
+    g_task_return_pointer (self->task, g_steal_pointer (&self->frame),
+                           (GDestroyNotify)render_frame_unref);
+  free_job (self);
+}
+
+static void
+init_job (RenderFrameJob *self)
+{
+  self->job.record = record_cb;
+  self->job.done = done_cb;
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->done);
+}
+
+void
+render_frame_job_start (RenderFrameJob *self, RenderDevice *device, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data, gpointer source_tag)
+{
+  init_job (self);
+  self->task = g_task_new (NULL, cancellable, callback, user_data);
+  g_task_set_source_tag (self->task, source_tag);
+  render_device_post (device, &self->job);
+}
+
+RenderFrame *
+render_frame_job_run (RenderFrameJob *self, RenderDevice *device, GError **error)
+{
+  RenderFrame *frame;
+
+  init_job (self);
+  render_device_post (device, &self->job);
+  g_mutex_lock (&self->lock);
+  while (!self->is_done)
+    g_cond_wait (&self->done, &self->lock);
+  g_mutex_unlock (&self->lock);
+  frame = self->error == NULL ? g_steal_pointer (&self->frame) : NULL;
+  if (self->error != NULL)
+    g_propagate_error (error, g_steal_pointer (&self->error));
+  free_job (self);
+  return frame;
+}
+
+gboolean
+render_frame_job_stage_uniforms (RenderDevice *device, gconstpointer uniforms, gsize size_bytes,
+                                 RenderBindings *bindings, GError **error)
+{
+  gpointer dst =
+      render_stage (device, size_bytes, &bindings->uniforms, &bindings->uniforms_offset, error);
+
+  if (dst == NULL)
+    return FALSE;
+  memcpy (dst, uniforms, size_bytes);
+  bindings->uniforms_size = size_bytes;
+  return TRUE;
+}
+
+void
+render_frame_job_draw_full (RenderDevice *device, VkPipeline pipeline, VkDescriptorSet set)
+{
+  const RenderVk *vk = &device->life->vk;
+  const VkCommandBuffer cmd = device->slot->cmd;
+
+  vk->CmdBindPipeline (cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
+  vk->CmdBindDescriptorSets (cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, device->layout, 0, 1, &set, 0,
+                             NULL);
+  vk->CmdDraw (cmd, 3, 1, 0, 0);
+}

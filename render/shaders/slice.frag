@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plane of a scan with what lies on it. Every mode is a specialisation constant: software devices
+// run both sides of branches, even of uniform ones.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define RENDER_GLSL
+#include "uniforms.h"
+#include "bindings.glsl"
+
+layout (constant_id = 0) const int INTERPOLATION = 0; // 0 nearest, 1 linear, 2 Catmull–Rom
+layout (constant_id = 1) const int AXIS = 3;          // across the plane; 3: none of the grid
+layout (constant_id = 2) const bool COLOUR_MAP = false;
+layout (constant_id = 3) const bool FILL = false;
+layout (constant_id = 4) const bool OUTLINE = false;
+layout (constant_id = 5) const bool COMPARE = false;
+layout (constant_id = 6) const bool HATCH = false;
+layout (constant_id = 7) const bool PROVENANCE = false;
+layout (constant_id = 8) const bool FIELD = false;
+
+layout (set = 0, binding = 0, std140) uniform Uniforms { RenderSliceUniforms u; };
+layout (location = 0) out vec4 colour;
+
+const int A = AXIS == 0 ? 1 : 0; // the two axes in the plane
+const int B = AXIS == 2 ? 1 : 2;
+
+// Texel of a plane of the grid: in-plane indices @a, @b at depth @c.
+ivec3
+place (int a, int b, int c)
+{
+  return AXIS == 0 ? ivec3 (c, a, b) : AXIS == 1 ? ivec3 (a, c, b) : ivec3 (a, b, c);
+}
+
+float
+fetch (ivec3 texel)
+{
+  return texelFetch (scan_nearest, texel, 0).r;
+}
+
+float
+sample_linear_plane (vec3 texel, ivec3 last)
+{
+  vec2 at = vec2 (texel[A], texel[B]);
+  vec2 base = floor (at);
+  vec2 f = at - base;
+  ivec2 lo = clamp (ivec2 (base), ivec2 (0), ivec2 (last[A], last[B]));
+  ivec2 hi = clamp (ivec2 (base) + 1, ivec2 (0), ivec2 (last[A], last[B]));
+  int c = clamp (int (floor (texel[AXIS % 3] + 0.5)), 0, last[AXIS % 3]);
+  float low = mix (fetch (place (lo.x, lo.y, c)), fetch (place (hi.x, lo.y, c)), f.x);
+  float high = mix (fetch (place (lo.x, hi.y, c)), fetch (place (hi.x, hi.y, c)), f.x);
+  return mix (low, high, f.y);
+}
+
+float
+sample_linear (vec3 texel, ivec3 last)
+{
+  vec3 base = floor (texel);
+  vec3 f = texel - base;
+  ivec3 lo = clamp (ivec3 (base), ivec3 (0), last);
+  ivec3 hi = clamp (ivec3 (base) + 1, ivec3 (0), last);
+  float c00 = mix (fetch (lo), fetch (ivec3 (hi.x, lo.y, lo.z)), f.x);
+  float c10 = mix (fetch (ivec3 (lo.x, hi.y, lo.z)), fetch (ivec3 (hi.x, hi.y, lo.z)), f.x);
+  float c01 = mix (fetch (ivec3 (lo.x, lo.y, hi.z)), fetch (ivec3 (hi.x, lo.y, hi.z)), f.x);
+  float c11 = mix (fetch (ivec3 (lo.x, hi.y, hi.z)), fetch (hi), f.x);
+  return mix (mix (c00, c10, f.y), mix (c01, c11, f.y), f.z);
+}
+
+// Weights of the four neighbours; R. Keys, "Cubic convolution interpolation for digital image
+// processing", 1981, with a = −1/2.
+vec4
+cubic_weights (float f)
+{
+  float f2 = f * f;
+  float f3 = f2 * f;
+  return vec4 (-0.5 * f3 + f2 - 0.5 * f, 1.5 * f3 - 2.5 * f2 + 1.0,
+               -1.5 * f3 + 2.0 * f2 + 0.5 * f, 0.5 * f3 - 0.5 * f2);
+}
+
+float
+sample_cubic_plane (vec3 texel, ivec3 last)
+{
+  vec2 at = vec2 (texel[A], texel[B]);
+  vec2 base = floor (at);
+  vec4 wa = cubic_weights (at.x - base.x);
+  vec4 wb = cubic_weights (at.y - base.y);
+  ivec4 a = clamp (ivec4 (base.x) + ivec4 (-1, 0, 1, 2), 0, last[A]);
+  int c = clamp (int (floor (texel[AXIS % 3] + 0.5)), 0, last[AXIS % 3]);
+  float sum = 0.0;
+  for (int n = 0; n < 4; n++)
+    {
+      int b = clamp (int (base.y) + n - 1, 0, last[B]);
+      vec4 row = vec4 (fetch (place (a.x, b, c)), fetch (place (a.y, b, c)),
+                       fetch (place (a.z, b, c)), fetch (place (a.w, b, c)));
+      sum += wb[n] * dot (row, wa);
+    }
+  return sum;
+}
+
+float
+sample_cubic (vec3 texel, ivec3 last)
+{
+  vec3 base = floor (texel);
+  vec4 wx = cubic_weights (texel.x - base.x);
+  vec4 wy = cubic_weights (texel.y - base.y);
+  vec4 wz = cubic_weights (texel.z - base.z);
+  ivec4 x = clamp (ivec4 (base.x) + ivec4 (-1, 0, 1, 2), 0, last.x);
+  float sum = 0.0;
+  for (int k = 0; k < 4; k++)
+    {
+      int z = clamp (int (base.z) + k - 1, 0, last.z);
+      float plane = 0.0;
+      for (int j = 0; j < 4; j++)
+        {
+          int y = clamp (int (base.y) + j - 1, 0, last.y);
+          vec4 row = vec4 (fetch (ivec3 (x.x, y, z)), fetch (ivec3 (x.y, y, z)),
+                           fetch (ivec3 (x.z, y, z)), fetch (ivec3 (x.w, y, z)));
+          plane += wy[j] * dot (row, wx);
+        }
+      sum += wz[k] * plane;
+    }
+  return sum;
+}
+
+float
+sample_scan (vec3 ijk)
+{
+  vec3 texel = ijk * u.scan_region.scale.xyz + u.scan_region.offset.xyz;
+  ivec3 last = ivec3 (u.scan_region.size.xyz) - 1;
+  if (INTERPOLATION == 0)
+    return fetch (clamp (ivec3 (floor (texel + 0.5)), ivec3 (0), last));
+  if (INTERPOLATION == 1)
+    return AXIS < 3 ? sample_linear_plane (texel, last) : sample_linear (texel, last);
+  return AXIS < 3 ? sample_cubic_plane (texel, last) : sample_cubic (texel, last);
+}
+
+ivec3
+region_texel (RenderRegionUniforms region, vec3 ijk)
+{
+  vec3 texel = ijk * region.scale.xyz + region.offset.xyz;
+  return clamp (ivec3 (floor (texel + 0.5)), ivec3 (0), ivec3 (region.size.xyz) - 1);
+}
+
+uint
+label_at (vec3 ijk)
+{
+  return texelFetch (labels_texture, region_texel (u.label_region, ijk), 0).r;
+}
+
+bool
+on_scan (vec3 ijk)
+{
+  return all (greaterThanEqual (ijk, vec3 (-0.5))) && all (lessThan (ijk, u.size_ijk.xyz - 0.5));
+}
+
+// Whether another label, or the scan's end, is within the outline's width.
+bool
+at_edge (vec3 ijk, uint label)
+{
+  vec3 x = u.ijk_per_x.xyz * u.label.y;
+  vec3 y = u.ijk_per_y.xyz * u.label.y;
+  vec3 p = (x + y) * 0.70711;
+  vec3 q = (x - y) * 0.70711;
+  return label_at (ijk + x) != label || label_at (ijk - x) != label || label_at (ijk + y) != label
+         || label_at (ijk - y) != label || label_at (ijk + p) != label
+         || label_at (ijk - p) != label || label_at (ijk + q) != label
+         || label_at (ijk - q) != label;
+}
+
+vec3
+draw_labels (vec3 base, vec3 ijk, uint label)
+{
+  vec4 look = palette (label);
+  bool others = u.label.z > 0.5 && float (label) != u.label.z;
+  bool chosen = u.label.z > 0.5 && !others;
+  float fill = FILL ? u.label.x * look.a : 0.0;
+  vec3 result;
+
+  fill *= others ? 0.3 : 1.0;
+  fill = label == 0u ? 0.0 : fill;
+  result = mix (base, look.rgb, fill);
+  if (OUTLINE)
+    {
+      float line = label != 0u && look.a > 0.0 && at_edge (ijk, label) ? 1.0 : 0.0;
+      vec3 ink = chosen ? mix (look.rgb, vec3 (1.0), 0.45) : look.rgb;
+      result = mix (result, ink, line * (others ? 0.4 : 1.0));
+    }
+  return result;
+}
+
+// Where two labellings agree and differ; blue and orange are told apart by every kind of eye.
+vec3
+draw_comparison (vec3 base, vec3 ijk, uint label)
+{
+  uint other = texelFetch (compare_texture, region_texel (u.compare_region, ijk), 0).r;
+  vec3 ink = label == other ? vec3 (0.0, 0.62, 0.45)
+             : other == 0u  ? vec3 (0.0, 0.45, 0.70)
+             : label == 0u  ? vec3 (0.90, 0.62, 0.0)
+                            : vec3 (0.80, 0.47, 0.65);
+  float opacity = label == 0u && other == 0u ? 0.0 : label == other ? 0.35 : 1.0;
+  return mix (base, ink, opacity * u.label.x);
+}
+
+vec3
+draw_hatch (vec3 base, uint label, uint provenance)
+{
+  float along = mod (gl_FragCoord.x + gl_FragCoord.y, 9.0);
+  float line = clamp (1.2 - abs (along - 4.5), 0.0, 1.0);
+  float ink = label == 0u && provenance == 0u ? 0.2 * line : 0.0;
+  return mix (base, vec3 (0.85, 0.93, 1.0), ink);
+}
+
+vec3
+draw_provenance (vec3 base, uint provenance)
+{
+  const vec3 inks[6] = vec3[6] (vec3 (0.0), vec3 (0.90, 0.62, 0.0), vec3 (0.34, 0.71, 0.91),
+                                vec3 (0.94, 0.89, 0.26), vec3 (0.60, 0.60, 0.60),
+                                vec3 (0.80, 0.47, 0.65));
+  float opacity = provenance == 0u ? 0.0 : u.label.w;
+  return mix (base, inks[min (provenance, 5u)], opacity);
+}
+
+// Stored as 0 for nothing there, else 1 … 65535 over the field's own range.
+vec3
+draw_field (vec3 base, vec3 ijk)
+{
+  vec3 texel = ijk * u.field_region.scale.xyz + u.field_region.offset.xyz;
+  vec3 low = floor (texel);
+  vec3 f = texel - low;
+  ivec3 last = ivec3 (u.field_region.size.xyz) - 1;
+  float sum = 0.0;
+  float weight = 0.0;
+  for (int n = 0; n < 8; n++)
+    {
+      ivec3 corner = ivec3 (n & 1, (n >> 1) & 1, n >> 2);
+      vec3 w = mix (1.0 - f, f, vec3 (corner));
+      ivec3 at = ivec3 (low) + corner;
+      bool inside = all (greaterThanEqual (at, ivec3 (0))) && all (lessThanEqual (at, last));
+      float stored = texelFetch (field_texture, clamp (at, ivec3 (0), last), 0).r;
+      float part = inside && stored > 0.0 ? w.x * w.y * w.z : 0.0;
+      sum += part * stored;
+      weight += part;
+    }
+  float value = sum / max (weight, 1e-6) * u.field.x + u.field.y;
+  float opacity = u.field.w * clamp (value * 4.0, 0.0, 1.0) * clamp (weight * 2.0, 0.0, 1.0);
+  return mix (base, colour_map (value, int (u.field.z)), opacity);
+}
+
+void
+main ()
+{
+  vec2 pixel = gl_FragCoord.xy;
+  vec3 ijk = u.origin_ijk.xyz + pixel.x * u.ijk_per_x.xyz + pixel.y * u.ijk_per_y.xyz;
+  float shade = clamp (sample_scan (ijk) * u.window.x + u.window.y, 0.0, 1.0);
+  vec3 result = COLOUR_MAP ? colour_map (shade, int (u.window.z)) : vec3 (shade);
+  uint label = FILL || OUTLINE || COMPARE || HATCH ? label_at (ijk) : 0u;
+  uint provenance
+      = HATCH || PROVENANCE
+            ? texelFetch (provenance_texture, region_texel (u.provenance_region, ijk), 0).r
+            : 0u;
+
+  if (FIELD)
+    result = draw_field (result, ijk);
+  if (HATCH)
+    result = draw_hatch (result, label, provenance);
+  if (COMPARE)
+    result = draw_comparison (result, ijk, label);
+  else if (FILL || OUTLINE)
+    result = draw_labels (result, ijk, label);
+  if (PROVENANCE)
+    result = draw_provenance (result, provenance);
+  colour = vec4 (on_scan (ijk) ? result : u.background.rgb, 1.0);
+}
