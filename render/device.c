@@ -180,6 +180,18 @@ fail_all_jobs (RenderDevice *self)
   while (job != NULL);
 }
 
+/* What waited for the uploads goes back into the queue, ahead of what was asked for since. */
+static void
+wake_later (RenderDevice *self)
+{
+  RenderJob *job;
+
+  g_mutex_lock (&self->lock);
+  while ((job = g_queue_pop_tail (&self->later)) != NULL)
+    g_queue_push_head (&self->jobs, job);
+  g_mutex_unlock (&self->lock);
+}
+
 /* Everything Vulkan goes, the jobs under way are asked for again, residents come back when they
  * are next used. */
 static void
@@ -286,18 +298,6 @@ record_jobs (RenderDevice *self)
         end_job (self, job, error);
     }
   return TRUE;
-}
-
-/* What waited for the uploads goes back into the queue, ahead of what was asked for since. */
-static void
-wake_later (RenderDevice *self)
-{
-  RenderJob *job;
-
-  g_mutex_lock (&self->lock);
-  while ((job = g_queue_pop_tail (&self->later)) != NULL)
-    g_queue_push_head (&self->jobs, job);
-  g_mutex_unlock (&self->lock);
 }
 
 static gboolean

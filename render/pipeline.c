@@ -50,7 +50,7 @@ cache_path (RenderDevice *self)
     return NULL;
   name = g_string_new ("pipelines-");
   g_string_append_printf (name, "%04x-%04x-", self->vendor_id, self->device_id);
-  for (int b = 0; b < VK_UUID_SIZE; b++)
+  for (guint b = 0; b < VK_UUID_SIZE; b++)
     g_string_append_printf (name, "%02x", self->cache_uuid[b]);
   path = g_build_filename (self->cache_dir, name->str, NULL);
   g_string_free (name, TRUE);

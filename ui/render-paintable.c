@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "ui/render-paintable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define N_LATENCIES 32
+
+typedef enum { WISH_NONE, WISH_SLICE, WISH_VOLUME } WishKind;
+
+/* What to draw, with references of its own. */
+typedef struct
+{
+  WishKind kind;
+  RenderSliceParams slice;
+  RenderVolumeParams volume;
+  gint64 asked_us;
+} Wish;
+
+struct _UiRenderPaintable
+{
+  GObject parent_instance;
+
+  RenderDevice *device;
+  GdkTexture *texture;
+  gboolean has_view;
+  RenderSliceView view; /* of the texture */
+
+  Wish waiting;   /* kind WISH_NONE if none */
+  Wish under_way; /* likewise */
+  GCancellable *cancellable;
+
+  double latencies_ms[N_LATENCIES];
+  guint n_latencies;
+};
+
+enum
+{
+  SIGNAL_FAILED,
+  N_SIGNALS
+};
+static guint signals[N_SIGNALS];
+
+static void ui_render_paintable_iface_init (GdkPaintableInterface *iface);
+static void start_waiting (UiRenderPaintable *self);
+
+G_DEFINE_TYPE_WITH_CODE (UiRenderPaintable, ui_render_paintable, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (GDK_TYPE_PAINTABLE,
+                                                ui_render_paintable_iface_init))
+
+/* --- wishes --- */
+
+static void
+wish_clear (Wish *wish)
+{
+  g_clear_pointer (&wish->slice.scan, render_scan_unref);
+  g_clear_pointer (&wish->slice.labels, render_labels_unref);
+  g_clear_pointer (&wish->slice.compare, render_labels_unref);
+  g_clear_pointer (&wish->slice.field, render_field_unref);
+  render_marks_free ((RenderMarks *) wish->slice.marks);
+  g_clear_pointer (&wish->volume.scan, render_scan_unref);
+  g_clear_pointer (&wish->volume.labels, render_labels_unref);
+  memset (wish, 0, sizeof *wish);
+}
+
+static void
+wish_set_slice (Wish *wish, const RenderSliceParams *params)
+{
+  Wish fresh = { .kind = WISH_SLICE, .slice = *params, .asked_us = g_get_monotonic_time () };
+
+  render_scan_ref (params->scan);
+  if (params->labels != NULL)
+    render_labels_ref (params->labels);
+  if (params->compare != NULL)
+    render_labels_ref (params->compare);
+  if (params->field != NULL)
+    render_field_ref (params->field);
+  fresh.slice.marks = params->marks != NULL ? render_marks_copy (params->marks) : NULL;
+  wish_clear (wish);
+  *wish = fresh;
+}
+
+/* --- frames --- */
+
+static void
+note_latency (UiRenderPaintable *self, gint64 asked_us)
+{
+  self->latencies_ms[self->n_latencies++ % N_LATENCIES]
+      = (double) (g_get_monotonic_time () - asked_us) / 1000.0;
+}
+
+/* The frame's memory itself: no copy, and the ring does not write it while the texture lives. */
+static GdkTexture *
+texture_of_frame (RenderFrame *frame)
+{
+  g_autoptr (GBytes) bytes = render_frame_get_bytes (frame);
+
+  return gdk_memory_texture_new (render_frame_get_width (frame), render_frame_get_height (frame),
+                                 GDK_MEMORY_R8G8B8A8_PREMULTIPLIED, bytes,
+                                 render_frame_get_stride_bytes (frame));
+}
+
+static void
+show_frame (UiRenderPaintable *self, RenderFrame *frame)
+{
+  g_clear_object (&self->texture);
+  self->texture = texture_of_frame (frame);
+  self->has_view = self->under_way.kind == WISH_SLICE;
+  if (self->has_view)
+    render_slice_view_init (&self->view, render_scan_get_geometry (self->under_way.slice.scan),
+                            &self->under_way.slice.placement, self->under_way.slice.width,
+                            self->under_way.slice.height);
+  note_latency (self, self->under_way.asked_us);
+  gdk_paintable_invalidate_contents (GDK_PAINTABLE (self));
+}
+
+static void
+frame_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (UiRenderPaintable) self = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (RenderFrame) frame = self->under_way.kind == WISH_VOLUME
+                                      ? render_volume_finish (result, &error)
+                                      : render_slice_finish (result, &error);
+  const gboolean cancelled = g_cancellable_is_cancelled (self->cancellable);
+
+  if (frame != NULL && !cancelled)
+    show_frame (self, frame);
+  else if (frame == NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_signal_emit (self, signals[SIGNAL_FAILED], 0, error->message);
+  wish_clear (&self->under_way);
+  if (cancelled)
+    {
+      g_object_unref (self->cancellable);
+      self->cancellable = g_cancellable_new ();
+    }
+  start_waiting (self);
+}
+
+static void
+start_waiting (UiRenderPaintable *self)
+{
+  if (self->under_way.kind != WISH_NONE || self->waiting.kind == WISH_NONE)
+    return;
+  self->under_way = self->waiting;
+  memset (&self->waiting, 0, sizeof self->waiting);
+  if (self->under_way.kind == WISH_SLICE)
+    render_slice_async (self->device, &self->under_way.slice, self->cancellable, frame_cb,
+                        g_object_ref (self));
+  else
+    render_volume_async (self->device, &self->under_way.volume, self->cancellable, frame_cb,
+                         g_object_ref (self));
+}
+
+/* --- GdkPaintable --- */
+
+static void
+ui_render_paintable_snapshot (GdkPaintable *paintable, GdkSnapshot *snapshot, double width,
+                              double height)
+{
+  UiRenderPaintable *self = UI_RENDER_PAINTABLE (paintable);
+
+  if (self->texture != NULL)
+    gtk_snapshot_append_texture (
+        snapshot, self->texture,
+        &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float) width, (float) height));
+}
+
+static GdkPaintable *
+ui_render_paintable_get_current_image (GdkPaintable *paintable)
+{
+  UiRenderPaintable *self = UI_RENDER_PAINTABLE (paintable);
+
+  if (self->texture != NULL)
+    return GDK_PAINTABLE (g_object_ref (self->texture));
+  return gdk_paintable_new_empty (0, 0);
+}
+
+static void
+ui_render_paintable_iface_init (GdkPaintableInterface *iface)
+{
+  iface->snapshot = ui_render_paintable_snapshot;
+  iface->get_current_image = ui_render_paintable_get_current_image;
+}
+
+/* --- GObject --- */
+
+static void
+ui_render_paintable_finalize (GObject *object)
+{
+  UiRenderPaintable *self = UI_RENDER_PAINTABLE (object);
+
+  wish_clear (&self->waiting);
+  wish_clear (&self->under_way);
+  g_clear_object (&self->texture);
+  g_clear_object (&self->cancellable);
+  g_clear_pointer (&self->device, render_device_unref);
+  G_OBJECT_CLASS (ui_render_paintable_parent_class)->finalize (object);
+}
+
+static void
+ui_render_paintable_class_init (UiRenderPaintableClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = ui_render_paintable_finalize;
+  signals[SIGNAL_FAILED]
+      = g_signal_new ("failed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                      G_TYPE_NONE, 1, G_TYPE_STRING);
+}
+
+static void
+ui_render_paintable_init (UiRenderPaintable *self)
+{
+  self->cancellable = g_cancellable_new ();
+}
+
+/* --- public --- */
+
+UiRenderPaintable *
+ui_render_paintable_new (RenderDevice *device)
+{
+  UiRenderPaintable *self = g_object_new (UI_TYPE_RENDER_PAINTABLE, NULL);
+
+  self->device = render_device_ref (device);
+  return self;
+}
+
+void
+ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParams *params)
+{
+  g_return_if_fail (UI_IS_RENDER_PAINTABLE (self));
+  g_return_if_fail (params->scan != NULL);
+
+  if (params->width <= 0 || params->height <= 0)
+    return;
+  wish_set_slice (&self->waiting, params);
+  start_waiting (self);
+}
+
+void
+ui_render_paintable_clear (UiRenderPaintable *self)
+{
+  g_return_if_fail (UI_IS_RENDER_PAINTABLE (self));
+
+  wish_clear (&self->waiting);
+  if (self->under_way.kind != WISH_NONE)
+    g_cancellable_cancel (self->cancellable);
+  g_clear_object (&self->texture);
+  self->has_view = FALSE;
+  gdk_paintable_invalidate_contents (GDK_PAINTABLE (self));
+}
+
+gboolean
+ui_render_paintable_has_frame (UiRenderPaintable *self)
+{
+  return self->texture != NULL;
+}
+
+gboolean
+ui_render_paintable_get_view (UiRenderPaintable *self, RenderSliceView *view)
+{
+  if (self->has_view)
+    *view = self->view;
+  return self->has_view;
+}
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+double
+ui_render_paintable_get_latency_ms (UiRenderPaintable *self)
+{
+  double sorted[N_LATENCIES];
+  const guint n = MIN (self->n_latencies, N_LATENCIES);
+
+  if (n == 0)
+    return 0.0;
+  memcpy (sorted, self->latencies_ms, n * sizeof *sorted);
+  qsort (sorted, n, sizeof *sorted, compare_doubles);
+  return sorted[n / 2];
+}
