@@ -8,7 +8,12 @@
 
 #define N_LATENCIES 32
 
-typedef enum { WISH_NONE, WISH_SLICE, WISH_VOLUME } WishKind;
+typedef enum
+{
+  WISH_NONE,
+  WISH_SLICE,
+  WISH_VOLUME
+} WishKind;
 
 /* What to draw, with references of its own. */
 typedef struct
@@ -28,7 +33,7 @@ struct _UiRenderPaintable
   gboolean has_view;
   RenderSliceView view; /* of the texture */
 
-  Wish waiting;   /* kind WISH_NONE if none */
+  Wish waiting; /* kind WISH_NONE if none */
   Wish under_way; /* likewise */
   GCancellable *cancellable;
 
@@ -43,12 +48,13 @@ enum
 };
 static guint signals[N_SIGNALS];
 
-static void ui_render_paintable_iface_init (GdkPaintableInterface *iface);
-static void start_waiting (UiRenderPaintable *self);
+static void
+ui_render_paintable_iface_init (GdkPaintableInterface *iface);
+static void
+start_waiting (UiRenderPaintable *self);
 
 G_DEFINE_TYPE_WITH_CODE (UiRenderPaintable, ui_render_paintable, G_TYPE_OBJECT,
-                         G_IMPLEMENT_INTERFACE (GDK_TYPE_PAINTABLE,
-                                                ui_render_paintable_iface_init))
+                         G_IMPLEMENT_INTERFACE (GDK_TYPE_PAINTABLE, ui_render_paintable_iface_init))
 
 /* --- wishes --- */
 
@@ -59,7 +65,7 @@ wish_clear (Wish *wish)
   g_clear_pointer (&wish->slice.labels, render_labels_unref);
   g_clear_pointer (&wish->slice.compare, render_labels_unref);
   g_clear_pointer (&wish->slice.field, render_field_unref);
-  render_marks_free ((RenderMarks *) wish->slice.marks);
+  render_marks_free ((RenderMarks *)wish->slice.marks);
   g_clear_pointer (&wish->volume.scan, render_scan_unref);
   g_clear_pointer (&wish->volume.labels, render_labels_unref);
   memset (wish, 0, sizeof *wish);
@@ -87,8 +93,8 @@ wish_set_slice (Wish *wish, const RenderSliceParams *params)
 static void
 note_latency (UiRenderPaintable *self, gint64 asked_us)
 {
-  self->latencies_ms[self->n_latencies++ % N_LATENCIES]
-      = (double) (g_get_monotonic_time () - asked_us) / 1000.0;
+  self->latencies_ms[self->n_latencies++ % N_LATENCIES] =
+      (double)(g_get_monotonic_time () - asked_us) / 1000.0;
 }
 
 /* The frame's memory itself: no copy, and the ring does not write it while the texture lives. */
@@ -163,9 +169,8 @@ ui_render_paintable_snapshot (GdkPaintable *paintable, GdkSnapshot *snapshot, do
   UiRenderPaintable *self = UI_RENDER_PAINTABLE (paintable);
 
   if (self->texture != NULL)
-    gtk_snapshot_append_texture (
-        snapshot, self->texture,
-        &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float) width, (float) height));
+    gtk_snapshot_append_texture (snapshot, self->texture,
+                                 &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float)width, (float)height));
 }
 
 static GdkPaintable *
@@ -204,9 +209,8 @@ static void
 ui_render_paintable_class_init (UiRenderPaintableClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = ui_render_paintable_finalize;
-  signals[SIGNAL_FAILED]
-      = g_signal_new ("failed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 1, G_TYPE_STRING);
+  signals[SIGNAL_FAILED] = g_signal_new ("failed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0,
+                                         NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -268,7 +272,7 @@ ui_render_paintable_get_view (UiRenderPaintable *self, RenderSliceView *view)
 static int
 compare_doubles (const void *a, const void *b)
 {
-  const double x = *(const double *) a, y = *(const double *) b;
+  const double x = *(const double *)a, y = *(const double *)b;
 
   return x < y ? -1 : x > y;
 }
