@@ -51,6 +51,8 @@ double seg_random_stream_range (SegRandomStream *self, double low, double high);
 /* 0 … n − 1, without bias; n ≥ 1. */
 guint32 seg_random_stream_below (SegRandomStream *self, guint32 n);
 double seg_random_stream_normal (SegRandomStream *self);
+/* Many normals in single precision, four to a block; starts at the next whole block. */
+void seg_random_stream_fill_normal (SegRandomStream *self, float *out, gsize n);
 /* Fisher–Yates. */
 void seg_random_stream_shuffle (SegRandomStream *self, guint32 *values, gsize n);
 

@@ -159,6 +159,8 @@ void seg_two_stream_set_cases (SegTwoStream *self, const guint32 *labelled, gsiz
 int seg_two_stream_next (SegTwoStream *self, guint32 *cases);
 guint64 seg_two_stream_get_epoch (const SegTwoStream *self);
 guint64 seg_two_stream_get_step (const SegTwoStream *self); /* batches given so far */
+int seg_two_stream_get_n_labelled (const SegTwoStream *self);   /* of a full batch */
+int seg_two_stream_get_n_unlabelled (const SegTwoStream *self);
 
 /* State as text for a checkpoint (I7), and back. */
 char *seg_two_stream_to_string (const SegTwoStream *self) G_GNUC_WARN_UNUSED_RESULT;

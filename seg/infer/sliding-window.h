@@ -16,6 +16,7 @@ typedef enum {
  * @patch: the network's input
  * @stride: start positions per axis are min (k·stride, size − patch), k = 0 … ceil ((size −
  *   patch) / stride); a size below the patch is zero-padded, the low side by the floor half
+ *   At most the patch.
  * @n_in, @n_out: channels of the image and of the network's answer
  * @batch: patches handed over at once; 0 means 1
  * @gaussian_sigma: 0 means 1/8
@@ -34,7 +35,8 @@ typedef struct
 /* stride = patch × (1 − overlap), at least 1. */
 void seg_window_params_set_overlap (SegWindowParams *params, double overlap);
 gsize seg_window_count (const SegWindowParams *params);
-/* Starts along one axis; returns their number, writes at most @max. For a size below the patch: 0. */
+/* Starts along one axis; returns their number, writes at most @max. A size up to the patch has the
+ * one start 0. */
 int seg_window_starts (int size, int patch, int stride, int *starts, int max);
 
 /**

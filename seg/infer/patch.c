@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* How a patch is cut: rotate and flip the volume, pad it, crop it (gm-abs.md 2.4, ua-mt-laseg.md 3,
+ * generic-ssl.md 8.2). Nothing is ever moved but the patch's own voxels: the three steps compose to
+ * one signed permutation with an offset, along which the patch is gathered. */
+
+#include "seg/infer/patch-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Voxel p of the transformed volume is voxel q of the volume, q[axis[a]] = offset[axis[a]] +
+ * sign[a]·p[a]; size is the transformed one. */
+typedef struct
+{
+  int axis[3], sign[3], offset[3], size[3];
+} Map;
+
+static void
+map_init (Map *map, const int size[3])
+{
+  for (int a = 0; a < 3; a++)
+    {
+      map->axis[a] = a;
+      map->sign[a] = 1;
+      map->offset[a] = 0;
+      map->size[a] = size[a];
+    }
+}
+
+static void
+map_flip (Map *map, int a)
+{
+  map->offset[map->axis[a]] += map->sign[a] * (map->size[a] - 1);
+  map->sign[a] = -map->sign[a];
+}
+
+/* numpy.rot90 in the plane (0, 1), once: out[i, j] = in[j, n − 1 − i]. */
+static void
+map_rot90 (Map *map)
+{
+  int axis0 = map->axis[0], sign0 = map->sign[0], size0 = map->size[0];
+
+  map_flip (map, 1);
+  map->axis[0] = map->axis[1];
+  map->sign[0] = map->sign[1];
+  map->size[0] = map->size[1];
+  map->axis[1] = axis0;
+  map->sign[1] = sign0;
+  map->size[1] = size0;
+}
+
+static void
+map_shift (Map *map, int a, int by)
+{
+  map->offset[map->axis[a]] += map->sign[a] * by;
+}
+
+static void
+orient (Map *map, SegOrientRule rule, guint64 seed, guint64 item)
+{
+  SegRandomStream random;
+
+  seg_random_stream_init (&random, seed, SEG_RANDOM_ORIENT, item);
+  switch (rule)
+    {
+    case SEG_ORIENT_NONE:
+      return;
+    case SEG_ORIENT_MIRRORED:
+    case SEG_ORIENT_SQUARE:
+      for (guint32 k = seg_random_stream_below (&random, 4); k > 0; k--)
+        map_rot90 (map);
+      if (rule == SEG_ORIENT_MIRRORED)
+        map_flip (map, (int)seg_random_stream_below (&random, 2));
+      else if (seg_random_stream_below (&random, 2))
+        map_flip (map, 0);
+      return;
+    case SEG_ORIENT_FLIPS:
+      for (int a = 0; a < 3; a++)
+        if (seg_random_stream_below (&random, 2))
+          map_flip (map, a);
+      return;
+    }
+}
+
+static int
+floor_half (int n)
+{
+  return n >= 0 ? n / 2 : -((1 - n) / 2);
+}
+
+/* Zeros on either side of each axis; all axes are padded if one is not larger than the patch. */
+static void
+padding (const SegPatchParams *params, const int size[3], int pad[3])
+{
+  gboolean needed = FALSE;
+
+  for (int a = 0; a < 3; a++)
+    needed |= size[a] <= params->patch[a];
+  for (int a = 0; a < 3; a++)
+    pad[a] = needed ? MAX (floor_half (params->patch[a] - size[a]) + params->pad_extra, 0) : 0;
+}
+
+static guint8
+domain_at (const SegCase *volume, gsize voxel, gboolean on_plane)
+{
+  if (volume->complete)
+    return 1;
+  if (volume->planes != NULL)
+    return on_plane != FALSE;
+  return volume->domain != NULL && volume->domain[voxel] != 0;
+}
+
+static gboolean
+is_on_plane (const SegCase *volume, const int q[3])
+{
+  for (gsize n = 0; n < volume->n_planes; n++)
+    if (q[volume->planes[n].axis] == volume->planes[n].index)
+      return TRUE;
+  return FALSE;
+}
+
+/* The n-th labelled foreground voxel (or with @found NULL, how many there are). */
+static gsize
+find_foreground (const SegCase *volume, gsize n, int found[3])
+{
+  gsize count = 0, voxel = 0;
+  int q[3];
+
+  if (volume->label == NULL)
+    return 0;
+  for (q[0] = 0; q[0] < volume->size[0]; q[0]++)
+    for (q[1] = 0; q[1] < volume->size[1]; q[1]++)
+      for (q[2] = 0; q[2] < volume->size[2]; q[2]++, voxel++)
+        if (volume->label[voxel] != 0 && domain_at (volume, voxel, is_on_plane (volume, q))
+            && count++ == n && found != NULL)
+          {
+            memcpy (found, q, sizeof q);
+            return count;
+          }
+  return count;
+}
+
+/* Moves @start as little as possible, so that the patch holds a random foreground voxel. */
+static void
+move_to_foreground (const SegPatchParams *params, const SegCase *volume, const Map *map,
+                    const int pad[3], SegRandomStream *random, int start[3])
+{
+  gsize n = find_foreground (volume, 0, NULL);
+  int q[3];
+
+  if (n == 0)
+    return;
+  find_foreground (volume, seg_random_stream_below (random, (guint32)MIN (n, G_MAXUINT32)), q);
+  for (int a = 0; a < 3; a++)
+    {
+      int source = map->axis[a];
+      int at = (q[source] - map->offset[source]) * map->sign[a] + pad[a];
+
+      start[a] = CLAMP (start[a], at - params->patch[a] + 1, at);
+    }
+}
+
+static void
+choose_start (const SegPatchParams *params, const SegCase *volume, const Map *map, const int pad[3],
+              guint64 seed, guint64 item, int start[3])
+{
+  SegRandomStream random;
+
+  seg_random_stream_init (&random, seed, SEG_RANDOM_CROP, item);
+  for (int a = 0; a < 3; a++)
+    {
+      int room = map->size[a] + 2 * pad[a] - params->patch[a];
+
+      if (params->centre_crop)
+        start[a] = (int)nearbyint (room / 2.0); /* half to even */
+      else
+        start[a] = (int)seg_random_stream_below (
+            &random, (guint32)MAX (room + (params->use_last_offset ? 1 : 0), 1));
+    }
+  if (!params->centre_crop && params->foreground_share > 0
+      && seg_random_stream_uniform (&random) < params->foreground_share)
+    move_to_foreground (params, volume, map, pad, &random, start);
+}
+
+/* What a step along one axis of the patch means in the volume. */
+typedef struct
+{
+  gssize *offset; /* of the voxel along the axis's source, or −1 outside */
+  guint8 *on_plane; /* whether a labelled plane lies there */
+} Steps;
+
+static void
+steps_init (Steps *steps, const SegPatchParams *params, const SegCase *volume, const Map *map,
+            int a)
+{
+  const gssize stride[3] = { (gssize)volume->size[1] * volume->size[2], volume->size[2], 1 };
+  int source = map->axis[a];
+
+  steps->offset = g_new (gssize, params->patch[a]);
+  steps->on_plane = g_new0 (guint8, params->patch[a]);
+  for (int i = 0; i < params->patch[a]; i++)
+    {
+      int q = map->offset[source] + map->sign[a] * i;
+
+      steps->offset[i] = q >= 0 && q < volume->size[source] ? q * stride[source] : -1;
+      for (gsize n = 0; n < volume->n_planes; n++)
+        if (volume->planes[n].axis == source && volume->planes[n].index == q)
+          steps->on_plane[i] = 1;
+    }
+}
+
+/* Gathers every array at once; voxels outside the volume are 0 in all of them. */
+static void
+gather (const SegPatchParams *params, const SegCase *volume, const Map *map, SegPatch *patch)
+{
+  const int *n = params->patch;
+  Steps steps[3];
+  gsize p = 0;
+
+  for (int a = 0; a < 3; a++)
+    steps_init (&steps[a], params, volume, map, a);
+  for (int i = 0; i < n[0]; i++)
+    for (int j = 0; j < n[1]; j++)
+      {
+        gboolean row_inside = steps[0].offset[i] >= 0 && steps[1].offset[j] >= 0;
+        gboolean row_on_plane = steps[0].on_plane[i] || steps[1].on_plane[j];
+
+        for (int k = 0; k < n[2]; k++, p++)
+          {
+            gboolean inside = row_inside && steps[2].offset[k] >= 0;
+            gsize voxel =
+                inside ? (gsize)(steps[0].offset[i] + steps[1].offset[j] + steps[2].offset[k]) : 0;
+
+            patch->image[p] = inside ? volume->image[voxel] : 0;
+            patch->label[p] = inside && volume->label ? volume->label[voxel] : 0;
+            patch->pseudo[p] = inside && volume->pseudo ? volume->pseudo[voxel] : 0;
+            patch->domain[p] =
+                inside ? domain_at (volume, voxel, row_on_plane || steps[2].on_plane[k]) : 0;
+          }
+      }
+  for (int a = 0; a < 3; a++)
+    {
+      g_free (steps[a].offset);
+      g_free (steps[a].on_plane);
+    }
+}
+
+void
+seg_patch_cut (const SegPatchParams *params, const SegCase *volume, guint64 seed, guint64 item,
+               SegPatch *patch)
+{
+  Map map;
+  int pad[3], start[3];
+  gboolean is_sparse = !volume->complete && (volume->planes != NULL || volume->domain != NULL);
+
+  map_init (&map, volume->size);
+  orient (&map, params->orient, seed, item);
+  padding (params, map.size, pad);
+  choose_start (params, volume, &map, pad, seed, item, start);
+  for (int a = 0; a < 3; a++)
+    map_shift (&map, a, start[a] - pad[a]);
+  patch->n_voxels = (gsize)params->patch[0] * (gsize)params->patch[1] * (gsize)params->patch[2];
+  patch->has_pseudo = volume->pseudo != NULL;
+  memcpy (patch->axis, map.axis, sizeof map.axis);
+  memcpy (patch->sign, map.sign, sizeof map.sign);
+  memcpy (patch->offset, map.offset, sizeof map.offset);
+  gather (params, volume, &map, patch);
+  if (params->strong.n_ops > 0)
+    {
+      /* Labels of single planes would be voted away by their unlabelled neighbours (I3): they move
+       * with their domain, voxel by voxel. */
+      const SegStrongLabels labels[3] = { { patch->label, is_sparse },
+                                          { patch->pseudo, FALSE },
+                                          { patch->domain, TRUE } };
+
+      seg_augment_strong_labels (&params->strong, params->patch, patch->image, labels, 3, seed,
+                                 item);
+    }
+}
