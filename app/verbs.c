@@ -10,6 +10,9 @@ static const AppVerb verbs[] = {
   { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
   { "info", "a scan's facts", app_verb_info },
   { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
+#ifdef HAVE_RENDER
+  { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
+#endif
 };
 
 const AppVerb *

@@ -33,5 +33,6 @@ int app_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
 int app_verb_doctor (int argc, char **argv);
 int app_verb_info (int argc, char **argv);
 int app_verb_phantom (int argc, char **argv);
+int app_verb_render (int argc, char **argv);
 
 G_END_DECLS

@@ -12,7 +12,7 @@ static const char *const names[RENDER_N_COLOUR_MAPS] = { "grey", "inverted", "ho
 const char *
 render_colour_map_get_name (RenderColourMap map)
 {
-  g_return_val_if_fail ((unsigned)map < RENDER_N_COLOUR_MAPS, NULL);
+  g_return_val_if_fail ((unsigned) map < RENDER_N_COLOUR_MAPS, NULL);
   return names[map];
 }
 
@@ -22,7 +22,7 @@ render_colour_map_from_name (const char *name, RenderColourMap *map)
   for (int m = 0; m < RENDER_N_COLOUR_MAPS; m++)
     if (g_strcmp0 (name, names[m]) == 0)
       {
-        *map = (RenderColourMap)m;
+        *map = (RenderColourMap) m;
         return TRUE;
       }
   return FALSE;
@@ -78,7 +78,7 @@ from_lightness (double lightness, double chroma, double hue_deg, float rgb[3])
     {
       const double v = CLAMP (linear[c], 0.0, 1.0);
 
-      rgb[c] = (float)(v <= 0.0031308 ? 12.92 * v : 1.055 * pow (v, 1.0 / 2.4) - 0.055);
+      rgb[c] = (float) (v <= 0.0031308 ? 12.92 * v : 1.055 * pow (v, 1.0 / 2.4) - 0.055);
     }
 }
 
@@ -90,12 +90,12 @@ render_colour_map_get (RenderColourMap map, double value, float rgb[3])
   switch (map)
     {
     case RENDER_COLOUR_MAP_GREY_INVERTED:
-      rgb[0] = rgb[1] = rgb[2] = (float)(1.0 - v);
+      rgb[0] = rgb[1] = rgb[2] = (float) (1.0 - v);
       break;
     case RENDER_COLOUR_MAP_HOT:
-      rgb[0] = (float)CLAMP (v * 3.0, 0.0, 1.0);
-      rgb[1] = (float)CLAMP (v * 3.0 - 1.0, 0.0, 1.0);
-      rgb[2] = (float)CLAMP (v * 3.0 - 2.0, 0.0, 1.0);
+      rgb[0] = (float) CLAMP (v * 3.0, 0.0, 1.0);
+      rgb[1] = (float) CLAMP (v * 3.0 - 1.0, 0.0, 1.0);
+      rgb[2] = (float) CLAMP (v * 3.0 - 2.0, 0.0, 1.0);
       break;
     case RENDER_COLOUR_MAP_EMBER:
       from_lightness (0.03 + 0.93 * v, 0.30 * sin (G_PI * pow (v, 0.75) * 0.87 + 0.02),
@@ -106,7 +106,7 @@ render_colour_map_get (RenderColourMap map, double value, float rgb[3])
       break;
     case RENDER_COLOUR_MAP_GREY:
     default:
-      rgb[0] = rgb[1] = rgb[2] = (float)v;
+      rgb[0] = rgb[1] = rgb[2] = (float) v;
       break;
     }
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define ARENA_BYTES ((gsize)1 << 20)
+#define ARENA_BYTES ((gsize) 1 << 20)
 #define MAX_SETS_PER_SLOT 64
 
 /* --- choosing --- */
@@ -20,7 +20,7 @@ graphics_family (const RenderVk *vk, VkPhysicalDevice physical)
   for (guint32 f = 0; f < n; f++)
     if ((families[f].queueFlags & VK_QUEUE_GRAPHICS_BIT)
         && (families[f].queueFlags & VK_QUEUE_COMPUTE_BIT))
-      return (int)f;
+      return (int) f;
   return -1;
 }
 
@@ -87,8 +87,8 @@ describe (const RenderVk *vk, VkPhysicalDevice physical, RenderDeviceInfo *info)
   info->api_version = p->apiVersion;
   info->is_software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
   info->memory_bytes = local_memory (vk, physical);
-  info->max_image_3d = (int)p->limits.maxImageDimension3D;
-  info->score = score_of_type (p->deviceType) + (int)MIN (info->memory_bytes >> 30, (guint64)500);
+  info->max_image_3d = (int) p->limits.maxImageDimension3D;
+  info->score = score_of_type (p->deviceType) + (int) MIN (info->memory_bytes >> 30, (guint64) 500);
   if (p->apiVersion < VK_API_VERSION_1_2)
     g_strlcpy (info->why_not, "its driver is older than Vulkan 1.2", sizeof info->why_not);
   else if (graphics_family (vk, physical) < 0)
@@ -108,7 +108,7 @@ typedef struct
 static int
 compare_candidates (gconstpointer a, gconstpointer b)
 {
-  return ((const Candidate *)b)->info.score - ((const Candidate *)a)->info.score;
+  return ((const Candidate *) b)->info.score - ((const Candidate *) a)->info.score;
 }
 
 static GArray *
@@ -198,15 +198,15 @@ render_device_open (RenderDevice *self, const char *name, gboolean hardware_only
     return FALSE;
   self->physical = chosen->physical;
   self->info = chosen->info;
-  self->family = (guint32)graphics_family (&self->instance->vk, self->physical);
+  self->family = (guint32) graphics_family (&self->instance->vk, self->physical);
   self->instance->vk.GetPhysicalDeviceMemoryProperties (self->physical, &self->memory_types);
   self->instance->vk.GetPhysicalDeviceProperties2 (self->physical, &properties);
   memcpy (self->cache_uuid, properties.properties.pipelineCacheUUID, VK_UUID_SIZE);
   self->vendor_id = properties.properties.vendorID;
   self->device_id = properties.properties.deviceID;
   self->uniform_align = MAX (limits->minUniformBufferOffsetAlignment, 16);
-  self->max_image_2d = (int)MIN (MIN (limits->maxImageDimension2D, limits->maxFramebufferWidth),
-                                 limits->maxFramebufferHeight);
+  self->max_image_2d = (int) MIN (MIN (limits->maxImageDimension2D, limits->maxFramebufferWidth),
+                                  limits->maxFramebufferHeight);
   if (self->max_image_3d <= 0 || self->max_image_3d > self->info.max_image_3d)
     self->max_image_3d = self->info.max_image_3d;
   /* Three quarters of the memory: the rest is labels, frames, and everybody else's. */

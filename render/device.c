@@ -126,7 +126,7 @@ wait_oldest (RenderDevice *self, GError **error)
     .pValues = &slot->value,
   };
   VkResult result =
-      self->life->vk.WaitSemaphores (self->life->handle, &info, 60 * (guint64)1000000000);
+      self->life->vk.WaitSemaphores (self->life->handle, &info, 60 * (guint64) 1000000000);
 
   if (result != VK_SUCCESS)
     {
@@ -221,7 +221,7 @@ recover (RenderDevice *self)
       g_clear_error (&self->dead);
       if (render_device_open_life (self, &self->dead))
         {
-          g_atomic_int_inc ((int *)&self->n_recoveries);
+          g_atomic_int_inc ((int *) &self->n_recoveries);
           return;
         }
       g_usleep (100000u << attempt);
@@ -281,7 +281,7 @@ record_jobs (RenderDevice *self)
           if (self->slot != NULL)
             g_queue_push_tail (&self->slot->jobs, job);
           else if (!g_queue_is_empty (&self->in_flight))
-            g_queue_push_tail (&((RenderSlot *)g_queue_peek_tail (&self->in_flight))->jobs, job);
+            g_queue_push_tail (&((RenderSlot *) g_queue_peek_tail (&self->in_flight))->jobs, job);
           else
             end_job (self, job, NULL);
         }
@@ -581,5 +581,5 @@ render_device_simulate_loss (RenderDevice *self)
 guint
 render_device_get_n_recoveries (RenderDevice *self)
 {
-  return (guint)g_atomic_int_get (&self->n_recoveries);
+  return (guint) g_atomic_int_get (&self->n_recoveries);
 }

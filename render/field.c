@@ -55,21 +55,21 @@ fill_cb (gpointer data, const RenderRegion *region, const VolumeBox *texels, gpo
 {
   RenderField *self = data;
   const float *values = g_bytes_get_data (self->values, NULL);
-  const double range = (double)self->max - self->min;
+  const double range = (double) self->max - self->min;
   const double codes = range > 0.0 ? 65534.0 / range : 0.0;
   const int *stride = region->stride;
-  const gsize nx = (gsize)(region->box.hi[0] - region->box.lo[0]);
-  const gsize ny = (gsize)(region->box.hi[1] - region->box.lo[1]);
+  const gsize nx = (gsize) (region->box.hi[0] - region->box.lo[0]);
+  const gsize ny = (gsize) (region->box.hi[1] - region->box.lo[1]);
   guint16 *out = dst;
 
   for (int k = texels->lo[2]; k < texels->hi[2]; k++)
     for (int j = texels->lo[1]; j < texels->hi[1]; j++)
       for (int i = texels->lo[0]; i < texels->hi[0]; i++)
         {
-          const float v = values[((gsize)(k * stride[2]) * ny + (gsize)(j * stride[1])) * nx
-                                 + (gsize)(i * stride[0])];
+          const float v = values[((gsize) (k * stride[2]) * ny + (gsize) (j * stride[1])) * nx
+                                 + (gsize) (i * stride[0])];
 
-          *out++ = isfinite (v) ? (guint16)(1.5 + (v - self->min) * codes) : 0;
+          *out++ = isfinite (v) ? (guint16) (1.5 + (v - self->min) * codes) : 0;
         }
   return TRUE;
 }
@@ -77,7 +77,7 @@ fill_cb (gpointer data, const RenderRegion *region, const VolumeBox *texels, gpo
 static void
 drop (RenderResident *resident, RenderDevice *device)
 {
-  render_region_destroy (&((RenderField *)resident)->region, device);
+  render_region_destroy (&((RenderField *) resident)->region, device);
 }
 
 RenderRegion *
@@ -107,7 +107,7 @@ render_field_prepare (RenderField *self, GError **error)
 void
 render_field_get_value_map (RenderField *self, double *scale, double *offset)
 {
-  const double per_code = ((double)self->max - self->min) / 65534.0;
+  const double per_code = ((double) self->max - self->min) / 65534.0;
 
   *scale = 65535.0 * per_code;
   *offset = self->min - per_code;
@@ -122,7 +122,7 @@ leave_record_cb (RenderJob *job, RenderDevice *device, GError **error)
 static void
 leave_done_cb (RenderJob *job, RenderDevice *device, const GError *error)
 {
-  RenderField *self = ((LeaveJob *)job)->field;
+  RenderField *self = ((LeaveJob *) job)->field;
 
   render_device_remove_resident (device, &self->resident);
   if (device->life != NULL)
@@ -142,7 +142,7 @@ render_field_new (RenderDevice *device, const VolumeBox *box, GBytes *values)
   for (int c = 0; c < 3; c++)
     {
       g_return_val_if_fail (box->hi[c] > box->lo[c], NULL);
-      n *= (gsize)(box->hi[c] - box->lo[c]);
+      n *= (gsize) (box->hi[c] - box->lo[c]);
     }
   g_return_val_if_fail (g_bytes_get_size (values) == n, NULL);
   self = g_new0 (RenderField, 1);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MAX_FRAME_BYTES ((gsize)1 << 30)
+#define MAX_FRAME_BYTES ((gsize) 1 << 30)
 
 static gboolean
 check_size (RenderFrameJob *self, RenderDevice *device, GError **error)
@@ -13,7 +13,7 @@ check_size (RenderFrameJob *self, RenderDevice *device, GError **error)
   const int limit = device->max_image_2d;
 
   if (self->width > 0 && self->height > 0 && self->width <= limit && self->height <= limit
-      && (gsize)self->width * (gsize)self->height * 4 <= MAX_FRAME_BYTES)
+      && (gsize) self->width * (gsize) self->height * 4 <= MAX_FRAME_BYTES)
     return TRUE;
   g_set_error (error, RENDER_ERROR, RENDER_ERROR_SIZE,
                "A picture of %d × %d pixels cannot be drawn; %s draws up to %d × %d.", self->width,
@@ -26,8 +26,8 @@ begin_pass (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
 {
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
-  const VkRect2D area = { { 0, 0 }, { (guint32)self->width, (guint32)self->height } };
-  const VkViewport viewport = { 0.0f, 0.0f, (float)self->width, (float)self->height, 0.0f, 1.0f };
+  const VkRect2D area = { { 0, 0 }, { (guint32) self->width, (guint32) self->height } };
+  const VkViewport viewport = { 0.0f, 0.0f, (float) self->width, (float) self->height, 0.0f, 1.0f };
   const VkRenderPassBeginInfo info = {
     .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
     .renderPass = device->render_pass,
@@ -49,7 +49,7 @@ read_back (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
   const VkCommandBuffer cmd = device->slot->cmd;
   const VkBufferImageCopy copy = {
     .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1 },
-    .imageExtent = { (guint32)self->width, (guint32)self->height, 1 },
+    .imageExtent = { (guint32) self->width, (guint32) self->height, 1 },
   };
   const VkBufferMemoryBarrier barrier = {
     .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
@@ -70,7 +70,7 @@ read_back (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
 static gboolean
 record_cb (RenderJob *job, RenderDevice *device, GError **error)
 {
-  RenderFrameJob *self = (RenderFrameJob *)job;
+  RenderFrameJob *self = (RenderFrameJob *) job;
   RenderTexture *target;
   RenderBuffer *buffer;
 
@@ -83,9 +83,10 @@ record_cb (RenderJob *job, RenderDevice *device, GError **error)
       || render_device_begin (device, error) == NULL || !self->bind (self, device, error))
     return FALSE;
   target = render_target_take (device, self->width, self->height, error);
-  buffer = target == NULL
-               ? NULL
-               : render_readback_take (device, (gsize)self->width * (gsize)self->height * 4, error);
+  buffer =
+      target == NULL
+          ? NULL
+          : render_readback_take (device, (gsize) self->width * (gsize) self->height * 4, error);
   if (buffer == NULL)
     return FALSE;
   self->frame = render_frame_new_take (device, buffer, self->width, self->height);
@@ -111,7 +112,7 @@ free_job (RenderFrameJob *self)
 static void
 done_cb (RenderJob *job, RenderDevice *device, const GError *error)
 {
-  RenderFrameJob *self = (RenderFrameJob *)job;
+  RenderFrameJob *self = (RenderFrameJob *) job;
 
   if (error == NULL)
     render_frame_finish_read (self->frame, device);
@@ -129,7 +130,7 @@ done_cb (RenderJob *job, RenderDevice *device, const GError *error)
     g_task_return_error (self->task, g_error_copy (error));
   else
     g_task_return_pointer (self->task, g_steal_pointer (&self->frame),
-                           (GDestroyNotify)render_frame_unref);
+                           (GDestroyNotify) render_frame_unref);
   free_job (self);
 }
 

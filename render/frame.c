@@ -90,7 +90,7 @@ render_frame_get_height (RenderFrame *self)
 gsize
 render_frame_get_stride_bytes (RenderFrame *self)
 {
-  return (gsize)self->width * 4;
+  return (gsize) self->width * 4;
 }
 
 const guint8 *
@@ -103,8 +103,8 @@ GBytes *
 render_frame_get_bytes (RenderFrame *self)
 {
   return g_bytes_new_with_free_func (self->buffer->map,
-                                     render_frame_get_stride_bytes (self) * (gsize)self->height,
-                                     (GDestroyNotify)render_frame_unref, render_frame_ref (self));
+                                     render_frame_get_stride_bytes (self) * (gsize) self->height,
+                                     (GDestroyNotify) render_frame_unref, render_frame_ref (self));
 }
 
 gboolean
@@ -118,7 +118,7 @@ render_frame_is_exact (RenderFrame *self)
 static void
 png_write_cb (png_structp png, png_bytep bytes, png_size_t n)
 {
-  g_byte_array_append (png_get_io_ptr (png), bytes, (guint)n);
+  g_byte_array_append (png_get_io_ptr (png), bytes, (guint) n);
 }
 
 static void
@@ -149,13 +149,13 @@ encode_png (RenderFrame *self, GByteArray *bytes)
   if (info != NULL && setjmp (png_jmpbuf (png)) == 0)
     {
       png_set_write_fn (png, bytes, png_write_cb, png_flush_cb);
-      png_set_IHDR (png, info, (guint32)self->width, (guint32)self->height, 8, PNG_COLOR_TYPE_RGB,
+      png_set_IHDR (png, info, (guint32) self->width, (guint32) self->height, 8, PNG_COLOR_TYPE_RGB,
                     PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
       png_set_compression_level (png, 4);
       png_write_info (png, info);
       png_set_filler (png, 0, PNG_FILLER_AFTER);
       for (int y = 0; y < self->height; y++)
-        png_write_row (png, self->buffer->map + (gsize)y * render_frame_get_stride_bytes (self));
+        png_write_row (png, self->buffer->map + (gsize) y * render_frame_get_stride_bytes (self));
       png_write_end (png, NULL);
       ok = TRUE;
     }
@@ -176,7 +176,7 @@ render_frame_save_png (RenderFrame *self, const char *path, GError **error)
                    path, self->width, self->height);
       return FALSE;
     }
-  if (g_file_set_contents (path, (const char *)bytes->data, (gssize)bytes->len, &cause))
+  if (g_file_set_contents (path, (const char *) bytes->data, (gssize) bytes->len, &cause))
     return TRUE;
   g_set_error (error, RENDER_ERROR, RENDER_ERROR_FAILED, "%s: %s", path, cause->message);
   return FALSE;

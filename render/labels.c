@@ -88,8 +88,8 @@ clip_box (RenderLabels *self, VolumeBox *box)
 static gsize
 box_voxels (const VolumeBox *box)
 {
-  return (gsize)(box->hi[0] - box->lo[0]) * (gsize)(box->hi[1] - box->lo[1])
-         * (gsize)(box->hi[2] - box->lo[2]);
+  return (gsize) (box->hi[0] - box->lo[0]) * (gsize) (box->hi[1] - box->lo[1])
+         * (gsize) (box->hi[2] - box->lo[2]);
 }
 
 /* --- reading the host's side --- */
@@ -98,7 +98,7 @@ static void
 read_labels (RenderLabels *self, const VolumeBox *box, guint16 *dst)
 {
   const guint16 *all;
-  const gsize n = (gsize)(box->hi[0] - box->lo[0]);
+  const gsize n = (gsize) (box->hi[0] - box->lo[0]);
 
   if (self->snapshot != NULL)
     {
@@ -109,7 +109,7 @@ read_labels (RenderLabels *self, const VolumeBox *box, guint16 *dst)
   for (int k = box->lo[2]; k < box->hi[2]; k++)
     for (int j = box->lo[1]; j < box->hi[1]; j++, dst += n)
       memcpy (dst,
-              all + ((gsize)k * (gsize)self->size[1] + (gsize)j) * (gsize)self->size[0]
+              all + ((gsize) k * (gsize) self->size[1] + (gsize) j) * (gsize) self->size[0]
                   + box->lo[0],
               n * sizeof *dst);
 }
@@ -123,10 +123,10 @@ has_labels (RenderLabels *self)
 static gsize
 tile_at (RenderLabels *self, int i, int j, int k)
 {
-  const gsize nx = (gsize)(self->size[0] + TILE - 1) / TILE;
-  const gsize ny = (gsize)(self->size[1] + TILE - 1) / TILE;
+  const gsize nx = (gsize) (self->size[0] + TILE - 1) / TILE;
+  const gsize ny = (gsize) (self->size[1] + TILE - 1) / TILE;
 
-  return ((gsize)(k / TILE) * ny + (gsize)(j / TILE)) * nx + (gsize)(i / TILE);
+  return ((gsize) (k / TILE) * ny + (gsize) (j / TILE)) * nx + (gsize) (i / TILE);
 }
 
 static gsize
@@ -138,7 +138,7 @@ n_tiles (RenderLabels *self)
 static gsize
 in_tile (int i, int j, int k)
 {
-  return ((gsize)(k % TILE) * TILE + (gsize)(j % TILE)) * TILE + (gsize)(i % TILE);
+  return ((gsize) (k % TILE) * TILE + (gsize) (j % TILE)) * TILE + (gsize) (i % TILE);
 }
 
 static void
@@ -152,9 +152,9 @@ read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
           const int n = MIN (TILE - i % TILE, box->hi[0] - i);
 
           if (tile != NULL)
-            memcpy (dst, tile + in_tile (i, j, k), (gsize)n);
+            memcpy (dst, tile + in_tile (i, j, k), (gsize) n);
           else
-            memset (dst, 0, (gsize)n);
+            memset (dst, 0, (gsize) n);
           dst += n;
           i += n;
         }
@@ -174,7 +174,7 @@ write_provenance (RenderLabels *self, const VolumeBox *box, const guint8 *src)
 
           if (*tile == NULL)
             *tile = g_malloc0 (TILE * TILE * TILE);
-          memcpy (*tile + in_tile (i, j, k), src, (gsize)n);
+          memcpy (*tile + in_tile (i, j, k), src, (gsize) n);
           src += n;
           i += n;
         }
@@ -203,8 +203,8 @@ row_box (const RenderRegion *region, const VolumeBox *texels, int j, int k)
 static gsize
 row_index (const RenderRegion *region, const VolumeBox *row, int texel)
 {
-  return (gsize)MIN (texel * region->stride[0] + region->stride[0] / 2,
-                     row->hi[0] - row->lo[0] - 1);
+  return (gsize) MIN (texel * region->stride[0] + region->stride[0] / 2,
+                      row->hi[0] - row->lo[0] - 1);
 }
 
 /* FALSE without an error: a label above 255 met a narrow texture. */
@@ -214,7 +214,7 @@ fill_labels_cb (gpointer data, const RenderRegion *region, const VolumeBox *texe
 {
   RenderLabels *self = data;
   const int width = texels->hi[0] - texels->lo[0];
-  g_autofree guint16 *row = g_new (guint16, (gsize)width * (gsize)region->stride[0] + 1);
+  g_autofree guint16 *row = g_new (guint16, (gsize) width * (gsize) region->stride[0] + 1);
   guint8 *narrow = dst;
   guint16 *wide = dst;
   guint16 seen = 0;
@@ -229,12 +229,12 @@ fill_labels_cb (gpointer data, const RenderRegion *region, const VolumeBox *texe
           for (int t = 0; t < width; t++)
             row[t] = row[row_index (region, &box, t)];
         if (self->wide)
-          memcpy (wide, row, (gsize)width * sizeof *row);
+          memcpy (wide, row, (gsize) width * sizeof *row);
         else
           for (int t = 0; t < width; t++)
             {
               seen |= row[t];
-              narrow[t] = (guint8)row[t];
+              narrow[t] = (guint8) row[t];
             }
         wide += width;
         narrow += width;
@@ -248,7 +248,7 @@ fill_provenance_cb (gpointer data, const RenderRegion *region, const VolumeBox *
 {
   RenderLabels *self = data;
   const int width = texels->hi[0] - texels->lo[0];
-  g_autofree guint8 *row = g_malloc ((gsize)width * (gsize)region->stride[0] + 1);
+  g_autofree guint8 *row = g_malloc ((gsize) width * (gsize) region->stride[0] + 1);
   guint8 *out = dst;
 
   for (int k = texels->lo[2]; k < texels->hi[2]; k++)
@@ -364,10 +364,10 @@ grid_step (RenderLabels *self, Grid *grid, GError **error)
       return FALSE;
     }
   render_region_get_texels (&grid->whole, piece.hi);
-  plane_bytes = (gsize)piece.hi[0] * (gsize)piece.hi[1] * grid_texel_bytes (self, grid);
+  plane_bytes = (gsize) piece.hi[0] * (gsize) piece.hi[1] * grid_texel_bytes (self, grid);
   piece.lo[2] = grid->planes_sent;
-  piece.hi[2] = (int)MIN ((gsize)piece.hi[2],
-                          (gsize)grid->planes_sent + MAX (RENDER_STAGE_BYTES / plane_bytes, 1));
+  piece.hi[2] = (int) MIN ((gsize) piece.hi[2],
+                           (gsize) grid->planes_sent + MAX (RENDER_STAGE_BYTES / plane_bytes, 1));
   if (render_device_begin (self->device, error) == NULL
       || !grid_send (self, grid, &grid->whole, &piece, &again, error))
     return FALSE;
@@ -474,7 +474,7 @@ grid_update (RenderLabels *self, Grid *grid, const VolumeBox *box, GError **erro
 static gboolean
 upload_step (RenderResident *resident, RenderDevice *device, GError **error)
 {
-  RenderLabels *self = (RenderLabels *)resident;
+  RenderLabels *self = (RenderLabels *) resident;
   g_autoptr (GError) cause = NULL;
 
   if (has_labels (self) && grid_step (self, &self->labels, &cause))
@@ -490,7 +490,7 @@ upload_step (RenderResident *resident, RenderDevice *device, GError **error)
 static void
 drop (RenderResident *resident, RenderDevice *device)
 {
-  RenderLabels *self = (RenderLabels *)resident;
+  RenderLabels *self = (RenderLabels *) resident;
 
   grid_destroy (&self->labels, device);
   grid_destroy (&self->provenance, device);
@@ -565,22 +565,22 @@ render_labels_prepare_palette (RenderLabels *self, GError **error)
 static void
 blur_axis (float *values, const int texels[3], int axis)
 {
-  const gsize steps[3] = { 1, (gsize)texels[0], (gsize)texels[0] * (gsize)texels[1] };
+  const gsize steps[3] = { 1, (gsize) texels[0], (gsize) texels[0] * (gsize) texels[1] };
   const gsize step = steps[axis];
   const int u = (axis + 1) % 3, v = (axis + 2) % 3;
 
   for (int b = 0; b < texels[v]; b++)
     for (int a = 0; a < texels[u]; a++)
       {
-        float *line = values + (gsize)a * steps[u] + (gsize)b * steps[v];
+        float *line = values + (gsize) a * steps[u] + (gsize) b * steps[v];
         float before = line[0];
 
         for (int n = 0; n < texels[axis]; n++)
           {
-            const float here = line[(gsize)n * step];
-            const float after = n + 1 < texels[axis] ? line[(gsize)(n + 1) * step] : here;
+            const float here = line[(gsize) n * step];
+            const float after = n + 1 < texels[axis] ? line[(gsize) (n + 1) * step] : here;
 
-            line[(gsize)n * step] = 0.25f * before + 0.5f * here + 0.25f * after;
+            line[(gsize) n * step] = 0.25f * before + 0.5f * here + 0.25f * after;
             before = here;
           }
       }
@@ -590,20 +590,20 @@ static void
 accumulate_shares (RenderLabels *self, const int texels[3], float *shares)
 {
   const int *stride = self->smooth.stride;
-  const float part = 1.0f / (float)(stride[0] * stride[1] * stride[2]);
-  g_autofree guint16 *row = g_new (guint16, (gsize)self->size[0]);
+  const float part = 1.0f / (float) (stride[0] * stride[1] * stride[2]);
+  g_autofree guint16 *row = g_new (guint16, (gsize) self->size[0]);
 
   for (int k = 0; k < self->size[2]; k++)
     for (int j = 0; j < self->size[1]; j++)
       {
         const VolumeBox box = { { 0, j, k }, { self->size[0], j + 1, k + 1 } };
         float *line = shares
-                      + ((gsize)(k / stride[2]) * (gsize)texels[1] + (gsize)(j / stride[1]))
-                            * (gsize)texels[0];
+                      + ((gsize) (k / stride[2]) * (gsize) texels[1] + (gsize) (j / stride[1]))
+                            * (gsize) texels[0];
 
         read_labels (self, &box, row);
         for (int i = 0; i < self->size[0]; i++)
-          if (row[i] != 0 && self->looks[(gsize)row[i] * 4 + 3] != 0)
+          if (row[i] != 0 && self->looks[(gsize) row[i] * 4 + 3] != 0)
             line[i / stride[0]] += part;
       }
 }
@@ -626,10 +626,10 @@ fill_smooth_cb (gpointer data, const RenderRegion *region, const VolumeBox *texe
       for (int i = texels->lo[0]; i < texels->hi[0]; i++)
         {
           const gsize at =
-              ((gsize)k * (gsize)shares->texels[1] + (gsize)j) * (gsize)shares->texels[0]
-              + (gsize)i;
+              ((gsize) k * (gsize) shares->texels[1] + (gsize) j) * (gsize) shares->texels[0]
+              + (gsize) i;
 
-          *out++ = (guint8)CLAMP (shares->shares[at] * 255.0f + 0.5f, 0.0f, 255.0f);
+          *out++ = (guint8) CLAMP (shares->shares[at] * 255.0f + 0.5f, 0.0f, 255.0f);
         }
   return TRUE;
 }
@@ -659,8 +659,8 @@ render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError 
       && !render_region_create (&self->smooth, self->device, VK_FORMAT_R8_UNORM, error))
     return FALSE;
   render_region_get_texels (&self->smooth, shares.texels);
-  values =
-      g_new0 (float, (gsize)shares.texels[0] * (gsize)shares.texels[1] * (gsize)shares.texels[2]);
+  values = g_new0 (float,
+                   (gsize) shares.texels[0] * (gsize) shares.texels[1] * (gsize) shares.texels[2]);
   accumulate_shares (self, shares.texels, values);
   for (int axis = 0; axis < 3; axis++)
     for (int pass = 0; pass < 2; pass++)
@@ -708,9 +708,9 @@ record_look (LabelsJob *job)
     {
       const VolumeLabel *label = volume_label_set_get (job->set, l);
 
-      memcpy (self->looks + (gsize)label->id * 4, label->rgba, 4);
+      memcpy (self->looks + (gsize) label->id * 4, label->rgba, 4);
       if (!label->visible)
-        self->looks[(gsize)label->id * 4 + 3] = 0;
+        self->looks[(gsize) label->id * 4 + 3] = 0;
     }
   self->palette_sent = FALSE;
   self->smooth_sent = FALSE;
@@ -719,7 +719,7 @@ record_look (LabelsJob *job)
 static gboolean
 record_cb (RenderJob *base, RenderDevice *device, GError **error)
 {
-  LabelsJob *job = (LabelsJob *)base;
+  LabelsJob *job = (LabelsJob *) base;
 
   switch (job->kind)
     {
@@ -766,7 +766,7 @@ leave (RenderLabels *self, RenderDevice *device)
 static void
 done_cb (RenderJob *base, RenderDevice *device, const GError *error)
 {
-  LabelsJob *job = (LabelsJob *)base;
+  LabelsJob *job = (LabelsJob *) base;
 
   if (job->kind == JOB_LEAVE)
     leave (job->labels, device);

@@ -76,8 +76,8 @@ emit (Layout *layout, Shape shape, const double ends[4], const RenderPen *pen, d
       const float hole[3])
 {
   RenderMarkInstance instance = {
-    .ends = { (float)ends[0], (float)ends[1], (float)ends[2], (float)ends[3] },
-    .shape = { (float)shape, pen->width_px * 0.5f, (float)radius, pen->dash_px },
+    .ends = { (float) ends[0], (float) ends[1], (float) ends[2], (float) ends[3] },
+    .shape = { (float) shape, pen->width_px * 0.5f, (float) radius, pen->dash_px },
   };
 
   for (int n = 0; n < 4; n++)
@@ -175,9 +175,9 @@ lay_out_crosshair (Layout *layout, const Mark *mark)
   float hole[3];
 
   render_slice_view_ijk_to_pixel (view, mark->ijk, &x, &y, NULL);
-  hole[0] = (float)x;
-  hole[1] = (float)y;
-  hole[2] = (float)mark->radius;
+  hole[0] = (float) x;
+  hole[1] = (float) y;
+  hole[2] = (float) mark->radius;
   if (cut_to_frame (view, x, y, 1.0, 0.0, ends))
     emit_cased (layout, SHAPE_SEGMENT, ends, &mark->pens[0], 0.0, hole);
   if (cut_to_frame (view, x, y, 0.0, 1.0, ends))
@@ -197,7 +197,7 @@ lay_out_plane_line (Layout *layout, const Mark *mark)
 static void
 lay_out_polyline (Layout *layout, const RenderMarks *marks, const Mark *mark)
 {
-  const double (*points)[3] = (const double (*)[3]) (gpointer)marks->points->data;
+  const double (*points)[3] = (const double (*)[3]) (gpointer) marks->points->data;
   const RenderPen casing = casing_of (&mark->pens[0]);
 
   /* All of the casing first, so that it does not lie over the line at the joints. */
@@ -406,7 +406,7 @@ render_marks_add_prompt (RenderMarks *self, const VolumePrompt *prompt)
       pen.dash_px = positive ? 0.0f : 7.0f;
       for (gsize p = 0; p < scribble->n_points; p++)
         memcpy (ijk + p * 3, scribble->points[p].ijk, 3 * sizeof *ijk);
-      render_marks_add_polyline (self, (const double (*)[3])ijk, scribble->n_points, &pen);
+      render_marks_add_polyline (self, (const double (*)[3]) ijk, scribble->n_points, &pen);
     }
   for (guint p = 0; prompt->points != NULL && p < prompt->points->len; p++)
     {
@@ -452,7 +452,7 @@ render_marks_add_polyline (RenderMarks *self, const double (*ijk)[3], gsize n_po
   if (n_points == 0)
     return;
   mark.pens[0] = complete_pen (pen, rgba);
-  g_array_append_vals (self->points, ijk, (guint)n_points);
+  g_array_append_vals (self->points, ijk, (guint) n_points);
   g_array_append_val (self->marks, mark);
 }
 

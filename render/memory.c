@@ -9,7 +9,7 @@ static void
 account (RenderDevice *self, gint64 bytes)
 {
   g_mutex_lock (&self->lock);
-  self->memory_now = (guint64)((gint64)self->memory_now + bytes);
+  self->memory_now = (guint64) ((gint64) self->memory_now + bytes);
   self->memory_peak = MAX (self->memory_peak, self->memory_now);
   g_mutex_unlock (&self->lock);
 }
@@ -20,7 +20,7 @@ find_memory_type (RenderDevice *self, guint32 allowed, VkMemoryPropertyFlags wan
   for (guint32 t = 0; t < self->memory_types.memoryTypeCount; t++)
     if ((allowed & (1u << t))
         && (self->memory_types.memoryTypes[t].propertyFlags & wanted) == wanted)
-      return (int)t;
+      return (int) t;
   return -1;
 }
 
@@ -45,7 +45,7 @@ allocate (RenderDevice *self, gsize bytes, int type, GError **error)
   const VkMemoryAllocateInfo info = {
     .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
     .allocationSize = bytes,
-    .memoryTypeIndex = (guint32)type,
+    .memoryTypeIndex = (guint32) type,
   };
   VkDeviceMemory memory = VK_NULL_HANDLE;
   g_autofree char *what = NULL;
@@ -56,7 +56,7 @@ allocate (RenderDevice *self, gsize bytes, int type, GError **error)
   if (result == VK_SUCCESS)
     {
       render_objects_add (1);
-      account (self, (gint64)bytes);
+      account (self, (gint64) bytes);
       return memory;
     }
   what = g_strdup_printf ("%s has no %" G_GSIZE_FORMAT " MiB to give", self->info.name,
@@ -72,7 +72,7 @@ free_memory (RenderDevice *self, RenderLife *life, VkDeviceMemory memory, gsize 
     return;
   life->vk.FreeMemory (life->handle, memory, NULL);
   render_objects_add (-1);
-  account (self, -(gint64)bytes);
+  account (self, -(gint64) bytes);
 }
 
 /* --- buffers --- */
@@ -125,7 +125,7 @@ render_buffer_create (RenderDevice *self, gsize size_bytes, gboolean readback, G
       !(self->memory_types.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
   result = vk->BindBufferMemory (device, buffer->handle, buffer->memory, 0);
   if (result == VK_SUCCESS)
-    result = vk->MapMemory (device, buffer->memory, 0, VK_WHOLE_SIZE, 0, (void **)&buffer->map);
+    result = vk->MapMemory (device, buffer->memory, 0, VK_WHOLE_SIZE, 0, (void **) &buffer->map);
   if (result == VK_SUCCESS)
     return buffer;
   render_set_error (error, result, "vkMapMemory");
@@ -166,7 +166,8 @@ image_info (const RenderTextureParams *params)
     .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
     .imageType = params->depth > 0 ? VK_IMAGE_TYPE_3D : VK_IMAGE_TYPE_2D,
     .format = params->format,
-    .extent = { (guint32)params->width, (guint32)params->height, (guint32)MAX (params->depth, 1) },
+    .extent = { (guint32) params->width, (guint32) params->height,
+                (guint32) MAX (params->depth, 1) },
     .mipLevels = 1,
     .arrayLayers = 1,
     .samples = VK_SAMPLE_COUNT_1_BIT,
@@ -183,8 +184,8 @@ create_framebuffer (RenderDevice *self, RenderTexture *texture, GError **error)
     .renderPass = self->render_pass,
     .attachmentCount = 1,
     .pAttachments = &texture->view,
-    .width = (guint32)texture->size[0],
-    .height = (guint32)texture->size[1],
+    .width = (guint32) texture->size[0],
+    .height = (guint32) texture->size[1],
     .layers = 1,
   };
   VkResult result =
@@ -329,10 +330,10 @@ take_from_pool (GPtrArray *pool, gsize size_bytes)
       RenderBuffer *buffer = pool->pdata[b];
 
       if (buffer->size_bytes >= size_bytes && buffer->size_bytes / 2 <= size_bytes
-          && (best < 0 || buffer->size_bytes < ((RenderBuffer *)pool->pdata[best])->size_bytes))
-        best = (int)b;
+          && (best < 0 || buffer->size_bytes < ((RenderBuffer *) pool->pdata[best])->size_bytes))
+        best = (int) b;
     }
-  return best < 0 ? NULL : g_ptr_array_steal_index_fast (pool, (guint)best);
+  return best < 0 ? NULL : g_ptr_array_steal_index_fast (pool, (guint) best);
 }
 
 RenderBuffer *
@@ -448,7 +449,7 @@ render_texture_upload (RenderDevice *self, RenderTexture *texture, VkBuffer buff
     .bufferOffset = offset,
     .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1 },
     .imageOffset = { lo[0], lo[1], lo[2] },
-    .imageExtent = { (guint32)extent[0], (guint32)extent[1], (guint32)extent[2] },
+    .imageExtent = { (guint32) extent[0], (guint32) extent[1], (guint32) extent[2] },
   };
 
   render_texture_barrier (self, texture, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL);

@@ -25,6 +25,9 @@ static const guint32 marks_vert[] =
 static const guint32 marks_frag[] =
 #include "render/shaders/marks.frag.inc"
     ;
+static const guint32 volume_frag[] =
+#include "render/shaders/volume.frag.inc"
+    ;
 
 #define SPIRV(words)                                                                               \
   {                                                                                                \
@@ -35,6 +38,7 @@ static const struct
   Spirv vertex, fragment;
 } passes[RENDER_N_PASSES] = {
   [RENDER_PASS_SLICE] = { .vertex = SPIRV (full_screen_vert), .fragment = SPIRV (slice_frag) },
+  [RENDER_PASS_VOLUME] = { .vertex = SPIRV (full_screen_vert), .fragment = SPIRV (volume_frag) },
   [RENDER_PASS_MARKS] = { .vertex = SPIRV (marks_vert), .fragment = SPIRV (marks_frag) },
 };
 
@@ -66,7 +70,7 @@ check_cache (const char *contents, gsize length, const guint8 **data, gsize *n_b
 
   if (length <= n_digest + 1)
     return FALSE;
-  *data = (const guint8 *)contents + n_digest + 1;
+  *data = (const guint8 *) contents + n_digest + 1;
   *n_bytes = length - n_digest - 1;
   digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, *data, *n_bytes);
   return memcmp (digest, contents, n_digest) == 0;
@@ -117,9 +121,9 @@ render_pipelines_save (RenderDevice *self)
   digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, bytes, n);
   contents = g_string_new (digest);
   g_string_append_c (contents, '\n');
-  g_string_append_len (contents, (const char *)bytes, (gssize)n);
+  g_string_append_len (contents, (const char *) bytes, (gssize) n);
   g_mkdir_with_parents (self->cache_dir, 0700);
-  if (!g_file_set_contents (path, contents->str, (gssize)contents->len, &error))
+  if (!g_file_set_contents (path, contents->str, (gssize) contents->len, &error))
     g_debug ("pipeline cache: %s", error->message);
 }
 
@@ -247,9 +251,9 @@ create_colour_maps (RenderDevice *self, GError **error)
       {
         float rgb[3];
 
-        render_colour_map_get ((RenderColourMap)m, v / 255.0, rgb);
+        render_colour_map_get ((RenderColourMap) m, v / 255.0, rgb);
         for (int c = 0; c < 3; c++)
-          rgba[c] = (guint8)(rgb[c] * 255.0f + 0.5f);
+          rgba[c] = (guint8) (rgb[c] * 255.0f + 0.5f);
         rgba[3] = 255;
       }
   self->colour_maps = render_texture_create (
@@ -271,7 +275,7 @@ key_hash (gconstpointer data)
   guint hash = 5381;
 
   for (gsize w = 0; w < sizeof (RenderPipelineKey) / sizeof *words; w++)
-    hash = hash * 33 + (guint)words[w];
+    hash = hash * 33 + (guint) words[w];
   return hash;
 }
 
@@ -321,7 +325,7 @@ render_pipelines_close (RenderDevice *self)
       g_hash_table_iter_init (&iter, self->pipelines);
       while (g_hash_table_iter_next (&iter, NULL, &pipeline))
         {
-          vk->DestroyPipeline (device, (VkPipeline)pipeline, NULL);
+          vk->DestroyPipeline (device, (VkPipeline) pipeline, NULL);
           render_objects_add (-1);
         }
     }
@@ -499,10 +503,10 @@ render_pipeline_get (RenderDevice *self, const RenderPipelineKey *key, GError **
   VkPipeline pipeline;
 
   if (found != NULL)
-    return (VkPipeline)found;
+    return (VkPipeline) found;
   pipeline = create_pipeline (self, key, error);
   if (pipeline != VK_NULL_HANDLE)
-    g_hash_table_insert (self->pipelines, g_memdup2 (key, sizeof *key), (gpointer)pipeline);
+    g_hash_table_insert (self->pipelines, g_memdup2 (key, sizeof *key), (gpointer) pipeline);
   return pipeline;
 }
 
@@ -558,7 +562,7 @@ render_bindings_create (RenderDevice *self, const RenderBindings *bindings, GErr
 
       *write = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                        .dstSet = set,
-                                       .dstBinding = (guint32)b,
+                                       .dstBinding = (guint32) b,
                                        .descriptorCount = 1 };
       n++;
       if (b == RENDER_BINDING_UNIFORMS)

@@ -28,9 +28,9 @@ render_region_get_uniforms (const RenderRegion *self, struct RenderRegionUniform
     {
       const double stride = self->stride[c];
 
-      uniforms->scale[c] = (float)(1.0 / stride);
-      uniforms->offset[c] = (float)(-(self->box.lo[c] + 0.5 * (stride - 1.0)) / stride);
-      uniforms->size[c] = (float)texels[c];
+      uniforms->scale[c] = (float) (1.0 / stride);
+      uniforms->offset[c] = (float) (-(self->box.lo[c] + 0.5 * (stride - 1.0)) / stride);
+      uniforms->size[c] = (float) texels[c];
     }
 }
 
@@ -86,7 +86,7 @@ render_region_fit (const int size[3], int max_side, guint64 max_bytes, gsize tex
         {
           const int texels = (size[c] + stride[c] - 1) / stride[c];
 
-          bytes *= (guint64)texels;
+          bytes *= (guint64) texels;
           if (texels > most)
             {
               most = texels;
@@ -104,12 +104,12 @@ render_region_send (RenderRegion *self, RenderDevice *device, gsize texel_bytes,
                     const VolumeBox *texels, RenderRegionFill fill, gpointer data, GError **error)
 {
   const int width = texels->hi[0] - texels->lo[0];
-  const gsize row = (gsize)width * texel_bytes;
+  const gsize row = (gsize) width * texel_bytes;
   const int rows =
-      (int)CLAMP (RENDER_STAGE_BYTES / MAX (row, 1), 1, (gsize)(texels->hi[1] - texels->lo[1]));
+      (int) CLAMP (RENDER_STAGE_BYTES / MAX (row, 1), 1, (gsize) (texels->hi[1] - texels->lo[1]));
   const gboolean whole_planes = rows == texels->hi[1] - texels->lo[1];
-  const int planes = whole_planes ? (int)CLAMP (RENDER_STAGE_BYTES / (row * (gsize)rows), 1,
-                                                (gsize)(texels->hi[2] - texels->lo[2]))
+  const int planes = whole_planes ? (int) CLAMP (RENDER_STAGE_BYTES / (row * (gsize) rows), 1,
+                                                 (gsize) (texels->hi[2] - texels->lo[2]))
                                   : 1;
 
   for (int k = texels->lo[2]; k < texels->hi[2]; k += planes)
@@ -119,7 +119,7 @@ render_region_send (RenderRegion *self, RenderDevice *device, gsize texel_bytes,
                                   { texels->hi[0], MIN (j + rows, texels->hi[1]),
                                     MIN (k + planes, texels->hi[2]) } };
         const int extent[3] = { width, piece.hi[1] - piece.lo[1], piece.hi[2] - piece.lo[2] };
-        const gsize bytes = row * (gsize)extent[1] * (gsize)extent[2];
+        const gsize bytes = row * (gsize) extent[1] * (gsize) extent[2];
         VkBuffer buffer;
         VkDeviceSize offset;
         gpointer dst = render_stage (device, bytes, &buffer, &offset, error);

@@ -56,7 +56,7 @@ is_float (VolumeDtype dtype)
     for (int k = box->lo[2]; k < box->hi[2]; k++)                                                  \
       for (int j = box->lo[1]; j < box->hi[1]; j++)                                                \
         {                                                                                          \
-          const Type *row = src + ((gsize)k * ny + (gsize)j) * nx + (gsize)box->lo[0];             \
+          const Type *row = src + ((gsize) k * ny + (gsize) j) * nx + (gsize) box->lo[0];          \
           for (int i = 0; i < n; i++)                                                              \
             {                                                                                      \
               const Type v = row[i];                                                               \
@@ -70,7 +70,7 @@ static void
 copy_box (RenderScan *self, const VolumeBox *box, gpointer dst)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (self->volume);
-  const gsize nx = (gsize)geometry->size[0], ny = (gsize)geometry->size[1];
+  const gsize nx = (gsize) geometry->size[0], ny = (gsize) geometry->size[1];
   const int n = box->hi[0] - box->lo[0];
   const float stand_in = self->stand_in;
 
@@ -89,22 +89,22 @@ copy_box (RenderScan *self, const VolumeBox *box, gpointer dst)
       COPY_BOX (guint16, guint16, v ^ 0x8000);
       break;
     case VOLUME_DTYPE_U32:
-      COPY_BOX (guint32, float, (float)v);
+      COPY_BOX (guint32, float, (float) v);
       break;
     case VOLUME_DTYPE_I32:
-      COPY_BOX (gint32, float, (float)v);
+      COPY_BOX (gint32, float, (float) v);
       break;
     case VOLUME_DTYPE_U64:
-      COPY_BOX (guint64, float, (float)v);
+      COPY_BOX (guint64, float, (float) v);
       break;
     case VOLUME_DTYPE_I64:
-      COPY_BOX (gint64, float, (float)v);
+      COPY_BOX (gint64, float, (float) v);
       break;
     case VOLUME_DTYPE_F32:
       COPY_BOX (float, float, isfinite (v) ? v : stand_in);
       break;
     case VOLUME_DTYPE_F64:
-      COPY_BOX (double, float, isfinite ((float)v) ? (float)v : stand_in);
+      COPY_BOX (double, float, isfinite ((float) v) ? (float) v : stand_in);
       break;
     }
 }
@@ -115,19 +115,19 @@ encode (RenderScan *self, double stored, gsize at, gpointer dst)
   switch (volume_scan_get_dtype (self->volume))
     {
     case VOLUME_DTYPE_U8:
-      ((guint8 *)dst)[at] = (guint8)CLAMP (stored + 0.5, 0.0, 255.0);
+      ((guint8 *) dst)[at] = (guint8) CLAMP (stored + 0.5, 0.0, 255.0);
       break;
     case VOLUME_DTYPE_I8:
-      ((guint8 *)dst)[at] = (guint8)CLAMP (stored + 128.5, 0.0, 255.0);
+      ((guint8 *) dst)[at] = (guint8) CLAMP (stored + 128.5, 0.0, 255.0);
       break;
     case VOLUME_DTYPE_U16:
-      ((guint16 *)dst)[at] = (guint16)CLAMP (stored + 0.5, 0.0, 65535.0);
+      ((guint16 *) dst)[at] = (guint16) CLAMP (stored + 0.5, 0.0, 65535.0);
       break;
     case VOLUME_DTYPE_I16:
-      ((guint16 *)dst)[at] = (guint16)CLAMP (stored + 32768.5, 0.0, 65535.0);
+      ((guint16 *) dst)[at] = (guint16) CLAMP (stored + 32768.5, 0.0, 65535.0);
       break;
     default:
-      ((float *)dst)[at] = (float)stored;
+      ((float *) dst)[at] = (float) stored;
       break;
     }
 }
@@ -151,14 +151,14 @@ average_row (RenderScan *self, const RenderRegion *region, int texel_j, int texe
       box.lo[c] = region->box.lo[c] + texel[c] * stride[c];
       box.hi[c] = MIN (region->box.lo[c] + last * stride[c], region->box.hi[c]);
     }
-  width = (gsize)(box.hi[0] - box.lo[0]);
-  n_rows = (gsize)(box.hi[1] - box.lo[1]) * (gsize)(box.hi[2] - box.lo[2]);
+  width = (gsize) (box.hi[0] - box.lo[0]);
+  n_rows = (gsize) (box.hi[1] - box.lo[1]) * (gsize) (box.hi[2] - box.lo[2]);
   values = g_new (float, width *n_rows);
   volume_scan_read_box (self->volume, &box, values);
   for (int t = texels->lo[0]; t < texels->hi[0]; t++)
     {
-      const gsize from = (gsize)(t - texels->lo[0]) * (gsize)stride[0];
-      const gsize to = MIN (from + (gsize)stride[0], width);
+      const gsize from = (gsize) (t - texels->lo[0]) * (gsize) stride[0];
+      const gsize to = MIN (from + (gsize) stride[0], width);
       double sum = 0.0;
       gsize n = 0;
 
@@ -169,7 +169,7 @@ average_row (RenderScan *self, const RenderRegion *region, int texel_j, int texe
               sum += values[row * width + i];
               n++;
             }
-      encode (self, n > 0 ? (sum / (double)n - inter) * self->stored_of_value : self->stand_in,
+      encode (self, n > 0 ? (sum / (double) n - inter) * self->stored_of_value : self->stand_in,
               at++, dst);
     }
 }
@@ -197,7 +197,7 @@ fill_cb (gpointer data, const RenderRegion *region, const VolumeBox *texels, gpo
     for (int j = texels->lo[1]; j < texels->hi[1]; j++)
       {
         average_row (self, region, j, k, texels, at, dst);
-        at += (gsize)(texels->hi[0] - texels->lo[0]);
+        at += (gsize) (texels->hi[0] - texels->lo[0]);
       }
   return TRUE;
 }
@@ -237,7 +237,7 @@ create_whole (RenderScan *self, GError **error)
 static gboolean
 upload_step (RenderResident *resident, RenderDevice *device, GError **error)
 {
-  RenderScan *self = (RenderScan *)resident;
+  RenderScan *self = (RenderScan *) resident;
   int texels[3];
   gsize plane_bytes;
   VolumeBox piece = { { 0 } };
@@ -251,12 +251,12 @@ upload_step (RenderResident *resident, RenderDevice *device, GError **error)
       return FALSE;
     }
   render_region_get_texels (&self->whole, texels);
-  plane_bytes = (gsize)texels[0] * (gsize)texels[1] * self->texel_bytes;
+  plane_bytes = (gsize) texels[0] * (gsize) texels[1] * self->texel_bytes;
   piece.hi[0] = texels[0];
   piece.hi[1] = texels[1];
   piece.lo[2] = self->planes_sent;
-  piece.hi[2] = (int)MIN ((gsize)texels[2],
-                          (gsize)self->planes_sent + MAX (RENDER_STAGE_BYTES / plane_bytes, 1));
+  piece.hi[2] = (int) MIN ((gsize) texels[2],
+                           (gsize) self->planes_sent + MAX (RENDER_STAGE_BYTES / plane_bytes, 1));
   if (render_device_begin (device, error) == NULL
       || !render_region_send (&self->whole, device, self->texel_bytes, &piece, fill_cb, self,
                               error))
@@ -275,7 +275,7 @@ upload_step (RenderResident *resident, RenderDevice *device, GError **error)
 static void
 drop (RenderResident *resident, RenderDevice *device)
 {
-  RenderScan *self = (RenderScan *)resident;
+  RenderScan *self = (RenderScan *) resident;
 
   render_region_destroy (&self->whole, device);
   for (int s = 0; s < N_STREAMS; s++)
@@ -366,7 +366,7 @@ render_scan_prepare (RenderScan *self, const VolumeBox *box, int axis, gboolean 
 static gboolean
 enter_record_cb (RenderJob *job, RenderDevice *device, GError **error)
 {
-  RenderScan *self = ((ScanJob *)job)->scan;
+  RenderScan *self = ((ScanJob *) job)->scan;
 
   if (is_float (volume_scan_get_dtype (self->volume)))
     {
@@ -374,7 +374,7 @@ enter_record_cb (RenderJob *job, RenderDevice *device, GError **error)
 
       volume_scan_get_range (self->volume, &min, &max);
       self->stand_in =
-          (float)((min - volume_scan_get_inter (self->volume)) * self->stored_of_value);
+          (float) ((min - volume_scan_get_inter (self->volume)) * self->stored_of_value);
     }
   render_device_add_resident (device, &self->resident);
   return TRUE;
@@ -383,7 +383,7 @@ enter_record_cb (RenderJob *job, RenderDevice *device, GError **error)
 static void
 enter_done_cb (RenderJob *job, RenderDevice *device, const GError *error)
 {
-  ScanJob *scan_job = (ScanJob *)job;
+  ScanJob *scan_job = (ScanJob *) job;
   RenderScan *scan = scan_job->scan;
 
   g_free (scan_job);
@@ -399,7 +399,7 @@ leave_record_cb (RenderJob *job, RenderDevice *device, GError **error)
 static void
 leave_done_cb (RenderJob *job, RenderDevice *device, const GError *error)
 {
-  RenderScan *self = ((ScanJob *)job)->scan;
+  RenderScan *self = ((ScanJob *) job)->scan;
 
   render_device_remove_resident (device, &self->resident);
   if (device->life != NULL)

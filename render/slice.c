@@ -67,8 +67,8 @@ find_box (SliceJob *self)
                         + MAX (rise, 0.0) + 4.0;
       const int size = geometry->size[c];
 
-      self->box.lo[c] = (int)CLAMP (floor (lo / 64.0) * 64.0, 0.0, size - 1.0);
-      self->box.hi[c] = (int)CLAMP (ceil (hi / 64.0) * 64.0, self->box.lo[c] + 1.0, size);
+      self->box.lo[c] = (int) CLAMP (floor (lo / 64.0) * 64.0, 0.0, size - 1.0);
+      self->box.hi[c] = (int) CLAMP (ceil (hi / 64.0) * 64.0, self->box.lo[c] + 1.0, size);
     }
   self->axis = self->slab_axis = view->normal_axis;
   if (view->normal_axis >= 0)
@@ -79,12 +79,12 @@ find_box (SliceJob *self)
       if (fabs (index - floor (index + 0.5)) > 1e-6)
         {
           self->axis = -1;
-          self->box.lo[axis] = (int)CLAMP (floor (index) - 1.0, 0.0, size - 1.0);
-          self->box.hi[axis] = (int)CLAMP (floor (index) + 3.0, self->box.lo[axis] + 1.0, size);
+          self->box.lo[axis] = (int) CLAMP (floor (index) - 1.0, 0.0, size - 1.0);
+          self->box.hi[axis] = (int) CLAMP (floor (index) + 3.0, self->box.lo[axis] + 1.0, size);
         }
       else
         {
-          self->box.lo[axis] = (int)CLAMP (floor (index + 0.5), 0.0, size - 1.0);
+          self->box.lo[axis] = (int) CLAMP (floor (index + 0.5), 0.0, size - 1.0);
           self->box.hi[axis] = self->box.lo[axis] + 1;
         }
     }
@@ -107,7 +107,7 @@ needs_provenance (const RenderSliceParams *params)
 static gboolean
 prepare_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
 {
-  SliceJob *self = (SliceJob *)frame_job;
+  SliceJob *self = (SliceJob *) frame_job;
   const RenderSliceParams *params = &self->params;
   gboolean exact = TRUE, exact_labels = TRUE, exact_compare = TRUE;
 
@@ -163,9 +163,9 @@ set_window (const RenderSliceParams *params, struct RenderSliceUniforms *u)
       a = -a;
       b = 1.0 - b;
     }
-  u->window[0] = (float)a;
-  u->window[1] = (float)b;
-  u->window[2] = (float)params->colour_map;
+  u->window[0] = (float) a;
+  u->window[1] = (float) b;
+  u->window[2] = (float) params->colour_map;
 }
 
 static void
@@ -178,10 +178,10 @@ set_field (const RenderSliceParams *params, struct RenderSliceUniforms *u)
   if (!(fabs (range) > 0.0))
     range = 1.0;
   render_field_get_value_map (params->field, &scale, &offset);
-  u->field[0] = (float)(scale / range);
-  u->field[1] = (float)((offset - params->field_min) / range);
-  u->field[2] = (float)params->field_colour_map;
-  u->field[3] = (float)params->field_opacity;
+  u->field[0] = (float) (scale / range);
+  u->field[1] = (float) ((offset - params->field_min) / range);
+  u->field[2] = (float) params->field_colour_map;
+  u->field[3] = (float) params->field_opacity;
 }
 
 static void
@@ -191,16 +191,16 @@ set_view (const SliceJob *self, struct RenderSliceUniforms *u)
 
   for (int c = 0; c < 3; c++)
     {
-      u->origin_ijk[c] = (float)self->view.origin_ijk[c];
-      u->ijk_per_x[c] = (float)self->view.ijk_per_x[c];
-      u->ijk_per_y[c] = (float)self->view.ijk_per_y[c];
-      u->size_ijk[c] = (float)geometry->size[c];
+      u->origin_ijk[c] = (float) self->view.origin_ijk[c];
+      u->ijk_per_x[c] = (float) self->view.ijk_per_x[c];
+      u->ijk_per_y[c] = (float) self->view.ijk_per_y[c];
+      u->size_ijk[c] = (float) geometry->size[c];
       u->background[c] = self->params.background[c];
     }
-  u->frame[0] = (float)self->view.width;
-  u->frame[1] = (float)self->view.height;
-  u->frame[2] = 2.0f / (float)self->view.width;
-  u->frame[3] = 2.0f / (float)self->view.height;
+  u->frame[0] = (float) self->view.width;
+  u->frame[1] = (float) self->view.height;
+  u->frame[2] = 2.0f / (float) self->view.width;
+  u->frame[3] = 2.0f / (float) self->view.height;
 }
 
 static void
@@ -213,11 +213,11 @@ fill_uniforms (const SliceJob *self, struct RenderSliceUniforms *u)
   set_view (self, u);
   set_window (params, u);
   set_field (params, u);
-  u->label[0] = (float)CLAMP (params->label_opacity, 0.0, 1.0);
+  u->label[0] = (float) CLAMP (params->label_opacity, 0.0, 1.0);
   /* Whole pixels, so that a straight edge has the same width wherever it lies. */
-  u->label[1] = (float)MAX (floor (outline + 0.5), 1.0);
-  u->label[2] = (float)params->highlight_label;
-  u->label[3] = (float)CLAMP (params->provenance_opacity, 0.0, 1.0);
+  u->label[1] = (float) MAX (floor (outline + 0.5), 1.0);
+  u->label[2] = (float) params->highlight_label;
+  u->label[3] = (float) CLAMP (params->provenance_opacity, 0.0, 1.0);
   render_region_get_uniforms (self->scan, &u->scan_region);
   render_region_get_uniforms (self->labels, &u->label_region);
   render_region_get_uniforms (self->compare, &u->compare_region);
@@ -281,7 +281,7 @@ stage_marks (SliceJob *self, RenderDevice *device, GError **error)
 static gboolean
 bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
 {
-  SliceJob *self = (SliceJob *)frame_job;
+  SliceJob *self = (SliceJob *) frame_job;
   const RenderPipelineKey key = slice_key (self);
   struct RenderSliceUniforms uniforms;
   RenderBindings bindings = { 0 };
@@ -305,7 +305,7 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
 static void
 draw_cb (RenderFrameJob *frame_job, RenderDevice *device)
 {
-  SliceJob *self = (SliceJob *)frame_job;
+  SliceJob *self = (SliceJob *) frame_job;
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
 
@@ -322,7 +322,7 @@ draw_cb (RenderFrameJob *frame_job, RenderDevice *device)
 static void
 clear_cb (RenderFrameJob *frame_job)
 {
-  SliceJob *self = (SliceJob *)frame_job;
+  SliceJob *self = (SliceJob *) frame_job;
 
   g_clear_pointer (&self->params.scan, render_scan_unref);
   g_clear_pointer (&self->params.labels, render_labels_unref);

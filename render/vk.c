@@ -28,7 +28,7 @@ render_objects_get_n_alive (void)
 guint
 render_validation_get_n_messages (void)
 {
-  return (guint)g_atomic_int_get (&n_validation_messages);
+  return (guint) g_atomic_int_get (&n_validation_messages);
 }
 
 const char *
@@ -79,7 +79,7 @@ render_set_error (GError **error, VkResult result, const char *what)
   else if (result == VK_ERROR_DEVICE_LOST)
     code = RENDER_ERROR_DEVICE_LOST;
   g_set_error (error, RENDER_ERROR, code, "%s: %s (%d)", what, render_vk_result_name (result),
-               (int)result);
+               (int) result);
 }
 
 /* Opened once and kept: drivers do not like to be unloaded. */
@@ -95,7 +95,7 @@ open_loader (GError **error)
       void *library = dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
 
       if (library != NULL)
-        get_proc = (PFN_vkGetInstanceProcAddr)dlsym (library, "vkGetInstanceProcAddr");
+        get_proc = (PFN_vkGetInstanceProcAddr) dlsym (library, "vkGetInstanceProcAddr");
       if (get_proc == NULL)
         g_strlcpy (why, library == NULL ? dlerror () : "it has no vkGetInstanceProcAddr",
                    sizeof why);
@@ -113,7 +113,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL
 message_cb (VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
             const VkDebugUtilsMessengerCallbackDataEXT *data, void *user_data)
 {
-  g_atomic_int_inc ((int *)&n_validation_messages);
+  g_atomic_int_inc ((int *) &n_validation_messages);
   g_printerr ("vulkan validation: %s\n", data->pMessage);
   return VK_FALSE;
 }
@@ -122,7 +122,8 @@ static gboolean
 has_layer (PFN_vkGetInstanceProcAddr get_proc, const char *name)
 {
   PFN_vkEnumerateInstanceLayerProperties enumerate =
-      (PFN_vkEnumerateInstanceLayerProperties)get_proc (NULL, "vkEnumerateInstanceLayerProperties");
+      (PFN_vkEnumerateInstanceLayerProperties) get_proc (NULL,
+                                                         "vkEnumerateInstanceLayerProperties");
   guint32 n = 0;
   g_autofree VkLayerProperties *layers = NULL;
 
@@ -141,7 +142,7 @@ static guint32
 loader_version (PFN_vkGetInstanceProcAddr get_proc)
 {
   PFN_vkEnumerateInstanceVersion enumerate =
-      (PFN_vkEnumerateInstanceVersion)get_proc (NULL, "vkEnumerateInstanceVersion");
+      (PFN_vkEnumerateInstanceVersion) get_proc (NULL, "vkEnumerateInstanceVersion");
   guint32 version = VK_API_VERSION_1_0;
 
   if (enumerate != NULL)
@@ -200,7 +201,7 @@ render_instance_new (gboolean validate, GError **error)
     }
   self = g_new0 (RenderInstance, 1);
   self->validate = validate;
-  create_instance = (PFN_vkCreateInstance)get_proc (NULL, "vkCreateInstance");
+  create_instance = (PFN_vkCreateInstance) get_proc (NULL, "vkCreateInstance");
   result = create_instance (&info, NULL, &self->handle);
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
     {
@@ -215,12 +216,12 @@ render_instance_new (gboolean validate, GError **error)
       return NULL;
     }
   render_objects_add (1);
-#define LOAD(name) self->vk.name = (PFN_vk##name)get_proc (self->handle, "vk" #name);
+#define LOAD(name) self->vk.name = (PFN_vk##name) get_proc (self->handle, "vk" #name);
   RENDER_VK_INSTANCE_FUNCTIONS (LOAD)
 #undef LOAD
   if (validate)
     {
-      PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT)get_proc (
+      PFN_vkCreateDebugUtilsMessengerEXT create = (PFN_vkCreateDebugUtilsMessengerEXT) get_proc (
           self->handle, "vkCreateDebugUtilsMessengerEXT");
 
       if (create != NULL && create (self->handle, &messenger, NULL, &self->messenger) == VK_SUCCESS)
@@ -237,7 +238,7 @@ render_instance_free (RenderInstance *self)
   if (self->messenger != VK_NULL_HANDLE)
     {
       PFN_vkDestroyDebugUtilsMessengerEXT destroy =
-          (PFN_vkDestroyDebugUtilsMessengerEXT)open_loader (NULL) (
+          (PFN_vkDestroyDebugUtilsMessengerEXT) open_loader (NULL) (
               self->handle, "vkDestroyDebugUtilsMessengerEXT");
 
       destroy (self->handle, self->messenger, NULL);
@@ -251,7 +252,7 @@ render_instance_free (RenderInstance *self)
 void
 render_vk_load_device (RenderVk *self, VkDevice device)
 {
-#define LOAD(name) self->name = (PFN_vk##name)self->GetDeviceProcAddr (device, "vk" #name);
+#define LOAD(name) self->name = (PFN_vk##name) self->GetDeviceProcAddr (device, "vk" #name);
   RENDER_VK_DEVICE_FUNCTIONS (LOAD)
 #undef LOAD
 }

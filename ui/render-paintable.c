@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define N_LATENCIES 32
+#define SETTLE_MS 180 /* without a new wish the 3-D view is drawn in full */
 
 typedef enum
 {
@@ -35,6 +36,8 @@ struct _UiRenderPaintable
 
   Wish waiting; /* kind WISH_NONE if none */
   Wish under_way; /* likewise */
+  Wish settled; /* what to draw in full when the wishes pause */
+  guint settle_id;
   GCancellable *cancellable;
 
   double latencies_ms[N_LATENCIES];
@@ -48,10 +51,8 @@ enum
 };
 static guint signals[N_SIGNALS];
 
-static void
-ui_render_paintable_iface_init (GdkPaintableInterface *iface);
-static void
-start_waiting (UiRenderPaintable *self);
+static void ui_render_paintable_iface_init (GdkPaintableInterface *iface);
+static void start_waiting (UiRenderPaintable *self);
 
 G_DEFINE_TYPE_WITH_CODE (UiRenderPaintable, ui_render_paintable, G_TYPE_OBJECT,
                          G_IMPLEMENT_INTERFACE (GDK_TYPE_PAINTABLE, ui_render_paintable_iface_init))
@@ -65,7 +66,7 @@ wish_clear (Wish *wish)
   g_clear_pointer (&wish->slice.labels, render_labels_unref);
   g_clear_pointer (&wish->slice.compare, render_labels_unref);
   g_clear_pointer (&wish->slice.field, render_field_unref);
-  render_marks_free ((RenderMarks *)wish->slice.marks);
+  render_marks_free ((RenderMarks *) wish->slice.marks);
   g_clear_pointer (&wish->volume.scan, render_scan_unref);
   g_clear_pointer (&wish->volume.labels, render_labels_unref);
   memset (wish, 0, sizeof *wish);
@@ -88,13 +89,25 @@ wish_set_slice (Wish *wish, const RenderSliceParams *params)
   *wish = fresh;
 }
 
+static void
+wish_set_volume (Wish *wish, const RenderVolumeParams *params)
+{
+  Wish fresh = { .kind = WISH_VOLUME, .volume = *params, .asked_us = g_get_monotonic_time () };
+
+  render_scan_ref (params->scan);
+  if (params->labels != NULL)
+    render_labels_ref (params->labels);
+  wish_clear (wish);
+  *wish = fresh;
+}
+
 /* --- frames --- */
 
 static void
 note_latency (UiRenderPaintable *self, gint64 asked_us)
 {
   self->latencies_ms[self->n_latencies++ % N_LATENCIES] =
-      (double)(g_get_monotonic_time () - asked_us) / 1000.0;
+      (double) (g_get_monotonic_time () - asked_us) / 1000.0;
 }
 
 /* The frame's memory itself: no copy, and the ring does not write it while the texture lives. */
@@ -160,6 +173,29 @@ start_waiting (UiRenderPaintable *self)
                          g_object_ref (self));
 }
 
+static gboolean
+settle_cb (gpointer user_data)
+{
+  UiRenderPaintable *self = user_data;
+
+  self->settle_id = 0;
+  if (self->settled.kind == WISH_NONE)
+    return G_SOURCE_REMOVE;
+  wish_clear (&self->waiting);
+  self->waiting = self->settled;
+  self->waiting.asked_us = g_get_monotonic_time ();
+  memset (&self->settled, 0, sizeof self->settled);
+  start_waiting (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+forget_settling (UiRenderPaintable *self)
+{
+  g_clear_handle_id (&self->settle_id, g_source_remove);
+  wish_clear (&self->settled);
+}
+
 /* --- GdkPaintable --- */
 
 static void
@@ -170,7 +206,7 @@ ui_render_paintable_snapshot (GdkPaintable *paintable, GdkSnapshot *snapshot, do
 
   if (self->texture != NULL)
     gtk_snapshot_append_texture (snapshot, self->texture,
-                                 &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float)width, (float)height));
+                                 &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float) width, (float) height));
 }
 
 static GdkPaintable *
@@ -197,6 +233,7 @@ ui_render_paintable_finalize (GObject *object)
 {
   UiRenderPaintable *self = UI_RENDER_PAINTABLE (object);
 
+  forget_settling (self);
   wish_clear (&self->waiting);
   wish_clear (&self->under_way);
   g_clear_object (&self->texture);
@@ -238,7 +275,30 @@ ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParam
 
   if (params->width <= 0 || params->height <= 0)
     return;
+  forget_settling (self);
   wish_set_slice (&self->waiting, params);
+  start_waiting (self);
+}
+
+void
+ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumeParams *params)
+{
+  g_return_if_fail (UI_IS_RENDER_PAINTABLE (self));
+  g_return_if_fail (params->scan != NULL);
+
+  if (params->width <= 0 || params->height <= 0)
+    return;
+  wish_set_volume (&self->waiting, params);
+  /* The first wish after a pause is drawn in full; while more follow, fast ones and then one in
+   * full. */
+  if (self->settle_id != 0)
+    {
+      self->waiting.volume.quality = RENDER_QUALITY_MOVING;
+      wish_set_volume (&self->settled, params);
+      self->settled.volume.quality = RENDER_QUALITY_FINAL;
+    }
+  g_clear_handle_id (&self->settle_id, g_source_remove);
+  self->settle_id = g_timeout_add (SETTLE_MS, settle_cb, self);
   start_waiting (self);
 }
 
@@ -247,6 +307,7 @@ ui_render_paintable_clear (UiRenderPaintable *self)
 {
   g_return_if_fail (UI_IS_RENDER_PAINTABLE (self));
 
+  forget_settling (self);
   wish_clear (&self->waiting);
   if (self->under_way.kind != WISH_NONE)
     g_cancellable_cancel (self->cancellable);
@@ -272,7 +333,7 @@ ui_render_paintable_get_view (UiRenderPaintable *self, RenderSliceView *view)
 static int
 compare_doubles (const void *a, const void *b)
 {
-  const double x = *(const double *)a, y = *(const double *)b;
+  const double x = *(const double *) a, y = *(const double *) b;
 
   return x < y ? -1 : x > y;
 }
