@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/engine.h"
+#include "app/round-plan.h"
+#include "seg/generalist/generalist.h"
+#include "seg/infer/sliding-window.h"
+#include "seg/tensor/context.h"
+
+#include <glib/gi18n.h>
+#include <math.h>
+#include <string.h>
+
+/* Scans opened to see sizes, spacings and intensities. */
+#define N_LOOKED_AT 12
+/* Laptop: voxels of a scan in the working grid, and of a patch. */
+#define LAPTOP_VOLUME_VOXELS 300000
+#define LAPTOP_PATCH_VOXELS (64 * 64 * 48)
+#define PAPER_PATCH_VOXELS (112 * 112 * 80)
+#define LAPTOP_FILTERS 8
+#define LAPTOP_SECONDS_SMALL 480
+#define LAPTOP_SECONDS_LARGE 1800
+#define LAPTOP_STEPS_MIN 100
+#define LAPTOP_STEPS_MAX 3000
+#define LAPTOP_REFRESHES 2
+#define LAPTOP_REFRESH_SCANS 16
+/* Share of the slices of a volume that ask something, for the estimate. */
+#define ASKING_SHARE 0.6
+#define N_TIMED_STEPS 3
+
+const char *
+app_profile_get_name (AppProfile profile)
+{
+  return profile == APP_PROFILE_PAPER ? "paper" : "laptop";
+}
+
+gboolean
+app_profile_from_name (const char *name, AppProfile *profile)
+{
+  if (g_strcmp0 (name, "laptop") == 0)
+    *profile = APP_PROFILE_LAPTOP;
+  else if (g_strcmp0 (name, "paper") == 0)
+    *profile = APP_PROFILE_PAPER;
+  else
+    return FALSE;
+  return TRUE;
+}
+
+/* What the scans are like ------------------------------------------------------------------------------ */
+
+static int
+compare_ints (gconstpointer a, gconstpointer b)
+{
+  return *(const int *) a - *(const int *) b;
+}
+
+/* Median sides, in the model's grid, of the scans looked at. */
+static gboolean
+median_size (const SegPreprocess *preprocess, GPtrArray *opened, int size[3], GError **error)
+{
+  int sides[3][N_LOOKED_AT];
+
+  for (guint s = 0; s < opened->len; s++)
+    {
+      VolumeScan *scan = g_ptr_array_index (opened, s);
+      g_autoptr (SegPrepared) prepared = seg_prepared_new_for_geometry (
+          preprocess, volume_scan_get_geometry (scan), error);
+      int own[3];
+
+      if (prepared == NULL)
+        return FALSE;
+      seg_prepared_get_size (prepared, own);
+      for (int a = 0; a < 3; a++)
+        sides[a][s] = own[a];
+    }
+  for (int a = 0; a < 3; a++)
+    {
+      qsort (sides[a], opened->len, sizeof (int), compare_ints);
+      size[a] = sides[a][opened->len / 2];
+    }
+  return TRUE;
+}
+
+/* A coarser grid for large scans: the finest axes are coarsened first, all to the same spacing. */
+static gboolean
+choose_working_spacing (SegPreprocess *preprocess, GPtrArray *opened, GError **error)
+{
+  VolumeScan *first = g_ptr_array_index (opened, 0);
+  g_autoptr (SegPrepared) prepared = NULL;
+  double own[3], finest = INFINITY;
+  int size[3];
+
+  if (!median_size (preprocess, opened, size, error))
+    return FALSE;
+  if ((double) size[0] * size[1] * size[2] <= LAPTOP_VOLUME_VOXELS)
+    return TRUE;
+  prepared = seg_prepared_new_for_geometry (preprocess, volume_scan_get_geometry (first), error);
+  if (prepared == NULL)
+    return FALSE;
+  for (int a = 0; a < 3; a++)
+    {
+      own[a] = preprocess->spacing_mm[a] > 0
+                   ? preprocess->spacing_mm[a]
+                   : volume_scan_get_geometry (first)
+                         ->spacing_mm[seg_prepared_get_scan_axis (prepared, a)];
+      finest = MIN (finest, own[a]);
+    }
+  for (double spacing = finest;; spacing *= 1.02)
+    {
+      double n = 1;
+
+      for (int a = 0; a < 3; a++)
+        n *= size[a] * own[a] / MAX (own[a], spacing);
+      for (int a = 0; a < 3 && n <= LAPTOP_VOLUME_VOXELS; a++)
+        /* A hundredth of a millimetre is as fine as a spacing needs to be written. */
+        preprocess->spacing_mm[a] = MAX (own[a], round (spacing * 100) / 100);
+      if (n <= LAPTOP_VOLUME_VOXELS)
+        return TRUE;
+    }
+}
+
+static GPtrArray *
+look_at_some (GPtrArray *scans, GError **error)
+{
+  g_autoptr (GPtrArray) opened
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) volume_scan_unref);
+  guint n = MIN (scans->len, N_LOOKED_AT);
+
+  for (guint s = 0; s < n; s++)
+    {
+      VolumeScan *scan
+          = app_round_scan_open (g_ptr_array_index (scans, s * scans->len / n), error);
+
+      if (scan == NULL)
+        return NULL;
+      g_ptr_array_add (opened, scan);
+    }
+  return g_steal_pointer (&opened);
+}
+
+/* Measuring -------------------------------------------------------------------------------------------- */
+
+/* A made-up batch with a labelled plane, and pseudo-labels where the method uses them. */
+typedef struct
+{
+  SegBatch batch;
+  SegPatch *patches;
+} MadeUp;
+
+static void
+made_up_init (MadeUp *self, const SegMethod *method)
+{
+  const SegMethodParams *params = seg_method_get_params (method);
+  gsize V = (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
+  int n = params->batch_labelled + params->batch_unlabelled;
+  SegBatch *batch = &self->batch;
+
+  *batch = (SegBatch){ .n = n, .n_labelled = params->batch_labelled };
+  memcpy (batch->patch, params->patch, sizeof batch->patch);
+  batch->image = g_new (float, (gsize) n * V);
+  batch->label = g_malloc0 ((gsize) n * V);
+  batch->domain = g_malloc0 ((gsize) n * V);
+  batch->pseudo = g_malloc0 ((gsize) n * V);
+  self->patches = g_new0 (SegPatch, n);
+  batch->patches = self->patches;
+  for (gsize v = 0; v < (gsize) n * V; v++)
+    {
+      batch->image[v] = sinf ((float) v * 0.37f);
+      batch->label[v] = batch->pseudo[v] = v % 7 < 3;
+      batch->domain[v] = v % V < V / (gsize) params->patch[0];
+    }
+  for (int i = 0; i < n; i++)
+    self->patches[i].has_pseudo = seg_method_get_info (method)->uses_generalist;
+}
+
+static void
+made_up_clear (MadeUp *self)
+{
+  g_free (self->batch.image);
+  g_free (self->batch.label);
+  g_free (self->batch.domain);
+  g_free (self->batch.pseudo);
+  g_free (self->patches);
+}
+
+static double
+seconds_since (gint64 start)
+{
+  return (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+}
+
+static gboolean
+time_steps (SegMethod *method, double *per_step, GError **error)
+{
+  MadeUp made_up;
+  SegMethodReport report;
+  double sum = 0;
+  gboolean ok = TRUE;
+
+  made_up_init (&made_up, method);
+  /* The first step allocates and packs. */
+  for (int s = 0; s <= N_TIMED_STEPS && ok; s++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      ok = seg_method_step (method, &made_up.batch, &report, error);
+      if (s > 0)
+        sum += seconds_since (start);
+    }
+  *per_step = sum / N_TIMED_STEPS;
+  made_up_clear (&made_up);
+  return ok;
+}
+
+static gboolean
+time_window (SegMethod *method, double *per_window, GError **error)
+{
+  const SegMethodParams *params = seg_method_get_params (method);
+  gsize V = (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
+  g_autofree float *image = g_new0 (float, V);
+  g_autofree float *p = g_new (float, V *(gsize) params->n_classes);
+  gint64 start;
+
+  for (int turn = 0; turn < 2; turn++)
+    {
+      start = g_get_monotonic_time ();
+      if (!seg_method_predict (method, SEG_METHOD_STUDENT, image, params->patch, p, NULL, error))
+        return FALSE;
+    }
+  *per_window = seconds_since (start);
+  return TRUE;
+}
+
+static SegGeneralist *
+open_generalist (const char *name, GError **error)
+{
+  SegDevice *device;
+
+  if (g_strcmp0 (name, "rule") == 0)
+    return seg_generalist_new_rule ();
+  device = app_engine_get_device (error);
+  return device == NULL ? NULL : seg_generalist_open (name, NULL, device, error);
+}
+
+static gboolean
+time_slice (const AppTrainPlan *plan, const int size[3], double *per_slice, GError **error)
+{
+  g_autoptr (SegGeneralist) generalist = open_generalist (plan->generalist, error);
+  g_autoptr (SegPicture) picture = seg_picture_new (size[1], size[0], 1);
+  g_autoptr (SegPrompt) prompt = seg_prompt_new ();
+  gint64 start = 0;
+
+  if (generalist == NULL)
+    return FALSE;
+  for (int v = 0; v < size[0] * size[1]; v++)
+    picture->pixels[v] = sinf ((float) v * 0.1f);
+  seg_prompt_set_box (prompt, (float) size[1] / 4, (float) size[0] / 4, 3 * (float) size[1] / 4,
+                      3 * (float) size[0] / 4);
+  seg_prompt_add_point (prompt, (float) size[1] / 2, (float) size[0] / 2, TRUE);
+  for (int turn = 0; turn < 2; turn++)
+    {
+      g_autoptr (SegEmbedding) embedding = NULL;
+      g_autoptr (SegAnswer) answer = NULL;
+
+      start = g_get_monotonic_time ();
+      embedding = seg_generalist_encode (generalist, picture, error);
+      if (embedding == NULL)
+        return FALSE;
+      for (int k = 1; k < plan->params.n_classes; k++)
+        {
+          g_clear_pointer (&answer, seg_answer_free);
+          answer = seg_generalist_answer (generalist, embedding, prompt, TRUE, error);
+          if (answer == NULL)
+            return FALSE;
+        }
+    }
+  *per_slice = seconds_since (start);
+  return TRUE;
+}
+
+static double
+windows_of (const AppTrainPlan *plan, const int size[3])
+{
+  SegWindowParams window = { .n_in = 1, .n_out = 1 };
+
+  memcpy (window.size, size, sizeof window.size);
+  memcpy (window.patch, plan->params.patch, sizeof window.patch);
+  seg_window_params_set_overlap (&window, plan->params.window_overlap);
+  return (double) seg_window_count (&window);
+}
+
+static void
+add_up (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const int size[3])
+{
+  double windows = windows_of (plan, size);
+  double slices = (double) (size[0] + size[1] + size[2]) / plan->refresh_slice_step * ASKING_SHARE;
+  double n_training = 0, n_validation = 0, n_refreshed;
+
+  for (guint s = 0; s < scans->len; s++)
+    if (((const AppRoundScan *) g_ptr_array_index (scans, s))->validation)
+      n_validation++;
+    else
+      n_training++;
+  n_refreshed = plan->refresh_scans > 0 ? MIN (plan->refresh_scans, n_training) : n_training;
+  time->training = time->per_step * (double) plan->params.n_steps;
+  time->refreshing = plan->params.n_refreshes * n_refreshed
+                     * (windows * time->per_window * 1.2 + slices * time->per_slice);
+  time->validating = plan->n_validations * n_validation * windows * time->per_window;
+  time->predicting = (n_training + n_validation) * windows * time->per_window;
+  time->total = time->training + time->refreshing + time->validating + time->predicting;
+}
+
+static gboolean
+measure (const AppTrainPlan *plan, AppPlanTime *time, const int size[3], GError **error)
+{
+  g_autoptr (SegContext) context = app_engine_new_context (0, error);
+  g_autoptr (SegMethod) method = NULL;
+
+  if (context == NULL)
+    return FALSE;
+  method = seg_method_new (plan->method, &plan->params, context, error);
+  if (method == NULL || !time_steps (method, &time->per_step, error)
+      || !time_window (method, &time->per_window, error))
+    return FALSE;
+  if (plan->params.n_refreshes > 0 && seg_method_get_info (method)->uses_generalist)
+    return time_slice (plan, size, &time->per_slice, error);
+  return TRUE;
+}
+
+/* Choosing --------------------------------------------------------------------------------------------- */
+
+static void
+set_laptop (AppTrainPlan *plan, const int size[3])
+{
+  SegMethodParams *params = &plan->params;
+  gboolean generalist = seg_method_find (plan->method)->uses_generalist;
+
+  params->filters = LAPTOP_FILTERS;
+  seg_preprocess_choose_patch (size, LAPTOP_PATCH_VOXELS, FALSE, params->patch);
+  params->lr_poly = TRUE;
+  params->dropout = 0.2;
+  params->window_overlap = 0.25;
+  params->n_refreshes = generalist ? LAPTOP_REFRESHES : 0;
+  params->teacher_clean_pass = FALSE;
+  plan->refresh_scans = LAPTOP_REFRESH_SCANS;
+  plan->refresh_slice_step = 2;
+  plan->n_validations = 4;
+  plan->foreground_share = 0.5;
+  plan->checkpoint_seconds = 20;
+}
+
+static void
+set_paper (AppTrainPlan *plan, const int size[3])
+{
+  SegMethodParams *params = &plan->params;
+  gboolean fits = TRUE;
+
+  for (int a = 0; a < 3; a++)
+    fits = fits && size[a] >= params->patch[a];
+  if (!fits)
+    seg_preprocess_choose_patch (size, PAPER_PATCH_VOXELS, TRUE, params->patch);
+  plan->refresh_slice_step = 1;
+  plan->n_validations = 10;
+  plan->checkpoint_seconds = 300;
+}
+
+/* As many steps as the time allows, in fifties. */
+static gint64
+fit_steps (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const int size[3],
+           double seconds)
+{
+  double rest;
+
+  add_up (plan, time, scans, size);
+  rest = seconds - (time->total - time->training);
+  return CLAMP ((gint64) (rest / time->per_step) / 50 * 50, LAPTOP_STEPS_MIN, LAPTOP_STEPS_MAX);
+}
+
+gboolean
+app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest *request,
+                     GPtrArray *scans, GError **error)
+{
+  g_autoptr (GPtrArray) opened = NULL;
+  SegDevice *device = app_engine_get_device (error);
+  gboolean laptop = request->profile == APP_PROFILE_LAPTOP;
+  int size[3];
+  double seconds;
+
+  *plan = (AppTrainPlan){ .method = g_strdup (request->method),
+                          .generalist = g_strdup (request->generalist) };
+  *time = (AppPlanTime){ 0 };
+  if (device == NULL)
+    return FALSE;
+  if (seg_method_find (request->method) == NULL)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("There is no method “%s”."),
+                   request->method);
+      return FALSE;
+    }
+  opened = look_at_some (scans, error);
+  if (opened == NULL
+      || !seg_preprocess_fit (&plan->preprocess, (VolumeScan *const *) opened->pdata, opened->len,
+                              error)
+      || (laptop && !choose_working_spacing (&plan->preprocess, opened, error))
+      || !median_size (&plan->preprocess, opened, size, error))
+    return FALSE;
+
+  seg_method_params_init (&plan->params, request->method, request->parity);
+  plan->params.n_classes = request->n_classes;
+  plan->params.seed = request->seed;
+  if (laptop)
+    set_laptop (plan, size);
+  else
+    set_paper (plan, size);
+  plan->params.bf16 = laptop && !request->parity && seg_device_get_info (device)->bf16;
+  if (!measure (plan, time, size, error))
+    return FALSE;
+  seconds = request->seconds > 0 ? request->seconds
+            : (double) size[0] * size[1] * size[2] < LAPTOP_VOLUME_VOXELS / 2
+                ? LAPTOP_SECONDS_SMALL
+                : LAPTOP_SECONDS_LARGE;
+  if (request->n_steps > 0)
+    plan->params.n_steps = request->n_steps;
+  else if (laptop)
+    plan->params.n_steps = fit_steps (plan, time, scans, size, seconds);
+  add_up (plan, time, scans, size);
+  return TRUE;
+}
+
+char *
+app_round_plan_describe (const AppTrainPlan *plan, const AppPlanTime *time)
+{
+  const SegMethodParams *p = &plan->params;
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  g_string_append_printf (
+      text, _("%s: %" G_GINT64_FORMAT " steps of %d patches, %d × %d × %d voxels, %d filters, %s"),
+      plan->method, p->n_steps, p->batch_labelled + p->batch_unlabelled, p->patch[0], p->patch[1],
+      p->patch[2], p->filters, p->bf16 ? "bf16" : "f32");
+  if (p->n_refreshes > 0)
+    {
+      if (plan->refresh_scans > 0)
+        g_string_append_printf (text, _("; the generalist labels %d scans, every slice in %d, %d times"),
+                                plan->refresh_scans, plan->refresh_slice_step, p->n_refreshes);
+      else
+        g_string_append_printf (text, _("; the generalist labels all scans, every slice in %d, %d times"),
+                                plan->refresh_slice_step, p->n_refreshes);
+    }
+  if (time != NULL)
+    g_string_append_printf (text, _("; about %.1f minutes (%.0f ms a step)"), time->total / 60,
+                            1000 * time->per_step);
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "app/trainer.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  APP_PROFILE_LAPTOP, /* a round ends in minutes on two CPU cores */
+  APP_PROFILE_PAPER,  /* the papers' sizes and steps */
+} AppProfile;
+
+const char *app_profile_get_name (AppProfile profile); /* "laptop", "paper" */
+gboolean app_profile_from_name (const char *name, AppProfile *profile);
+
+/**
+ * AppPlanRequest: what a person decides; 0 and NULL leave it to the profile.
+ * @n_steps: 0: as many as fit into @seconds (laptop), or the paper's
+ * @seconds: time for the whole round; 0: 8 minutes for small scans, 30 for large ones
+ */
+typedef struct
+{
+  const char *method;
+  AppProfile profile;
+  gboolean parity;
+  int n_classes;
+  gint64 n_steps;
+  double seconds;
+  guint64 seed;
+  const char *generalist;
+} AppPlanRequest;
+
+/* Where a round's time is expected to go, in seconds, measured on this machine just now. */
+typedef struct
+{
+  double per_step;
+  double per_window;
+  double per_slice; /* of the generalist: encode and answer */
+  double training;
+  double refreshing;
+  double validating;
+  double predicting;
+  double total;
+} AppPlanTime;
+
+/**
+ * app_round_plan_make:
+ * @scans: (element-type AppRoundScan): all of the round; a few are opened to see what they are like
+ * @time: (out)
+ *
+ * Engine thread.
+ */
+gboolean app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest *request,
+                              GPtrArray *scans, GError **error);
+
+/* One line for people: sizes, steps, precision, refreshes, expected minutes. */
+char *app_round_plan_describe (const AppTrainPlan *plan,
+                               const AppPlanTime *time) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

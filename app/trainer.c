@@ -1,0 +1,894 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/engine.h"
+#include "app/trainer.h"
+#include "seg/method/refresh.h"
+#include "seg/tensor/context.h"
+
+#include <glib/gi18n.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#define CHECKPOINT "checkpoint"
+#define N_AHEAD 2
+/* A step shorter than this is finished before a pause; a longer one is torn off (2 s in all). */
+#define FINISH_STEP_SECONDS 1.2
+
+struct _AppTrainer
+{
+  const AppTrainPlan *plan;
+  GPtrArray *scans;
+  char *folder;
+  AppTrainHooks hooks;
+
+  SegContext *context;
+  SegMethod *method;
+  SegGeneralist *generalist;
+  SegLoader *loader;
+  SegCase *cases; /* of the training scans */
+  AppRoundScan **training;
+  gsize n_training;
+
+  int n_refreshed;
+  char *pseudo_file; /* of the last refresh, in folder */
+  double seconds_before;
+  gint64 started_us;
+  double step_seconds; /* moving average */
+  gint64 saved_step;
+  gboolean in_step;
+};
+
+/* The plan ------------------------------------------------------------------------------------------ */
+
+void
+app_train_plan_clear (AppTrainPlan *self)
+{
+  g_clear_pointer (&self->method, g_free);
+  g_clear_pointer (&self->generalist, g_free);
+}
+
+static void
+add_string (JsonBuilder *builder, const char *name, const char *value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_string_value (builder, value);
+}
+
+char *
+app_train_plan_to_json (const AppTrainPlan *self)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *params = seg_method_params_to_json (&self->params);
+  g_autofree char *preprocess = seg_preprocess_to_json (&self->preprocess);
+
+  json_builder_begin_object (builder);
+  add_string (builder, "method", self->method);
+  add_string (builder, "params", params);
+  add_string (builder, "preprocess", preprocess);
+  json_builder_set_member_name (builder, "refresh_scans");
+  json_builder_add_int_value (builder, self->refresh_scans);
+  json_builder_set_member_name (builder, "refresh_slice_step");
+  json_builder_add_int_value (builder, self->refresh_slice_step);
+  add_string (builder, "generalist", self->generalist);
+  json_builder_set_member_name (builder, "n_validations");
+  json_builder_add_int_value (builder, self->n_validations);
+  json_builder_set_member_name (builder, "foreground_share");
+  json_builder_add_double_value (builder, self->foreground_share);
+  json_builder_set_member_name (builder, "checkpoint_seconds");
+  json_builder_add_double_value (builder, self->checkpoint_seconds);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  return json_to_string (root, FALSE);
+}
+
+static const char *
+get_string (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node)
+                 && json_node_get_value_type (node) == G_TYPE_STRING
+             ? json_node_get_string (node)
+             : NULL;
+}
+
+gboolean
+app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object;
+  const char *method, *params, *preprocess;
+
+  *self = (AppTrainPlan){ 0 };
+  if (!json_parser_load_from_data (parser, json, -1, error))
+    return FALSE;
+  if (!JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
+    goto wrong;
+  object = json_node_get_object (json_parser_get_root (parser));
+  method = get_string (object, "method");
+  params = get_string (object, "params");
+  preprocess = get_string (object, "preprocess");
+  if (method == NULL || params == NULL || preprocess == NULL)
+    goto wrong;
+  if (!seg_method_params_from_json (&self->params, params, error)
+      || !seg_preprocess_from_json (&self->preprocess, preprocess, error))
+    return FALSE;
+  self->method = g_strdup (method);
+  self->generalist = g_strdup (get_string (object, "generalist"));
+  self->refresh_scans = (int) json_object_get_int_member_with_default (object, "refresh_scans", 0);
+  self->refresh_slice_step
+      = (int) json_object_get_int_member_with_default (object, "refresh_slice_step", 1);
+  self->n_validations = (int) json_object_get_int_member_with_default (object, "n_validations", 1);
+  self->foreground_share
+      = json_object_get_double_member_with_default (object, "foreground_share", 0);
+  self->checkpoint_seconds
+      = json_object_get_double_member_with_default (object, "checkpoint_seconds", 60);
+  return TRUE;
+
+wrong:
+  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("The plan of the round is damaged."));
+  return FALSE;
+}
+
+/* Before the start ------------------------------------------------------------------------------------ */
+
+{
+  return (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
+}
+
+/* Which classes the labelled domain of the training scans shows. */
+static void
+count_classes (const AppTrainer *self, gsize *counts, gsize *n_labelled)
+{
+  *n_labelled = 0;
+  for (gsize i = 0; i < self->n_training; i++)
+    {
+      const AppRoundScan *scan = self->training[i];
+      gsize n = seg_prepared_get_n_voxels (scan->prepared);
+
+      if (scan->label == NULL)
+        continue;
+      (*n_labelled)++;
+      for (gsize v = 0; v < n; v++)
+        counts[scan->label[v]]++;
+    }
+}
+
+static gboolean
+check_labels (const AppTrainer *self, GError **error)
+{
+  gsize counts[256] = { 0 }, n_labelled, n_foreground = 0;
+  int K = self->plan->params.n_classes;
+
+  count_classes (self, counts, &n_labelled);
+  if (n_labelled == 0)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                   _("No training scan is labelled yet: sign at least one slice first."));
+      return FALSE;
+    }
+  for (int k = 1; k < K; k++)
+    n_foreground += counts[k];
+  if (n_foreground == 0)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                   _("The signed slices of the training scans show background alone: there is "
+                     "nothing to learn yet."));
+      return FALSE;
+    }
+  for (int k = 1; k < K; k++)
+    if (counts[k] == 0)
+      {
+        g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                     _("Label %d is in none of the signed slices: label it in one, or remove it "
+                       "from the project."),
+                     k);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+static void
+fill_case (const AppRoundScan *scan, SegCase *c)
+{
+  *c = (SegCase){ .image = seg_prepared_get_image (scan->prepared),
+                  .label = scan->label,
+                  .pseudo = scan->pseudo,
+                  .planes = scan->planes,
+                  .n_planes = scan->complete ? 0 : scan->n_planes,
+                  .complete = scan->complete };
+  seg_prepared_get_size (scan->prepared, c->size);
+}
+
+static void
+collect_training (AppTrainer *self)
+{
+  self->training = g_new0 (AppRoundScan *, self->scans->len);
+  for (guint s = 0; s < self->scans->len; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (self->scans, s);
+
+      if (scan->validation)
+        continue;
+      if (!app_round_scan_is_labelled (scan) && !seg_method_find (self->plan->method)->uses_unlabelled)
+        continue;
+      app_round_scan_prepare_labels (scan);
+      self->training[self->n_training++] = scan;
+    }
+  self->cases = g_new0 (SegCase, MAX (self->n_training, 1));
+  for (gsize i = 0; i < self->n_training; i++)
+    {
+      fill_case (self->training[i], &self->cases[i]);
+      /* I6: validation scans are never trained on. */
+      g_assert (!self->training[i]->validation);
+    }
+}
+
+static gboolean
+yield_cb (SegContext *context, gpointer data)
+{
+  AppTrainer *self = data;
+
+  return app_engine_yield () || (self->in_step && self->step_seconds < FINISH_STEP_SECONDS);
+}
+
+static gboolean
+generalist_yield_cb (gpointer data)
+{
+  return app_engine_yield ();
+}
+
+static gboolean
+open_generalist (AppTrainer *self, GError **error)
+{
+  const char *name = self->plan->generalist;
+  SegDevice *device;
+
+  if (!seg_method_get_info (self->method)->uses_generalist || self->plan->params.n_refreshes == 0)
+    return TRUE;
+  if (g_strcmp0 (name, "rule") == 0)
+    self->generalist = seg_generalist_new_rule ();
+  else
+    {
+      device = app_engine_get_device (error);
+      if (device == NULL)
+        return FALSE;
+      self->generalist = seg_generalist_open (name, NULL, device, error);
+    }
+  if (self->generalist == NULL)
+    return FALSE;
+  seg_generalist_set_yield (self->generalist, generalist_yield_cb, self);
+  return TRUE;
+}
+
+AppTrainer *
+app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
+                 const AppTrainHooks *hooks, GError **error)
+{
+  g_autoptr (AppTrainer) self = g_new0 (AppTrainer, 1);
+
+  self->plan = plan;
+  self->scans = g_ptr_array_ref (scans);
+  self->folder = g_strdup (folder);
+  self->hooks = *hooks;
+  self->saved_step = -1;
+  if (seg_method_find (plan->method) == NULL)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("There is no method “%s”."),
+                   plan->method);
+      return NULL;
+    }
+  collect_training (self);
+  if (!check_labels (self, error))
+    return NULL;
+  self->context = app_engine_new_context (plan->params.seed, error);
+  if (self->context == NULL)
+    return NULL;
+  seg_context_set_yield (self->context, yield_cb, self);
+  self->method = seg_method_new (plan->method, &plan->params, self->context, error);
+  if (self->method == NULL || !open_generalist (self, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+app_trainer_free (AppTrainer *self)
+{
+  if (self == NULL)
+    return;
+  g_clear_pointer (&self->loader, seg_loader_free);
+  g_clear_pointer (&self->generalist, seg_generalist_unref);
+  g_clear_pointer (&self->method, seg_method_free);
+  if (self->context != NULL)
+    seg_context_set_yield (self->context, NULL, NULL);
+  g_clear_pointer (&self->context, seg_context_unref);
+  g_free (self->cases);
+  g_free (self->training);
+  g_free (self->pseudo_file);
+  g_free (self->folder);
+  g_ptr_array_unref (self->scans);
+  g_free (self);
+}
+
+/* Telling --------------------------------------------------------------------------------------------- */
+
+static void
+tell_progress (AppTrainer *self, double inside_step, const char *message)
+{
+  gint64 n = self->plan->params.n_steps;
+
+  if (self->hooks.progress != NULL)
+    self->hooks.progress (((double) seg_method_get_step (self->method) + inside_step)
+                              / (double) MAX (n, 1),
+                          message, self->hooks.data);
+}
+
+static void
+tell_metric (AppTrainer *self, gint64 step, const char *name, double value)
+{
+  if (self->hooks.metric != NULL && isfinite (value))
+    self->hooks.metric (step, name, value, self->hooks.data);
+}
+
+static gboolean
+check (AppTrainer *self, GError **error)
+{
+  return self->hooks.check == NULL || self->hooks.check (self->hooks.data, error);
+}
+
+double
+app_trainer_get_seconds (const AppTrainer *self)
+{
+  return self->seconds_before
+         + (self->started_us == 0
+                ? 0
+                : (double) (g_get_monotonic_time () - self->started_us) / G_USEC_PER_SEC);
+}
+
+gint64
+app_trainer_get_step (const AppTrainer *self)
+{
+  return seg_method_get_step (self->method);
+}
+
+SegMethod *
+app_trainer_get_method (AppTrainer *self)
+{
+  return self->method;
+}
+
+/* Checkpoints ----------------------------------------------------------------------------------------- */
+
+static gboolean
+save_checkpoint (AppTrainer *self, GError **error)
+{
+  g_autoptr (SegCheckpoint) checkpoint = seg_checkpoint_new ();
+  g_autofree char *order = seg_loader_order_to_string (self->loader);
+
+  if (self->saved_step == seg_method_get_step (self->method))
+    return TRUE;
+  if (!seg_method_save (self->method, checkpoint, error))
+    return FALSE;
+  seg_checkpoint_set_string (checkpoint, "order", order);
+  seg_checkpoint_set_int (checkpoint, "refreshes", self->n_refreshed);
+  seg_checkpoint_set_string (checkpoint, "pseudo",
+                             self->pseudo_file != NULL ? self->pseudo_file : "");
+  seg_checkpoint_set_double (checkpoint, "seconds", app_trainer_get_seconds (self));
+  if (!seg_checkpoint_save (checkpoint, self->folder, CHECKPOINT, error))
+    {
+      g_prefix_error (error, _("The checkpoint could not be written; the one before it is whole: "));
+      return FALSE;
+    }
+  self->saved_step = seg_method_get_step (self->method);
+  if (self->hooks.checkpoint != NULL)
+    self->hooks.checkpoint (self->saved_step, self->hooks.data);
+  return TRUE;
+}
+
+static char *
+pseudo_name (const AppRoundScan *scan)
+{
+  return g_strdup_printf ("scan-%" G_GINT64_FORMAT, scan->id);
+}
+
+/* All pseudo-labels in one file; the one before stays until a checkpoint names the new. */
+static gboolean
+save_pseudo (AppTrainer *self, GError **error)
+{
+  g_autoptr (SegWeightsWriter) writer = seg_weights_writer_new ();
+  g_autofree char *name = g_strdup_printf ("pseudo-%d.safetensors", self->n_refreshed);
+  g_autofree char *path = g_build_filename (self->folder, name, NULL);
+  g_autofree char *old = g_steal_pointer (&self->pseudo_file);
+
+  for (gsize i = 0; i < self->n_training; i++)
+    {
+      const AppRoundScan *scan = self->training[i];
+      g_autofree char *key = pseudo_name (scan);
+      int size[3];
+
+      if (scan->pseudo == NULL)
+        continue;
+      seg_prepared_get_size (scan->prepared, size);
+      seg_weights_writer_add (writer, key, SEG_WEIGHT_U8, 3,
+                              (const gint64[]){ size[0], size[1], size[2] }, scan->pseudo);
+    }
+  if (!seg_weights_writer_save (writer, path, error))
+    {
+      self->pseudo_file = g_steal_pointer (&old);
+      return FALSE;
+    }
+  self->pseudo_file = g_steal_pointer (&name);
+  self->saved_step = -1;
+  if (!save_checkpoint (self, error))
+    return FALSE;
+  if (old != NULL && g_strcmp0 (old, self->pseudo_file) != 0)
+    {
+      g_autofree char *old_path = g_build_filename (self->folder, old, NULL);
+
+      g_unlink (old_path);
+    }
+  return TRUE;
+}
+
+static gboolean
+load_pseudo (AppTrainer *self, const char *name, GError **error)
+{
+  g_autofree char *path = g_build_filename (self->folder, name, NULL);
+  g_autoptr (SegWeights) weights = seg_weights_load (path, error);
+
+  if (weights == NULL)
+    return FALSE;
+  for (gsize i = 0; i < self->n_training; i++)
+    {
+      AppRoundScan *scan = self->training[i];
+      g_autofree char *key = pseudo_name (scan);
+      const SegWeight *weight = seg_weights_find (weights, key);
+
+      if (weight == NULL)
+        continue;
+      if (weight->size_bytes != seg_prepared_get_n_voxels (scan->prepared))
+        {
+          g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH,
+                       "%s: the generalist's labels of scan %s are of another size", name,
+                       scan->name);
+          return FALSE;
+        }
+      g_free (scan->pseudo);
+      scan->pseudo = g_memdup2 (weight->data, weight->size_bytes);
+      self->cases[i].pseudo = scan->pseudo;
+    }
+  self->pseudo_file = g_strdup (name);
+  return TRUE;
+}
+
+static SegLoader *
+new_loader (AppTrainer *self, SegTwoStream *order)
+{
+  SegPatchParams patch;
+
+  seg_method_get_patch_params (self->method, &patch);
+  patch.foreground_share = self->plan->foreground_share;
+  return seg_loader_new (&patch, self->cases, self->n_training, order, self->plan->params.seed,
+                         N_AHEAD);
+}
+
+static SegTwoStream *
+new_order (AppTrainer *self)
+{
+  const SegMethodParams *params = &self->plan->params;
+  SegTwoStream *order
+      = seg_two_stream_new (params->seed, params->batch_labelled, params->batch_unlabelled);
+  g_autofree guint32 *labelled = g_new (guint32, self->n_training);
+  g_autofree guint32 *unlabelled = g_new (guint32, self->n_training);
+  gsize n_labelled = 0, n_unlabelled = 0;
+
+  for (gsize i = 0; i < self->n_training; i++)
+    if (self->training[i]->label != NULL)
+      labelled[n_labelled++] = (guint32) i;
+    else
+      unlabelled[n_unlabelled++] = (guint32) i;
+  seg_two_stream_set_cases (order, labelled, n_labelled, unlabelled, n_unlabelled);
+  return order;
+}
+
+static gboolean
+resume (AppTrainer *self, SegCheckpoint *checkpoint, GError **error)
+{
+  g_autoptr (SegTwoStream) order = NULL;
+  const char *order_text, *pseudo;
+  gint64 n_refreshed;
+
+  if (!seg_method_load (self->method, checkpoint, error)
+      || !seg_checkpoint_get_string (checkpoint, "order", &order_text, error)
+      || !seg_checkpoint_get_int (checkpoint, "refreshes", &n_refreshed, error)
+      || !seg_checkpoint_get_string (checkpoint, "pseudo", &pseudo, error)
+      || !seg_checkpoint_get_double (checkpoint, "seconds", &self->seconds_before, error))
+    return FALSE;
+  self->n_refreshed = (int) n_refreshed;
+  if (*pseudo != '\0' && !load_pseudo (self, pseudo, error))
+    return FALSE;
+  order = seg_two_stream_from_string (order_text, error);
+  if (order == NULL)
+    return FALSE;
+  self->loader = new_loader (self, order);
+  self->saved_step = seg_method_get_step (self->method);
+  return TRUE;
+}
+
+static gboolean
+begin_or_resume (AppTrainer *self, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autoptr (SegCheckpoint) checkpoint = seg_checkpoint_load (self->folder, CHECKPOINT, &local);
+  g_autoptr (SegTwoStream) order = NULL;
+
+  if (self->loader != NULL)
+    return TRUE;
+  if (checkpoint != NULL)
+    return resume (self, checkpoint, error);
+  if (!g_error_matches (local, SEG_ERROR, SEG_ERROR_NOT_FOUND))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  order = new_order (self);
+  self->loader = new_loader (self, order);
+  return TRUE;
+}
+
+gboolean
+app_trainer_has_checkpoint (const char *folder)
+{
+  g_autofree char *path = g_build_filename (folder, CHECKPOINT ".json", NULL);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+void
+app_trainer_remove_checkpoint (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  seg_checkpoint_remove (folder, CHECKPOINT, NULL);
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_prefix (name, "pseudo-"))
+      {
+        g_autofree char *path = g_build_filename (folder, name, NULL);
+
+        g_unlink (path);
+      }
+}
+
+/* Prediction and validation ------------------------------------------------------------------------- */
+
+gboolean
+app_trainer_predict (AppTrainer *self, const AppRoundScan *scan, float *probabilities,
+                     GError **error)
+{
+  int size[3];
+
+  seg_prepared_get_size (scan->prepared, size);
+  return seg_method_predict (self->method, seg_method_get_predictor (self->method),
+                             seg_prepared_get_image (scan->prepared), size, probabilities, NULL,
+                             error);
+}
+
+static gboolean
+predict_own_grid (AppTrainer *self, const AppRoundScan *scan, guint8 *labels_ijk, GError **error)
+{
+  int K = self->plan->params.n_classes;
+  g_autofree float *p = g_new (float, (gsize) K * seg_prepared_get_n_voxels (scan->prepared));
+
+  if (!app_trainer_predict (self, scan, p, error))
+    return FALSE;
+  seg_prepared_probabilities_back (scan->prepared, p, K, labels_ijk, NULL);
+  return TRUE;
+}
+
+double
+app_trainer_validate (AppTrainer *self, double *dice_per_class, GError **error)
+{
+  int K = self->plan->params.n_classes, n_known = 0;
+  g_autofree double *sum = g_new0 (double, (gsize) K);
+  g_autofree int *n = g_new0 (int, (gsize) K);
+  g_autofree AppOverlap *counts = g_new0 (AppOverlap, (gsize) K);
+  double mean = 0;
+
+  for (guint s = 0; s < self->scans->len; s++)
+    {
+      const AppRoundScan *scan = g_ptr_array_index (self->scans, s);
+      const guint8 *truth = scan->truth_ijk != NULL ? scan->truth_ijk : scan->labels_ijk;
+      const VolumeGeometry *geometry;
+      g_autofree guint8 *labels = NULL;
+
+      if (!scan->validation || truth == NULL)
+        continue;
+      if (!check (self, error))
+        return NAN;
+      geometry = seg_prepared_get_geometry (scan->prepared);
+      labels = g_new (guint8, (gsize) geometry->size[0] * (gsize) geometry->size[1]
+                                  * (gsize) geometry->size[2]);
+      if (!predict_own_grid (self, scan, labels, error))
+        return NAN;
+      app_round_scan_count (scan, labels, truth, scan->truth_ijk != NULL, K, counts);
+      for (int k = 1; k < K; k++)
+        {
+          double dice = app_overlap_dice (&counts[k]);
+
+          if (isnan (dice))
+            continue;
+          sum[k] += dice;
+          n[k]++;
+        }
+    }
+  for (int k = 1; k < K; k++)
+    {
+      double dice = n[k] > 0 ? sum[k] / n[k] : NAN;
+
+      if (dice_per_class != NULL)
+        dice_per_class[k - 1] = dice;
+      if (n[k] == 0)
+        continue;
+      mean += dice;
+      n_known++;
+    }
+  return n_known > 0 ? mean / n_known : NAN;
+}
+
+static gboolean
+validation_is_due (const AppTrainer *self, gint64 step)
+{
+  gint64 n = self->plan->params.n_steps;
+  int v = MAX (self->plan->n_validations, 1);
+
+  return step == n || (step * v / n != (step - 1) * v / n && step > 0);
+}
+
+static gboolean
+validate_and_tell (AppTrainer *self, GError **error)
+{
+  int K = self->plan->params.n_classes;
+  gint64 step = seg_method_get_step (self->method);
+  g_autofree double *dice = g_new (double, (gsize) K);
+  g_autoptr (GError) local = NULL;
+  double mean;
+
+  tell_progress (self, 0, _("Measuring on the validation scans"));
+  mean = app_trainer_validate (self, dice, &local);
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  tell_metric (self, step, "dice", mean);
+  for (int k = 1; k < K; k++)
+    {
+      g_autofree char *name = g_strdup_printf ("dice.%d", k);
+
+      tell_metric (self, step, name, dice[k - 1]);
+    }
+  return TRUE;
+}
+
+/* Refreshes ------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  AppTrainer *self;
+  double done, of;
+} Tick;
+
+static gboolean
+refresh_tick (double fraction, gpointer data)
+{
+  Tick *tick = data;
+  g_autofree char *message
+      = g_strdup_printf (_("The generalist labels scan %.0f of %.0f"), tick->done + 1, tick->of);
+
+  tell_progress (tick->self, 0, message);
+  return check (tick->self, NULL);
+}
+
+typedef struct
+{
+  guint64 key;
+  gsize index;
+} Drawn;
+
+static int
+compare_drawn (gconstpointer a, gconstpointer b)
+{
+  guint64 x = ((const Drawn *) a)->key, y = ((const Drawn *) b)->key;
+
+  return x < y ? -1 : x > y;
+}
+
+static gboolean
+refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport *report,
+             GError **error)
+{
+  const SegMethodParams *params = &self->plan->params;
+  gsize N = seg_prepared_get_n_voxels (scan->prepared);
+  gsize K = (gsize) params->n_classes, C = (gsize) params->filters;
+  const float *image = seg_prepared_get_image (scan->prepared);
+  g_autofree float *p = g_try_new (float, K *N);
+  g_autofree float *f = g_try_new (float, C *N);
+  g_autofree guint8 *labels = g_try_malloc (N);
+  int size[3];
+
+  if (p == NULL || f == NULL || labels == NULL)
+    {
+      g_set_error (error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY,
+                   _("Not enough memory for the features of scan %s; the round stopped at its last "
+                     "checkpoint."),
+                   scan->name);
+      return FALSE;
+    }
+  seg_prepared_get_size (scan->prepared, size);
+  if (!seg_method_predict (self->method, SEG_METHOD_TEACHER, image, size, p, f, error))
+    return FALSE;
+  if (!seg_refresh_scan (&(SegRefreshParams){ .slice_step = self->plan->refresh_slice_step,
+                                              .n_votes = 2,
+                                              .scan = scan->id,
+                                              .refresh = self->n_refreshed,
+                                              .multimask = TRUE },
+                         self->generalist, image, size, p, (int) K, f, (int) C, NULL, refresh_tick,
+                         tick, labels, report, error))
+    return FALSE;
+  /* The loader reads the old labels until it is told of the new. */
+  g_free (scan->pseudo);
+  scan->pseudo = g_steal_pointer (&labels);
+  return TRUE;
+}
+
+static gboolean
+refresh (AppTrainer *self, GError **error)
+{
+  const AppTrainPlan *plan = self->plan;
+  gsize n = plan->refresh_scans > 0 ? MIN ((gsize) plan->refresh_scans, self->n_training)
+                                    : self->n_training;
+  g_autofree Drawn *drawn = g_new (Drawn, self->n_training);
+  Tick tick = { self, 0, (double) n };
+  gint64 step = seg_method_get_step (self->method);
+  gsize n_slices = 0, n_asked = 0;
+  double seconds = 0;
+  gint64 start = g_get_monotonic_time ();
+
+  /* A seeded draw, anew for each refresh. */
+  for (gsize i = 0; i < self->n_training; i++)
+    drawn[i] = (Drawn){ seg_hash4 (plan->params.seed, 0x5ef, (guint64) self->n_refreshed,
+                                   (guint64) self->training[i]->id),
+                        i };
+  qsort (drawn, self->n_training, sizeof *drawn, compare_drawn);
+  /* Nothing reads the labels that are replaced below. */
+  for (gsize i = 0; i < self->n_training; i++)
+    self->cases[i].pseudo = NULL;
+  seg_loader_set_cases (self->loader, self->cases, self->n_training);
+  for (gsize d = 0; d < n; d++, tick.done++)
+    {
+      SegRefreshReport report;
+
+      if (!check (self, error)
+          || !refresh_one (self, self->training[drawn[d].index], &tick, &report, error))
+        return FALSE;
+      n_slices += (gsize) report.n_slices;
+      n_asked += (gsize) report.n_asked;
+    }
+  for (gsize i = 0; i < self->n_training; i++)
+    self->cases[i].pseudo = self->training[i]->pseudo;
+  seg_loader_set_cases (self->loader, self->cases, self->n_training);
+  self->n_refreshed++;
+  seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  tell_metric (self, step, "refresh.seconds", seconds);
+  tell_metric (self, step, "refresh.asked", (double) n_asked);
+  return save_pseudo (self, error);
+}
+
+/* The loop -------------------------------------------------------------------------------------------- */
+
+static void
+tell_step (AppTrainer *self, const SegMethodReport *report)
+{
+  g_autofree char *message = g_strdup_printf (
+      _("Step %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT), report->step,
+      self->plan->params.n_steps);
+
+  for (int m = 0; m < report->n_metrics; m++)
+    tell_metric (self, report->step, report->metrics[m].name, report->metrics[m].value);
+  tell_metric (self, report->step, "lr", report->lr);
+  tell_progress (self, 0, message);
+}
+
+static gboolean
+one_step (AppTrainer *self, SegMethodReport *report, GError **error)
+{
+  gint64 start = g_get_monotonic_time ();
+  gboolean ok;
+  double seconds;
+
+  self->in_step = TRUE;
+  ok = seg_method_step (self->method, seg_loader_next (self->loader), report, error);
+  self->in_step = FALSE;
+  if (!ok)
+    return FALSE;
+  seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  self->step_seconds
+      = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
+  return TRUE;
+}
+
+static gboolean
+after_step (AppTrainer *self, const SegMethodReport *report, GError **error)
+{
+  tell_step (self, report);
+  if ((report->events & SEG_METHOD_WANTS_REFRESH) != 0 && !refresh (self, error))
+    return FALSE;
+  if (validation_is_due (self, report->step) && !validate_and_tell (self, error))
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+train (AppTrainer *self, GError **error)
+{
+  gint64 last_saved_us = g_get_monotonic_time ();
+  SegMethodReport report = { 0 };
+
+  if (!begin_or_resume (self, error))
+    return FALSE;
+  self->started_us = g_get_monotonic_time ();
+  while (seg_method_get_step (self->method) < self->plan->params.n_steps)
+    {
+      double since = (double) (g_get_monotonic_time () - last_saved_us) / G_USEC_PER_SEC;
+
+      if (!check (self, error))
+        {
+          save_checkpoint (self, NULL);
+          return FALSE;
+        }
+      if (since > self->plan->checkpoint_seconds)
+        {
+          if (!save_checkpoint (self, error))
+            return FALSE;
+          last_saved_us = g_get_monotonic_time ();
+        }
+      if (!one_step (self, &report, error) || !after_step (self, &report, error))
+        return FALSE;
+    }
+  return save_checkpoint (self, error);
+}
+
+gboolean
+app_trainer_run (AppTrainer *self, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (train (self, &local))
+    return TRUE;
+  /* Something was torn off: say what was asked for, not how it was done. */
+  if (g_error_matches (local, SEG_ERROR, SEG_ERROR_CANCELLED) && !check (self, error))
+    return FALSE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
+gboolean
+app_trainer_write_model (AppTrainer *self, const char *path, const char *const *label_names,
+                         GError **error)
+{
+  g_autoptr (SegWeightsWriter) writer = seg_weights_writer_new ();
+  g_autofree char *plan = app_train_plan_to_json (self->plan);
+  g_autofree char *labels = g_strjoinv ("\n", (char **) label_names);
+
+  if (!seg_method_write_model (self->method, writer, error))
+    return FALSE;
+  seg_weights_writer_set_metadata (writer, "plan", plan);
+  seg_weights_writer_set_metadata (writer, "labels", labels);
+  seg_weights_writer_set_metadata (writer, "program", "crosslabel " PACKAGE_VERSION);
+  return seg_weights_writer_save (writer, path, error);
+}
