@@ -136,10 +136,6 @@ wrong:
 
 /* Before the start ------------------------------------------------------------------------------------ */
 
-{
-  return (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
-}
-
 /* Which classes the labelled domain of the training scans shows. */
 static void
 count_classes (const AppTrainer *self, gsize *counts, gsize *n_labelled)
