@@ -8,6 +8,7 @@
 
 static const AppVerb verbs[] = {
   { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
+  { "evaluate", "how well labels agree with the truth", app_verb_evaluate },
   { "info", "a scan's facts", app_verb_info },
   { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
 #ifdef HAVE_RENDER
