@@ -2,6 +2,7 @@
 #pragma once
 
 #include "seg/generalist/generalist.h"
+#include "seg/weights/weights.h"
 
 G_BEGIN_DECLS
 
@@ -48,6 +49,10 @@ SegGeneralist *seg_generalist_new_for (const SegGeneralistClass *klass, gpointer
 SegGeneralist *seg_builtin_open (SegDevice *device, GError **error);
 SegGeneralist *seg_builtin_open_bytes (GBytes *weights, const char *name, SegDevice *device,
                                        GError **error);
+
+/* Any of the SAM family, told by its tensors; @weights must come from a file. */
+SegGeneralist *seg_sam_open (SegWeights *weights, const char *kind_hint, SegDevice *device,
+                             GError **error);
 
 /* Bilinear sample of a side × side map at (u, v), clamped to its centre points. */
 float seg_map_sample (const float *map, int side, float u, float v);

@@ -3,6 +3,7 @@
 
 #include "seg/generalist/generalist-private.h"
 #include "seg/tensor/context.h"
+#include "seg/weights/weights.h"
 
 #include <math.h>
 #include <string.h>
@@ -81,11 +82,23 @@ seg_generalist_new_for (const SegGeneralistClass *klass, gpointer model, SegCont
 SegGeneralist *
 seg_generalist_open (const char *path, const char *kind_hint, SegDevice *device, GError **error)
 {
+  g_autoptr (SegWeights) weights = NULL;
+  g_autoptr (GMappedFile) file = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
   if (path == NULL)
     return seg_builtin_open (device, error);
-  g_set_error (error, SEG_ERROR, SEG_ERROR_UNSUPPORTED,
-               "%s: weights other than the built-in ones cannot be loaded", path);
-  return NULL;
+  weights = seg_weights_load (path, error);
+  if (weights == NULL)
+    return NULL;
+  /* A compact network trained here says its recipe; everything else is of the SAM family or refused. */
+  if (seg_weights_get_metadata (weights, "recipe") == NULL)
+    return seg_sam_open (weights, kind_hint, device, error);
+  file = g_mapped_file_new (path, FALSE, error);
+  if (file == NULL)
+    return NULL;
+  bytes = g_mapped_file_get_bytes (file);
+  return seg_builtin_open_bytes (bytes, path, device, error);
 }
 
 SegGeneralist *
