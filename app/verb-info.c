@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "app/flow-open.h"
 #include "app/json-output.h"
+#include "app/project-info.h"
 #include "app/verbs.h"
 #include "volume/scan.h"
 
@@ -88,13 +90,17 @@ int
 app_verb_info (int argc, char **argv)
 {
   gboolean json = FALSE;
+  gboolean check = FALSE;
   int volume = 0;
   const GOptionEntry entries[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "One JSON object", NULL },
     { "volume", 0, 0, G_OPTION_ARG_INT, &volume, "Which volume of a 4-D file, from 0", "N" },
+    { "check", 0, 0, G_OPTION_ARG_NONE, &check,
+      "Of a project: rebuild every scan's labels from the journal and compare", NULL },
     { NULL },
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("FILE");
+  g_autoptr (GOptionContext) context = g_option_context_new ("FILE|PROJECT");
+  g_autofree char *project = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (VolumeScan) scan = NULL;
 
@@ -103,6 +109,9 @@ app_verb_info (int argc, char **argv)
     return app_usage ("info: %s", error->message);
   if (argc != 2)
     return app_usage ("info needs one file");
+  project = app_flow_find_project (argv[1]);
+  if (g_file_test (project, G_FILE_TEST_IS_DIR))
+    return app_project_info (project, check, json);
   scan = volume_scan_load (argv[1], volume, &error);
   if (scan == NULL)
     return app_fail (error);
