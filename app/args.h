@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/app-types.h"
+#include "volume/volume-types.h"
 
 G_BEGIN_DECLS
 

@@ -7,6 +7,7 @@
 #include "volume/slice-raster.h"
 #include "volume/tool-brush.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The script's own error: a line that says nothing we know. */
@@ -267,7 +268,7 @@ run_revert (Script *self, char **words, int n_words, GError **error)
 }
 
 static gboolean
-write (Script *self, DbWrite *write, const char *answer, GError **error)
+submit (Script *self, DbWrite *write, const char *answer, GError **error)
 {
   g_string_append (self->answer, answer);
   return db_store_write (self->store, write, error) >= 0;
@@ -280,8 +281,8 @@ run_propose (Script *self, char **words, int n_words, GError **error)
   int index;
 
   return parse_slice (self, words, &plane, &index, error)
-         && write (self, db_write_propose_slice (self->row->id, plane, index, "person"), "proposed",
-                   error);
+         && submit (self, db_write_propose_slice (self->row->id, plane, index, "person"),
+                    "proposed", error);
 }
 
 static gboolean
@@ -291,8 +292,8 @@ run_sign (Script *self, char **words, int n_words, GError **error)
   int index;
 
   return parse_slice (self, words, &plane, &index, error)
-         && write (self, db_write_sign_slice (self->row->id, plane, index, "person", NULL),
-                   "signed", error);
+         && submit (self, db_write_sign_slice (self->row->id, plane, index, "person", NULL),
+                    "signed", error);
 }
 
 static gboolean
@@ -309,7 +310,7 @@ run_unsign (Script *self, char **words, int n_words, GError **error)
       g_autoptr (DbSliceTask) task = g_list_model_get_item (tasks, n);
 
       if (task->plane == (int) plane && task->index == index)
-        return write (self, db_write_unsign_task (task->id), "unsigned", error);
+        return submit (self, db_write_unsign_task (task->id), "unsigned", error);
     }
   g_set_error (error, SYNTAX_ERROR, "the slice is not signed");
   return FALSE;
@@ -318,13 +319,13 @@ run_unsign (Script *self, char **words, int n_words, GError **error)
 static gboolean
 run_complete (Script *self, char **words, int n_words, GError **error)
 {
-  return write (self, db_write_set_case_complete (self->row->id, TRUE), "complete", error);
+  return submit (self, db_write_set_case_complete (self->row->id, TRUE), "complete", error);
 }
 
 static gboolean
 run_reopen (Script *self, char **words, int n_words, GError **error)
 {
-  return write (self, db_write_set_case_complete (self->row->id, FALSE), "reopened", error);
+  return submit (self, db_write_set_case_complete (self->row->id, FALSE), "reopened", error);
 }
 
 static gboolean
@@ -333,7 +334,7 @@ run_lock (Script *self, char **words, int n_words, GError **error)
   guint16 label;
 
   return parse_label (self, words[0], &label, error)
-         && write (self, db_write_set_label_locked (label, TRUE), "locked", error);
+         && submit (self, db_write_set_label_locked (label, TRUE), "locked", error);
 }
 
 static gboolean
@@ -342,7 +343,7 @@ run_unlock (Script *self, char **words, int n_words, GError **error)
   guint16 label;
 
   return parse_label (self, words[0], &label, error)
-         && write (self, db_write_set_label_locked (label, FALSE), "unlocked", error);
+         && submit (self, db_write_set_label_locked (label, FALSE), "unlocked", error);
 }
 
 /* @least, @most: words after the command. */
