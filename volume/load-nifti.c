@@ -220,7 +220,7 @@ inflater_skip (Inflater *self, guint64 n, guint64 *n_skipped, GError **error)
 static gboolean
 inflate_in_pieces (const Source *source, const Extent *extent, guint8 *dst, GError **error)
 {
-  g_auto (Inflater) inflater;
+  g_auto (Inflater) inflater = { 0 };
   guint64 before, after;
   gsize n_read = 0;
 
@@ -269,7 +269,7 @@ inflate_whole (const Source *source, guint8 *dst, gsize n_bytes)
 static gboolean
 source_peek (const Source *source, guint8 *dst, gsize n, gsize *n_read, GError **error)
 {
-  g_auto (Inflater) inflater;
+  g_auto (Inflater) inflater = { 0 };
 
   if (!source->gzipped)
     {
