@@ -254,31 +254,41 @@ check_answers (SegSamNetwork *network, SegTensor *embedding, const GoldenSam *go
     }
 }
 
-/* A file of hashed weights with the names and shapes of the official ones. */
+/* A file of hashed weights with the names and shapes of the official ones. The writer borrows the
+ * values until it has written them. */
+typedef struct
+{
+  SegWeightsWriter *writer;
+  GPtrArray *values;
+} Writing;
+
 static void
 add_entry_cb (const char *name, SegTensor *tensor, SegEntryKind kind, gpointer user_data)
 {
-  SegWeightsWriter *writer = user_data;
+  Writing *writing = user_data;
   gsize n;
-  g_autofree float *values =
+  float *values =
       fill_values (name, seg_tensor_get_rank (tensor), seg_tensor_get_shape (tensor), &n);
 
-  seg_weights_writer_add_f32 (writer, name, SEG_WEIGHT_F32, seg_tensor_get_rank (tensor),
+  g_ptr_array_add (writing->values, values);
+  seg_weights_writer_add_f32 (writing->writer, name, SEG_WEIGHT_F32, seg_tensor_get_rank (tensor),
                               seg_tensor_get_shape (tensor), values);
 }
 
 static char *
 write_weights (SegSamNetwork *network, const char *extra_name)
 {
+  static const float extra[3] = { 1, 2, 3 };
   g_autoptr (SegWeightsWriter) writer = seg_weights_writer_new ();
+  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
+  Writing writing = { writer, values };
   char *path = g_strdup_printf ("%s/crosslabel-sam-%d.safetensors", g_get_tmp_dir (), getpid ());
   const gint64 shape[1] = { 3 };
 
-  seg_module_foreach (seg_sam_network_get_module (network), add_entry_cb, writer);
+  seg_module_foreach (seg_sam_network_get_module (network), add_entry_cb, &writing);
   if (extra_name != NULL)
-    seg_weights_writer_add_f32 (writer, extra_name, SEG_WEIGHT_F32, 1, shape,
-                                (const float[3]){ 1, 2, 3 });
+    seg_weights_writer_add_f32 (writer, extra_name, SEG_WEIGHT_F32, 1, shape, extra);
   g_assert_true (seg_weights_writer_save (writer, path, &error));
   g_assert_no_error (error);
   return path;
