@@ -8,9 +8,8 @@
 
 static const AppVerb verbs[] = {
   { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
-  { "evaluate", "how well labels agree with the truth", app_verb_evaluate },
-  { "info", "a scan's facts", app_verb_info },
   { "edit", "strokes, undo and sign-off from a text script", app_verb_edit },
+  { "evaluate", "how well labels agree with the truth", app_verb_evaluate },
   { "export", "labels on each scan's own grid: NIfTI or nnU-Net", app_verb_export },
   { "import", "takes over existing labels, with provenance", app_verb_import },
   { "info", "a scan's or a project's facts", app_verb_info },

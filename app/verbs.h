@@ -31,8 +31,8 @@ int app_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
 /* The verbs, alphabetically; each is defined in app/verb-NAME.c. */
 int app_verb_doctor (int argc, char **argv);
-int app_verb_evaluate (int argc, char **argv);
 int app_verb_edit (int argc, char **argv);
+int app_verb_evaluate (int argc, char **argv);
 int app_verb_export (int argc, char **argv);
 int app_verb_import (int argc, char **argv);
 int app_verb_info (int argc, char **argv);
