@@ -100,7 +100,7 @@ add_rounds (JsonBuilder *builder, GListModel *rounds)
 }
 
 static int
-print_json (DbStore *store, gboolean checked)
+print_json (DbStore *store, gboolean checked, gint64 journal_seq)
 {
   GListModel *cases = db_store_get_cases (store);
   g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -108,6 +108,7 @@ print_json (DbStore *store, gboolean checked)
   json_builder_begin_object (builder);
   app_json_add_string (builder, "kind", "project");
   app_json_add_string (builder, "name", db_store_get_name (store));
+  app_json_add_int (builder, "journal_seq", journal_seq);
   if (checked)
     app_json_add_boolean (builder, "checked", TRUE);
   add_labels (builder, db_store_get_labels (store));
@@ -160,7 +161,12 @@ app_project_info (const char *path, gboolean check, gboolean json)
   g_autoptr (GError) error = NULL;
   g_autoptr (DbStore) store = app_flow_open (path, DB_OPEN_READ, &error);
 
+  gint64 seq;
+
   if (store == NULL || (check && !db_store_verify (store, &error)))
     return app_fail (error);
-  return json ? print_json (store, check) : print_text (store, check);
+  seq = db_store_read_journal_seq (store, &error);
+  if (seq < 0)
+    return app_fail (error);
+  return json ? print_json (store, check, seq) : print_text (store, check);
 }

@@ -752,28 +752,6 @@ set_broken (DbConn *conn, gint64 id, const char *what, GError **error)
   return FALSE;
 }
 
-static gboolean
-verify_snapshot (DbConn *conn, gint64 case_id, gint64 edit, GError **error)
-{
-  g_autoptr (VolumeLabelMap) rebuilt = labels_at_edit (conn, case_id, edit, TRUE, error);
-  g_autoptr (VolumeLabelMap) kept = NULL;
-  g_autoptr (VolumeEdit) a = NULL;
-  g_autoptr (VolumeEdit) b = NULL;
-  g_autoptr (GBytes) a_bytes = NULL;
-  g_autoptr (GBytes) b_bytes = NULL;
-  int size[3];
-
-  if (rebuilt == NULL || !read_size (conn, case_id, size, error)
-      || !read_snapshot (conn, edit, size, &kept, error))
-    return FALSE;
-  a = volume_edit_new_from_map (rebuilt);
-  b = volume_edit_new_from_map (kept);
-  a_bytes = volume_edit_serialize (a);
-  b_bytes = volume_edit_serialize (b);
-  return g_bytes_equal (a_bytes, b_bytes)
-         || set_broken (conn, case_id, "a snapshot differs from the journal", error);
-}
-
 static GArray *
 read_ids (DbConn *conn, const char *sql, gint64 id, GError **error)
 {
@@ -797,37 +775,110 @@ read_ids (DbConn *conn, const char *sql, gint64 id, GError **error)
 }
 
 static gboolean
+verify_snapshot (DbConn *conn, gint64 case_id, gint64 edit, VolumeLabelMap *rebuilt, GError **error)
+{
+  g_autoptr (VolumeLabelMap) kept = NULL;
+  g_autoptr (VolumeEdit) a = NULL;
+  g_autoptr (VolumeEdit) b = NULL;
+  g_autoptr (GBytes) a_bytes = NULL;
+  g_autoptr (GBytes) b_bytes = NULL;
+  int size[3];
+
+  if (!read_size (conn, case_id, size, error) || !read_snapshot (conn, edit, size, &kept, error))
+    return FALSE;
+  if (kept == NULL)
+    return TRUE;
+  a = volume_edit_new_from_map (rebuilt);
+  b = volume_edit_new_from_map (kept);
+  a_bytes = volume_edit_serialize (a);
+  b_bytes = volume_edit_serialize (b);
+  return g_bytes_equal (a_bytes, b_bytes)
+         || set_broken (conn, case_id, "a snapshot differs from the journal", error);
+}
+
+/* Every edit of every branch once forward and once back, depth first: all of it can be walked, and
+ * at the end the map is empty again. */
+typedef struct
+{
+  DbConn *conn;
+  gint64 case_id;
+  VolumeLabelMap *map;
+  gint64 n_walked;
+} Walk;
+
+static gboolean
+walk_step (Walk *self, gint64 id, gboolean back, GError **error)
+{
+  g_autoptr (VolumeEdit) edit = read_edit (self->conn, id, error);
+
+  if (edit == NULL)
+    return FALSE;
+  if (!(back ? volume_label_map_revert_edit (self->map, edit, error)
+             : volume_label_map_apply_edit (self->map, edit, error)))
+    {
+      g_prefix_error (error, "%s: edit %" G_GINT64_FORMAT ": ", self->conn->path, id);
+      return FALSE;
+    }
+  return back || verify_snapshot (self->conn, self->case_id, id, self->map, error);
+}
+
+static gboolean
+walk_all (Walk *self, GError **error)
+{
+  static const char *const children =
+      "SELECT id FROM edit WHERE scan = (SELECT scan FROM edit WHERE id = :id) AND parent = :id";
+  g_autoptr (GArray) stack = read_ids (
+      self->conn, "SELECT id FROM edit WHERE scan = :id AND parent IS NULL", self->case_id, error);
+
+  if (stack == NULL)
+    return FALSE;
+  /* −id on the stack: back over id. */
+  while (stack->len > 0)
+    {
+      const gint64 top = g_array_index (stack, gint64, stack->len - 1);
+      const gint64 id = ABS (top);
+      const gint64 back = -id;
+      g_autoptr (GArray) below = NULL;
+
+      g_array_set_size (stack, stack->len - 1);
+      if (!walk_step (self, id, top < 0, error))
+        return FALSE;
+      if (top < 0)
+        continue;
+      self->n_walked++;
+      g_array_append_val (stack, back);
+      below = read_ids (self->conn, children, id, error);
+      if (below == NULL)
+        return FALSE;
+      g_array_append_vals (stack, below->data, below->len);
+    }
+  return TRUE;
+}
+
+static gboolean
 verify_case (DbConn *conn, gint64 case_id, GError **error)
 {
-  g_autoptr (GArray) snapshots = NULL;
-  g_autoptr (GArray) leaves = NULL;
-  gint64 head, last;
+  g_autoptr (VolumeLabelMap) map = NULL;
+  Walk walk = { .conn = conn, .case_id = case_id };
+  gint64 head, last, n_edits, n_counted;
+  int size[3];
 
-  if (!read_head (conn, case_id, &head, error)
-      || !head_at (conn, case_id, G_MAXINT64, &last, error))
+  if (!read_head (conn, case_id, &head, error) || !head_at (conn, case_id, G_MAXINT64, &last, error)
+      || !read_size (conn, case_id, size, error)
+      || !db_conn_get_int (conn, &n_edits, 0, error, "SELECT count () FROM edit WHERE scan = :id",
+                           DB_INT (":id", case_id), NULL)
+      || !db_conn_get_int (conn, &n_counted, 0, error, "SELECT n_edits FROM scan WHERE id = :id",
+                           DB_INT (":id", case_id), NULL))
     return FALSE;
   if (head != last)
     return set_broken (conn, case_id, "the journal does not end where the labels stand", error);
-  snapshots = read_ids (conn, "SELECT edit FROM snapshot WHERE scan = :id", case_id, error);
-  /* Every branch can be walked from the start to its end. */
-  leaves = read_ids (conn,
-                     "SELECT id FROM edit e WHERE scan = :id AND NOT EXISTS"
-                     " (SELECT 1 FROM edit c WHERE c.scan = :id AND c.parent = e.id)",
-                     case_id, error);
-  if (snapshots == NULL || leaves == NULL)
+  walk.map = map = volume_label_map_new (size);
+  if (!walk_all (&walk, error))
     return FALSE;
-  for (guint n = 0; n < snapshots->len; n++)
-    if (!verify_snapshot (conn, case_id, g_array_index (snapshots, gint64, n), error))
-      return FALSE;
-  for (guint n = 0; n < leaves->len; n++)
-    {
-      gint64 leaf = g_array_index (leaves, gint64, n);
-      g_autoptr (VolumeLabelMap) map = labels_at_edit (conn, case_id, leaf, TRUE, error);
-
-      if (map == NULL)
-        return FALSE;
-    }
-  return TRUE;
+  if (walk.n_walked != n_edits || n_edits != n_counted)
+    return set_broken (conn, case_id, "an edit of the history cannot be reached", error);
+  return volume_label_map_get_counts (map)[0] == (gsize) size[0] * size[1] * size[2]
+         || set_broken (conn, case_id, "the history does not lead back to its start", error);
 }
 
 static gboolean

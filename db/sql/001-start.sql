@@ -71,6 +71,7 @@ CREATE TABLE edit (
   runs BLOB NOT NULL                    -- volume_edit_serialize
 ) STRICT;
 CREATE INDEX edit_of_scan ON edit (scan, id, provenance);
+CREATE INDEX edit_of_parent ON edit (parent);
 
 -- What a person gave with an edit: the prompt, the tool's settings.
 CREATE TABLE prompt (
