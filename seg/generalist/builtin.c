@@ -197,8 +197,10 @@ look_at (SegGeneralist *self, const Slide *slide, const SegPrompt *prompt, const
                           .has_box = prompt->has_box,
                           .previous = previous };
 
+  /* The outer edges of the corner pixels stay where they are, whatever the scale. */
   for (int c = 0; c < 4; c++)
-    asked.box[c] = to_view (prompt->box[c], c % 2 ? sq->y0 : sq->x0, sq->side);
+    asked.box[c] = to_view (prompt->box[c] + (c < 2 ? -0.5f : 0.5f), c % 2 ? sq->y0 : sq->x0, sq->side)
+                   + (c < 2 ? 0.5f : -0.5f);
   if (memcmp (sq, &slide->whole->square, sizeof *sq) == 0)
     return look (self, slide->whole, &asked, out, error);
   view = g_new (SegView, 1);

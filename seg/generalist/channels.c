@@ -473,14 +473,17 @@ find_seeds (const SegView *self, const SegViewPrompt *prompt, Seeds *seeds)
   if (prompt->has_box)
     {
       const gboolean alone = seeds->n_in == 0;
+      /* People draw boxes a little too tight: what lies just outside of one says nothing. */
+      const float margin_u = 1.0f + 0.04f * (prompt->box[2] - prompt->box[0]);
+      const float margin_v = 1.0f + 0.04f * (prompt->box[3] - prompt->box[1]);
 
       for (int v = self->v0; v < self->v1; v++)
         for (int u = self->u0; u < self->u1; u++)
           {
             const int p = v * SIDE + u;
-            const gboolean outside = (float) u < prompt->box[0] - 0.5f || (float) u > prompt->box[2] + 0.5f
-                                     || (float) v < prompt->box[1] - 0.5f
-                                     || (float) v > prompt->box[3] + 0.5f;
+            const gboolean outside
+                = (float) u < prompt->box[0] - margin_u || (float) u > prompt->box[2] + margin_u
+                  || (float) v < prompt->box[1] - margin_v || (float) v > prompt->box[3] + margin_v;
             if (outside && !seeds->in[p])
               seeds->out[p] = 1, seeds->n_out++;
             else if (alone && ellipse_at (prompt->box, u, v) > 0.93f)

@@ -54,6 +54,7 @@ typedef struct
   gint32 has_box;
   float box[4];
   gint32 drop_maps, has_previous, has_strokes;
+  SegViewSquare square; /* of the scene; side 0: all of it */
   float previous[N];
 } Session;
 
@@ -76,14 +77,68 @@ hardness_at (const SegEpisodes *self, gint64 index)
   return MIN (1.0f, p->hardness + (1 - p->hardness) * (float) index / (float) p->full_after);
 }
 
+/* The scene through a closer square: what a second look, or a look at a box, sees. */
+static void
+stage_closer (SegScene *scene, SegView *view, const SegViewSquare *square)
+{
+  const int width = scene->x1 - scene->x0, height = scene->y1 - scene->y0;
+  g_autoptr (SegPicture) picture = seg_picture_new (width, height, 3);
+  g_autofree guint8 *truth = g_memdup2 (scene->truth, N);
+  SegViewSquare shifted = *square;
+
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      for (int c = 0; c < 3; c++)
+        picture->pixels[((gsize) y * (gsize) width + (gsize) x) * 3 + (gsize) c]
+            = scene->rgb[c][(y + scene->y0) * SIDE + x + scene->x0];
+  shifted.x0 -= (float) scene->x0;
+  shifted.y0 -= (float) scene->y0;
+  seg_view_init (view, picture, &shifted);
+  scene->n_truth = 0;
+  for (int v = 0; v < SIDE; v++)
+    for (int u = 0; u < SIDE; u++)
+      {
+        /* Between the four nearest pixels, so that the enlarged boundary is smooth. */
+        const float x = CLAMP (square->x0 + ((float) u + 0.5f) * square->side / SIDE - 0.5f, 0.0f, SIDE - 1.001f);
+        const float y = CLAMP (square->y0 + ((float) v + 0.5f) * square->side / SIDE - 0.5f, 0.0f, SIDE - 1.001f);
+        const int p = (int) y * SIDE + (int) x;
+        const float fx = x - floorf (x), fy = y - floorf (y);
+        const float inside = (truth[p] * (1 - fx) + truth[p + 1] * fx) * (1 - fy)
+                             + (truth[p + SIDE] * (1 - fx) + truth[p + SIDE + 1] * fx) * fy;
+        scene->truth[v * SIDE + u] = inside > 0.5f && u >= view->u0 && u < view->u1 && v >= view->v0
+                                     && v < view->v1;
+        scene->n_truth += scene->truth[v * SIDE + u];
+      }
+  scene->x0 = view->u0, scene->x1 = view->u1;
+  scene->y0 = view->v0, scene->y1 = view->v1;
+}
+
 static void
 stage (SegEpisodes *self, int slot)
 {
   const Session *session = &self->sessions[slot];
+  SegScene *scene = &self->scenes[slot];
 
-  seg_scene_draw (&self->scenes[slot], self->params.seed, session->index,
+  seg_scene_draw (scene, self->params.seed, session->index,
                   hardness_at (self, (gint64) session->index));
-  seg_view_init_scene (&self->views[slot], &self->scenes[slot], FALSE);
+  if (session->square.side > 0)
+    stage_closer (scene, &self->views[slot], &session->square);
+  else
+    seg_view_init_scene (&self->views[slot], scene, FALSE);
+}
+
+/* A square around the truth's box, @spread times as large, a little off. */
+static SegViewSquare
+square_around (const SegScene *scene, float spread, float jitter, SegDraw *draw)
+{
+  float box[4], side;
+
+  seg_box_around (scene->truth, SIDE, SIDE, 0, NULL, box);
+  side = MAX (MAX (box[2] - box[0], box[3] - box[1]) + 1, 10.0f) * spread;
+  return (SegViewSquare) {
+    (box[0] + box[2] + 1 - side) / 2 - 0.5f + seg_draw_normal (draw) * jitter * side,
+    (box[1] + box[3] + 1 - side) / 2 - 0.5f + seg_draw_normal (draw) * jitter * side, side
+  };
 }
 
 static void
@@ -146,6 +201,7 @@ begin_session (SegEpisodes *self, int slot)
   Session *session = &self->sessions[slot];
   const SegScene *scene = &self->scenes[slot];
   SegDraw *draw = &session->draw;
+  gboolean with_box, closer;
   int at, how;
 
   memset (session, 0, sizeof *session);
@@ -157,10 +213,28 @@ begin_session (SegEpisodes *self, int slot)
   for (session->n_left = 1; session->n_left < 8 && at >= length_odds[session->n_left - 1]; session->n_left++)
     at -= length_odds[session->n_left - 1];
   session->drop_maps = seg_draw_chance (draw, 0.35f);
-  if (seg_draw_chance (draw, 0.12f))
-    rough_answer (session, scene);
   how = seg_draw_int (draw, 0, 99);
-  if (how < 24)
+  with_box = how < 24;
+  closer = seg_draw_chance (draw, with_box ? 0.85f : 0.22f);
+  if (closer)
+    {
+      const SegViewSquare square
+          = with_box ? square_around (scene, seg_draw_range (draw, 1.35f, 1.65f), 0.01f, draw)
+                     : square_around (scene, seg_draw_log_range (draw, 1.25f, 2.4f), 0.06f, draw);
+      if (square.side < 110)
+        {
+          session->square = square;
+          stage (self, slot);
+          if (scene->n_truth < 40)
+            {
+              session->square.side = 0;
+              stage (self, slot);
+            }
+        }
+    }
+  if (!with_box && seg_draw_chance (draw, session->square.side > 0 ? 0.7f : 0.05f))
+    rough_answer (session, scene);
+  if (with_box)
     {
       const float jitter = seg_draw_chance (draw, 0.3f) ? 0 : seg_draw_range (draw, 0, 0.1f);
       session->has_box = TRUE;

@@ -300,6 +300,7 @@ typedef struct
   SegDraw draw;
   float hardness;
   Field warp_x, warp_y, cloud, coverage, texture, scratch;
+  Field hidden; /* 1 where a frame covers the picture */
 } Studio;
 
 /* Coverage 0…1 of every pixel, with the width of the boundary in pixels (partial volume). */
@@ -411,22 +412,91 @@ draw_background (Studio *studio, SegScene *scene, const Tissue *base)
     }
 }
 
-/* Outside of the body, or the dark corners of an endoscope. */
+/* Outside of the body, or around an endoscope's octagon. */
 static void
 draw_frame (Studio *studio, SegScene *scene)
 {
   SegDraw *draw = &studio->draw;
   const gboolean scope = scene->look == SEG_SCENE_ENDOSCOPY;
   const Blob body = draw_blob (draw, seg_draw_range (draw, 54, 74), seg_draw_range (draw, 54, 74),
-                               scope ? seg_draw_range (draw, 66, 88) : seg_draw_range (draw, 52, 80),
-                               scope ? 0.01f : 0.06f);
+                               seg_draw_range (draw, 52, 80), 0.06f);
+  const float reach = seg_draw_range (draw, 58, 70), corner = seg_draw_range (draw, 1.3f, 1.6f);
   const Tissue dark = { { 0.02f, 0.02f, 0.02f }, 0.01f, 0 };
 
   for (int y = 0; y < SIDE; y++)
     for (int x = 0; x < SIDE; x++)
-      studio->coverage[y * SIDE + x]
-          = CLAMP (0.5f + blob_distance (&body, (float) x, (float) y) * 0.7f, 0.0f, 1.0f);
-  paint (studio, scene, studio->coverage, &dark);
+      {
+        const float ax = fabsf ((float) x - 63.5f), ay = fabsf ((float) y - 63.5f);
+        const float d = scope ? MAX (MAX (ax, ay), (ax + ay) / corner) - reach
+                              : blob_distance (&body, (float) x, (float) y);
+        studio->hidden[y * SIDE + x] = CLAMP (0.5f + d * 0.7f, 0.0f, 1.0f);
+      }
+  paint (studio, scene, studio->hidden, &dark);
+}
+
+static void
+lighten (SegScene *scene, int p, float factor)
+{
+  for (int c = 0; c < 3; c++)
+    scene->rgb[c][p] *= factor;
+}
+
+/* The lamp of an endoscope: one side brighter, the lumen dark. */
+static void
+light_cavity (Studio *studio, SegScene *scene)
+{
+  SegDraw *draw = &studio->draw;
+  const float turn = seg_draw_range (draw, 0, 6.2831853f), fall = seg_draw_range (draw, 0, 0.5f);
+  const int lumens = seg_draw_chance (draw, 0.5f) ? seg_draw_int (draw, 1, 2) : 0;
+
+  make_noise (studio->scratch, draw, seg_draw_range (draw, 1.5f, 4), 2, 0.5f);
+  for (int y = 0; y < SIDE; y++)
+    for (int x = 0; x < SIDE; x++)
+      {
+        const float slope = (((float) x - 64) * cosf (turn) + ((float) y - 64) * sinf (turn)) / 64;
+        lighten (scene, y * SIDE + x,
+                 CLAMP (1 + fall * slope + 0.12f * studio->scratch[y * SIDE + x], 0.25f, 2.0f));
+      }
+  for (int l = 0; l < lumens; l++)
+    {
+      Shape lumen;
+      const float depth = seg_draw_range (draw, 0.3f, 0.8f);
+
+      draw_shape (&lumen, draw, SHAPE_BLOB, seg_draw_range (draw, 0, SIDE), seg_draw_range (draw, 0, SIDE),
+                  seg_draw_range (draw, 8, 32));
+      cover (studio, &lumen, seg_draw_range (draw, 6, 24), studio->coverage);
+      for (int p = 0; p < N_PIXELS; p++)
+        lighten (scene, p, 1 - depth * studio->coverage[p]);
+    }
+}
+
+/* A dome under that lamp: brighter towards it, darker at the rim, a shadow behind. */
+static void
+light_dome (Studio *studio, SegScene *scene, const Shape *target)
+{
+  SegDraw *draw = &studio->draw;
+  const float turn = seg_draw_range (draw, 0, 6.2831853f), cosine = cosf (turn), sine = sinf (turn);
+  const float reach = target->blobs[0].radius + 1, tilt = seg_draw_range (draw, 0, 0.45f);
+  const float dome = seg_draw_range (draw, 0, 0.35f), rim = seg_draw_range (draw, 0, 0.4f);
+  const float rim_width = seg_draw_range (draw, 1, 5), shadow = seg_draw_range (draw, 0, 0.5f);
+  const float shadow_width = seg_draw_range (draw, 2, 10);
+
+  for (int y = 0; y < SIDE; y++)
+    for (int x = 0; x < SIDE; x++)
+      {
+        const int p = y * SIDE + x;
+        const float d = shape_distance (target, (float) x + studio->warp_x[p],
+                                        (float) y + studio->warp_y[p], studio->cloud[p]);
+        const float slope = (((float) x - target->blobs[0].x) * cosine
+                             + ((float) y - target->blobs[0].y) * sine) / reach;
+        if (d <= 0)
+          lighten (scene, p,
+                   MAX (0.2f, 1 + tilt * CLAMP (slope, -1.2f, 1.2f)
+                                  + dome * (MIN (-d / (0.7f * reach), 1.0f) - 0.5f)
+                                  - rim * expf (d / rim_width)));
+        else if (d < 3 * shadow_width)
+          lighten (scene, p, 1 - shadow * expf (-d / shadow_width) * CLAMP (-slope, 0.0f, 1.0f));
+      }
 }
 
 static void
@@ -493,8 +563,10 @@ draw_inside (Studio *studio, SegScene *scene, const Shape *target, const Tissue 
 {
   SegDraw *draw = &studio->draw;
 
-  /* Dome shading of a polyp, papillary muscles, bright scar, a vessel through an organ. */
-  if (scene->look == SEG_SCENE_ENDOSCOPY || seg_draw_chance (draw, 0.2f))
+  /* Uneven perfusion, papillary muscles, bright scar, a vessel through an organ. */
+  if (scene->look == SEG_SCENE_ENDOSCOPY)
+    light_dome (studio, scene, target);
+  else if (seg_draw_chance (draw, 0.2f))
     {
       const float turn = seg_draw_range (draw, 0, 6.2831853f);
       const float lift = seg_draw_range (draw, 0.0f, 0.2f), reach = target->blobs[0].radius + 1;
@@ -537,7 +609,6 @@ draw_highlights (Studio *studio, SegScene *scene)
   for (int f = 0; f < folds; f++)
     {
       Shape fold;
-      Tissue shadow = { { 0, 0, 0 } };
       const float depth = seg_draw_range (draw, 0.1f, 0.5f);
 
       draw_shape (&fold, draw, SHAPE_TUBE, seg_draw_range (draw, 0, SIDE),
@@ -547,7 +618,7 @@ draw_highlights (Studio *studio, SegScene *scene)
       cover (studio, &fold, 6, studio->coverage);
       for (int c = 0; c < 3; c++)
         for (int p = 0; p < N_PIXELS; p++)
-          scene->rgb[c][p] += studio->coverage[p] * depth * (shadow.mean[c] - scene->rgb[c][p]);
+          scene->rgb[c][p] *= 1 - studio->coverage[p] * depth;
     }
   for (int s = 0; s < spots; s++)
     {
@@ -599,7 +670,9 @@ add_sensor_noise (Studio *studio, SegScene *scene, int n_planes)
   SegDraw *draw = &studio->draw;
   const gboolean rician = scene->look == SEG_SCENE_LGE || scene->look == SEG_SCENE_CINE;
   const float sd = seg_draw_log_range (draw, 0.004f, 0.03f + 0.09f * studio->hardness)
-                   * (scene->look == SEG_SCENE_LGE ? 1.3f : 1.0f);
+                   * (scene->look == SEG_SCENE_LGE         ? 1.3f
+                      : scene->look == SEG_SCENE_ENDOSCOPY ? 0.35f
+                                                           : 1.0f);
   const float grain = seg_draw_chance (draw, 0.5f) ? 0.0f : seg_draw_range (draw, 0.5f, 1.2f);
 
   for (int c = 0; c < n_planes; c++)
@@ -753,6 +826,7 @@ try_scene (Studio *studio, SegScene *scene)
   scene->colour = scene->look == SEG_SCENE_ENDOSCOPY
                   || (scene->look == SEG_SCENE_PLAIN && seg_draw_chance (draw, 0.3f));
   letterbox (scene, draw);
+  memset (studio->hidden, 0, sizeof studio->hidden);
 
   warp = seg_draw_chance (draw, 0.25f) ? 0 : seg_draw_range (draw, 0.5f, 5);
   make_noise (studio->warp_x, draw, seg_draw_range (draw, 3, 9), 1, 0.5f);
@@ -768,18 +842,31 @@ try_scene (Studio *studio, SegScene *scene)
   /* Radius of the equal disc: areas of 0.3 to 45 per cent, most of them 2 to 25. */
   radius = seg_draw_chance (draw, 0.7f) ? seg_draw_range (draw, 10, 36)
                                         : seg_draw_log_range (draw, 4, 50);
+  if (scene->look == SEG_SCENE_ENDOSCOPY && seg_draw_chance (draw, 0.7f))
+    radius = seg_draw_range (draw, 12, 44);
+  else if (scene->look == SEG_SCENE_CINE && seg_draw_chance (draw, 0.5f))
+    radius = seg_draw_range (draw, 5, 18);
   x = 64 + seg_draw_normal (draw) * MAX (6.0f, (58 - radius) * 0.5f);
   y = 64 + seg_draw_normal (draw) * MAX (6.0f, (58 - radius) * 0.5f);
   kind = draw_kind (draw, scene->look, TRUE);
   draw_shape (&target, draw, kind, x, y, radius);
 
   contrast = seg_draw_log_range (draw, 0.45f - 0.37f * studio->hardness, 0.6f);
+  if (scene->look == SEG_SCENE_ENDOSCOPY)
+    contrast *= 1 - 0.6f * studio->hardness;
   inside = draw_tissue (studio, scene, NULL, 0);
+  if (scene->look == SEG_SCENE_ENDOSCOPY)
+    {
+      const float level = seg_draw_range (draw, 0.55f, 0.95f), hue = seg_draw_range (draw, 0.15f, 0.42f);
+      inside.mean[0] = level;
+      inside.mean[1] = level - hue;
+      inside.mean[2] = level - hue * seg_draw_range (draw, 1.0f, 1.4f);
+    }
   if (scene->look == SEG_SCENE_LGE)
     inside.mean[0] = inside.mean[1] = inside.mean[2] = seg_draw_range (draw, 0.4f, 0.9f);
   base = draw_tissue (studio, scene, &inside, contrast);
   draw_background (studio, scene, &base);
-  if (seg_draw_chance (draw, scene->look == SEG_SCENE_ENDOSCOPY ? 0.7f : 0.3f))
+  if (scene->look != SEG_SCENE_ENDOSCOPY && seg_draw_chance (draw, 0.3f))
     draw_frame (studio, scene);
   draw_neighbours (studio, scene, &target, &inside);
   if (seg_draw_chance (draw, 0.65f))
@@ -799,9 +886,16 @@ try_scene (Studio *studio, SegScene *scene)
   paint (studio, scene, studio->coverage, &inside);
   draw_inside (studio, scene, &target, &inside);
   if (scene->look == SEG_SCENE_ENDOSCOPY)
-    draw_highlights (studio, scene);
+    {
+      light_cavity (studio, scene);
+      draw_highlights (studio, scene);
+      if (seg_draw_chance (draw, 0.8f))
+        draw_frame (studio, scene);
+    }
   cover (studio, &target, 1, studio->coverage);
-  /* The wall of a cavity may be asked for as one with it, and the cavity alone. */
+  if (scene->look == SEG_SCENE_ENDOSCOPY)
+    for (int p = 0; p < N_PIXELS; p++)
+      studio->coverage[p] *= 1 - studio->hidden[p];
   scene->n_truth = settle_truth (scene, studio->coverage, TRUE);
   expose (studio, scene);
   return scene->n_truth >= 40 && scene->n_truth <= N_PIXELS * 6 / 10;
