@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/flow-prompt.h"
+#include "app/flow-propagate.h"
+#include "seg/generalist/clicks.h"
+
+#include <string.h>
+
+/* A slice is accepted while the estimate stays above this, and the answer overlaps the one before. */
+#define LEAST_IOU 0.35
+#define LEAST_OVERLAP 0.45
+#define LARGEST_GROWTH 1.8
+
+static gsize
+count (const guint8 *mask, gsize n)
+{
+  gsize sum = 0;
+
+  for (gsize p = 0; p < n; p++)
+    sum += mask[p] != 0;
+  return sum;
+}
+
+/* The box of a mask, grown a little, and its deepest pixels. */
+static SegPrompt *
+prompt_from_mask (const guint8 *mask, int width, int height, int n_points, gboolean refine)
+{
+  SegPrompt *prompt = seg_prompt_new ();
+  g_autofree guint8 *left = g_memdup2 (mask, (gsize) width * (gsize) height);
+  g_autofree float *depth = g_new (float, (gsize) width * (gsize) height);
+  float box[4];
+
+  for (int k = 0; k < n_points; k++)
+    {
+      gsize best = 0;
+      int x, y, reach;
+
+      seg_distance_inside (left, width, height, depth);
+      for (gsize p = 0; p < (gsize) width * (gsize) height; p++)
+        if (depth[p] > depth[best])
+          best = p;
+      if (depth[best] < 1)
+        break;
+      x = (int) (best % (gsize) width);
+      y = (int) (best / (gsize) width);
+      seg_prompt_add_point (prompt, (float) x, (float) y, TRUE);
+      /* The next one lies elsewhere. */
+      reach = MAX (1, (int) (depth[best] * 0.7f));
+      for (int b = MAX (0, y - reach); b <= MIN (height - 1, y + reach); b++)
+        for (int a = MAX (0, x - reach); a <= MIN (width - 1, x + reach); a++)
+          left[(gsize) b * (gsize) width + (gsize) a] = 0;
+    }
+  seg_box_around (mask, width, height, 0, NULL, box);
+  {
+    const float dx = 1 + 0.05f * (box[2] - box[0]), dy = 1 + 0.05f * (box[3] - box[1]);
+    seg_prompt_set_box (prompt, MAX (box[0] - dx, 0.0f), MAX (box[1] - dy, 0.0f),
+                        MIN (box[2] + dx, (float) width - 1), MIN (box[3] + dy, (float) height - 1));
+  }
+  if (refine)
+    seg_prompt_set_mask (prompt, mask, width, height);
+  return prompt;
+}
+
+static gboolean
+cancelled (AppFlowTick tick, gpointer tick_data, double fraction, GError **error)
+{
+  if (tick == NULL || tick (fraction, tick_data))
+    return FALSE;
+  g_set_error_literal (error, SEG_ERROR, SEG_ERROR_CANCELLED, "stopped");
+  return TRUE;
+}
+
+typedef struct
+{
+  SegGeneralist *generalist;
+  VolumeScan *scan;
+  VolumePlane plane;
+  AppFlowEmbed embed;
+  gpointer embed_data;
+  int width, height;
+} Walk;
+
+static SegAnswer *
+ask (Walk *walk, int index, const SegPrompt *prompt, GError **error)
+{
+  g_autoptr (SegEmbedding) embedding
+      = walk->embed (walk->scan, walk->plane, index, walk->embed_data, error);
+
+  return embedding != NULL
+             ? seg_generalist_answer (walk->generalist, embedding, prompt, FALSE, error)
+             : NULL;
+}
+
+/* The next slice's mask, or NULL where confidence ends (no error set) or on an error. */
+static guint8 *
+step (Walk *walk, int index, const guint8 *before, double *confidence, GError **error)
+{
+  const gsize n = (gsize) walk->width * (gsize) walk->height;
+  g_autoptr (SegPrompt) prompt = prompt_from_mask (before, walk->width, walk->height, 1, TRUE);
+  g_autoptr (SegAnswer) answer = ask (walk, index, prompt, error);
+  g_autofree guint8 *mask = NULL;
+  gsize n_before, n_now;
+
+  if (answer == NULL)
+    return NULL;
+  mask = g_new (guint8, n);
+  n_now = seg_answer_get_mask (answer, 0, mask);
+  n_before = count (before, n);
+  if (n_now < 4 || answer->iou[0] < LEAST_IOU || (double) n_now > LARGEST_GROWTH * (double) n_before
+      || seg_mask_dice (mask, before, n) < LEAST_OVERLAP)
+    return NULL;
+  *confidence = MIN (*confidence, (double) answer->iou[0]);
+  return g_steal_pointer (&mask);
+}
+
+gboolean
+app_flow_propagate (SegGeneralist *generalist, VolumeScan *scan, VolumePlane plane, int index,
+                    const guint8 *start, int n_slices, AppFlowEmbed embed, gpointer embed_data,
+                    AppFlowTick tick, gpointer tick_data, AppFlowPropagation *result,
+                    GError **error)
+{
+  VolumeSliceFrame frame;
+  Walk walk = { generalist, scan, plane, embed, embed_data };
+  gsize n;
+  int done = 0;
+
+  volume_geometry_get_slice_frame (volume_scan_get_geometry (scan), plane, &frame);
+  walk.width = frame.n_u;
+  walk.height = frame.n_v;
+  n = (gsize) frame.n_u * (gsize) frame.n_v;
+  *result = (AppFlowPropagation) { index, index, g_ptr_array_new_with_free_func (g_free), 1.0 };
+  g_ptr_array_add (result->masks, g_memdup2 (start, n));
+  if (count (start, n) == 0)
+    return TRUE;
+  for (int way = -1; way <= 1; way += 2)
+    {
+      const guint8 *before = start;
+
+      for (int k = 1; k <= n_slices; k++, done++)
+        {
+          const int at = index + way * k;
+          g_autoptr (GError) local = NULL;
+          guint8 *mask;
+
+          if (at < 0 || at >= frame.n_slices)
+            break;
+          if (cancelled (tick, tick_data, (double) done / (2.0 * n_slices), error))
+            goto failed;
+          mask = step (&walk, at, before, &result->confidence, &local);
+          if (local != NULL)
+            {
+              g_propagate_error (error, g_steal_pointer (&local));
+              goto failed;
+            }
+          if (mask == NULL)
+            break;
+          g_ptr_array_insert (result->masks, way < 0 ? 0 : -1, mask);
+          if (way < 0)
+            result->first = at;
+          else
+            result->last = at;
+          before = mask;
+        }
+    }
+  return TRUE;
+
+failed:
+  app_flow_propagation_clear (result);
+  return FALSE;
+}
+
+void
+app_flow_propagation_clear (AppFlowPropagation *self)
+{
+  g_clear_pointer (&self->masks, g_ptr_array_unref);
+}
+
+void
+app_flow_propagation_place (const AppFlowPropagation *self, const VolumeGeometry *geometry,
+                            VolumePlane plane, guint8 *voxels)
+{
+  const int across = geometry->axis_of_plane[plane];
+  int side[3] = { geometry->size[0], geometry->size[1], geometry->size[2] };
+  int sheet_side[3] = { side[0], side[1], side[2] };
+  g_autofree guint8 *sheet = NULL;
+
+  side[across] = self->last - self->first + 1;
+  sheet_side[across] = 1;
+  sheet = g_new (guint8, (gsize) sheet_side[0] * (gsize) sheet_side[1] * (gsize) sheet_side[2]);
+  for (int s = self->first; s <= self->last; s++)
+    {
+      gsize from = 0;
+
+      app_flow_prompt_place_mask (geometry, plane, s,
+                                  g_ptr_array_index (self->masks, (guint) (s - self->first)), sheet);
+      for (int k = 0; k < sheet_side[2]; k++)
+        for (int j = 0; j < sheet_side[1]; j++)
+          for (int i = 0; i < sheet_side[0]; i++, from++)
+            {
+              int at[3] = { i, j, k };
+              at[across] = s - self->first;
+              voxels[((gsize) at[2] * (gsize) side[1] + (gsize) at[1]) * (gsize) side[0]
+                     + (gsize) at[0]]
+                  = sheet[from];
+            }
+    }
+}
+
+/* ---- three views ----------------------------------------------------------------------------- */
+
+/* Reads one slice of a volume into screen order, or writes it back. */
+static void
+slice_of_volume (const VolumeGeometry *geometry, VolumePlane plane, int index, guint8 *volume,
+                 guint8 *screen, gboolean write)
+{
+  const VolumeBox box = app_flow_prompt_get_box (geometry, plane, index);
+  int side[3];
+  g_autofree guint8 *sheet = NULL;
+  gsize n = 1, at = 0;
+
+  for (int a = 0; a < 3; a++)
+    n *= (gsize) (side[a] = box.hi[a] - box.lo[a]);
+  sheet = g_new (guint8, n);
+  if (write)
+    app_flow_prompt_place_mask (geometry, plane, index, screen, sheet);
+  for (int k = box.lo[2]; k < box.hi[2]; k++)
+    for (int j = box.lo[1]; j < box.hi[1]; j++)
+      for (int i = box.lo[0]; i < box.hi[0]; i++, at++)
+        {
+          guint8 *voxel = volume + ((gsize) k * (gsize) geometry->size[1] + (gsize) j)
+                                       * (gsize) geometry->size[0]
+                          + (gsize) i;
+          if (write)
+            *voxel = (guint8) (*voxel + sheet[at]);
+          else
+            sheet[at] = *voxel;
+        }
+  if (!write)
+    app_flow_prompt_take_mask (geometry, plane, index, sheet, screen);
+}
+
+gboolean
+app_flow_vote (SegGeneralist *generalist, VolumeScan *scan, const guint8 *rough, int n_votes,
+               AppFlowEmbed embed, gpointer embed_data, AppFlowTick tick, gpointer tick_data,
+               guint8 *fused, GError **error)
+{
+  const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
+  const gsize n_voxels = volume_scan_get_n_voxels (scan);
+
+  memset (fused, 0, n_voxels);
+  for (int plane = 0; plane < VOLUME_N_PLANES; plane++)
+    {
+      VolumeSliceFrame frame;
+      Walk walk = { generalist, scan, plane, embed, embed_data };
+      g_autofree guint8 *mask = NULL;
+
+      volume_geometry_get_slice_frame (geometry, plane, &frame);
+      walk.width = frame.n_u;
+      walk.height = frame.n_v;
+      mask = g_new (guint8, (gsize) frame.n_u * (gsize) frame.n_v);
+      for (int s = 0; s < frame.n_slices; s++)
+        {
+          g_autoptr (SegPrompt) prompt = NULL;
+          g_autoptr (SegAnswer) answer = NULL;
+
+          if (cancelled (tick, tick_data, (plane + (double) s / frame.n_slices) / VOLUME_N_PLANES,
+                         error))
+            return FALSE;
+          slice_of_volume (geometry, plane, s, (guint8 *) rough, mask, FALSE);
+          if (count (mask, (gsize) frame.n_u * (gsize) frame.n_v) == 0)
+            continue;
+          prompt = prompt_from_mask (mask, frame.n_u, frame.n_v, 5, FALSE);
+          answer = ask (&walk, s, prompt, error);
+          if (answer == NULL)
+            return FALSE;
+          seg_answer_get_mask (answer, 0, mask);
+          slice_of_volume (geometry, plane, s, fused, mask, TRUE);
+        }
+    }
+  for (gsize v = 0; v < n_voxels; v++)
+    fused[v] = fused[v] >= n_votes;
+  return TRUE;
+}
