@@ -18,6 +18,7 @@ static const AppVerb verbs[] = {
 #ifdef HAVE_RENDER
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
 #endif
+  { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
 };
 
 const AppVerb *

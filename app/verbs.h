@@ -39,5 +39,6 @@ int app_verb_info (int argc, char **argv);
 int app_verb_new (int argc, char **argv);
 int app_verb_phantom (int argc, char **argv);
 int app_verb_render (int argc, char **argv);
+int app_verb_train_generalist (int argc, char **argv);
 
 G_END_DECLS
