@@ -16,6 +16,7 @@ static const AppVerb verbs[] = {
   { "new", "makes a project from scans", app_verb_new },
   { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
 #ifdef HAVE_RENDER
+  { "prompt", "one answer of the generalist to points, a box, a scribble", app_verb_prompt },
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
 #endif
   { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
