@@ -3,7 +3,7 @@
 
 packages_build="build-essential meson ninja-build pkg-config libgtk-4-dev libadwaita-1-dev libvulkan-dev glslc spirv-tools libnifti2-dev libhdf5-dev libsqlite3-dev libdnnl-dev libjson-glib-dev libdeflate-dev libjpeg-dev libpng-dev zlib1g-dev gettext"
 packages_run="mesa-vulkan-drivers libgl1-mesa-dri librsvg2-common adwaita-icon-theme fonts-dejavu dconf-gsettings-backend at-spi2-core"
-packages_check="xvfb xauth xdotool openbox dbus-x11 x11-utils python3-pyatspi imagemagick vulkan-validationlayers appstream desktop-file-utils python3-nibabel python3-numpy sqlite3"
+packages_check="xvfb xauth xdotool openbox dbus-x11 x11-utils python3-pyatspi imagemagick vulkan-validationlayers appstream desktop-file-utils python3-h5py python3-nibabel python3-numpy sqlite3"
 
 setup_packages () {
   local missing="" package list kind

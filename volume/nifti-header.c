@@ -3,6 +3,7 @@
 
 #include "volume/nifti-header.h"
 
+#include <float.h>
 #include <math.h>
 #include <nifti2_io.h>
 #include <string.h>
@@ -324,8 +325,9 @@ affine_from_qform (const VolumeNiftiHeader *self, const double spacing_mm[3], do
   double squares = x * x + y * y + z * z, w = 0.0;
   double handed = self->pixdim[0] < 0.0 ? -1.0 : 1.0;
 
-  /* What rounding leaves of a half turn's w = 0 would turn the grid by up to 0.03°. */
-  if (1.0 - squares > (self->version == 2 ? 1e-15 : 1e-7))
+  /* What rounding leaves of a half turn's w = 0 would turn the grid by up to 0.07°. The threshold is
+   * nibabel's: three units in the last place of the numbers stored. */
+  if (1.0 - squares >= 3.0 * (self->version == 2 ? DBL_EPSILON : FLT_EPSILON))
     w = sqrt (1.0 - squares);
   else
     {

@@ -14,7 +14,7 @@ import numpy as np
 
 TYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
 FROM = ["sform", "qform", "pixdim", "assumed"]
-# The same places in NIfTI-1 and -2, as (name, offset in 1, offset in 2, bytes in 1, bytes in 2).
+# What must go out as it came in (I5).
 SPATIAL = ["pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x",
            "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units"]
 
@@ -60,8 +60,8 @@ def axis_orders():
             yield affine
 
 
-def save(path, data, affine, byte_order, version, slope=None, inter=None, sform=True, qform=True):
-    """Writes through nibabel's headers but puts the numbers there unscaled."""
+def save(path, data, affine, byte_order, version, sform=True, qform=True):
+    """Through nibabel's headers, with the numbers as they are."""
     if path.endswith(".img"):
         kind = nib.Nifti1Pair if version == 1 else nib.Nifti2Pair
     else:
@@ -76,35 +76,29 @@ def save(path, data, affine, byte_order, version, slope=None, inter=None, sform=
         image.set_qform(affine, code=1)
     else:
         image.set_qform(None, code=0)
-        image.header.set_zooms(np.sqrt((affine[:3, :3] ** 2).sum(0)).tolist() + [1] * (data.ndim - 3))
-    image.header.set_slope_inter(slope if slope is not None else 1, inter if inter is not None else 0)
-    if slope is None:
-        nib.save(image, path)
-        return
-    # nibabel would scale; keep the stored numbers.
+        zooms = np.sqrt((affine[:3, :3] ** 2).sum(0)).tolist()
+        image.header.set_zooms((zooms + [1] * data.ndim)[: data.ndim])
+    image.header.set_slope_inter(1, 0)
     nib.save(image, path)
-    opened = nib.load(path)
-    assert opened.header["scl_slope"] is not None
 
 
 def patch_scaling(path, slope, inter, version, byte_order):
     offset = 112 if version == 1 else 176
-    code = byte_order + ("f" if version == 1 else "d")
     with open(path, "r+b") as file:
         file.seek(offset)
-        file.write(np.array([slope, inter], code[0] + ("f4" if version == 1 else "f8")).tobytes())
+        file.write(np.array([slope, inter], byte_order + ("f4" if version == 1 else "f8")).tobytes())
 
 
-def compare(tool, path, data, volume=None):
+def compare(tool, path, volume=None, tolerance=1e-5):
     image = nib.load(path)
-    expected = image.get_fdata() if data is None else data
+    expected = image.get_fdata()
     if volume is not None:
         expected = expected.reshape(expected.shape[:3] + (-1,), order="F")[..., volume]
     expected = expected.reshape(expected.shape + (1,) * (3 - expected.ndim)).astype(np.float32)
     values, affine, came_from, letters, dtype = tool.dump(path, volume or 0)
     assert values.shape == expected.shape, (path, values.shape, expected.shape)
     assert np.array_equal(values, expected, equal_nan=True), path
-    assert np.abs(affine - image.affine).max() <= 1e-5 * max(1, np.abs(image.affine).max()), (
+    assert np.abs(affine - image.affine).max() <= tolerance * max(1, np.abs(image.affine).max()), (
         path, affine, image.affine)
     assert letters == "".join(nib.aff2axcodes(image.affine)), path
     return came_from, dtype
@@ -120,7 +114,7 @@ def test_axis_orders(tool, folder, full):
                 path = os.path.join(folder, form[0])
                 data = make_data(rng, byte_order + kind, (5, 4, 3))
                 save(path, data, affine, byte_order, form[1])
-                came_from, dtype = compare(tool, path, None)
+                came_from, dtype = compare(tool, path)
                 assert came_from == "sform"
                 assert dtype == np.dtype(kind).name, (dtype, kind)
                 count += 1
@@ -133,21 +127,23 @@ def test_qform_only(tool, folder, full):
         path = os.path.join(folder, "q.nii")
         save(path, make_data(rng, "<i2", (4, 3, 5)), affine, "<>"[number % 2], 1 + number % 2,
              sform=False)
-        came_from, _ = compare(tool, path, None)
+        # A half turn in single precision leaves |w| up to 6e-4 of what should be 0; nibabel before
+        # version 5 turned the grid by it.
+        came_from, _ = compare(tool, path, tolerance=1.5e-3)
         assert came_from == "qform", came_from
     for number in range(50):
         angle = rng.normal(size=3)
         turn = nib.eulerangles.euler2mat(*angle)
         affine = nib.affines.from_matvec(turn @ np.diag([1, 2, -3 if number % 2 else 3]), rng.normal(size=3))
         save(path, make_data(rng, "<i2", (4, 3, 5)), affine, "<", 1, sform=False)
-        compare(tool, path, None)
+        compare(tool, path)
 
 
 def test_no_orientation(tool, folder, full):
     rng = np.random.default_rng(3)
     path = os.path.join(folder, "p.nii")
     save(path, make_data(rng, "<i2", (4, 3, 5)), np.diag([2, 3, 4, 1.0]), "<", 1, sform=False, qform=False)
-    came_from, _ = compare(tool, path, None)
+    came_from, _ = compare(tool, path)
     assert came_from == "pixdim", came_from
 
 
@@ -157,7 +153,7 @@ def test_oblique_and_sheared(tool, folder, full):
     for _ in range(60):
         affine = nib.affines.from_matvec(rng.normal(size=(3, 3)), rng.normal(size=3) * 50)
         save(path, make_data(rng, "<u1", (4, 3, 5)), affine, "<", 1, qform=False)
-        compare(tool, path, None)
+        compare(tool, path)
 
 
 def test_dimensions(tool, folder, full):
@@ -168,7 +164,7 @@ def test_dimensions(tool, folder, full):
             save(path, make_data(rng, "<i2", shape), np.diag([2, 3, 4, 1.0]), "<", 1)
             n_volumes = int(np.prod(shape[3:]))
             for volume in range(n_volumes):
-                compare(tool, path, None, volume if len(shape) > 3 else None)
+                compare(tool, path, volume if len(shape) > 3 else None)
             try:
                 tool.dump(path, n_volumes)
             except AssertionError as refusal:
@@ -184,7 +180,7 @@ def test_scaling(tool, folder, full):
         for slope, inter in [(0.5, -3.0), (2.0, 0.0), (-1.25, 100.0), (0.0, 5.0), (float("nan"), 0.0)]:
             save(path, make_data(rng, byte_order + kind, (4, 3, 2)), np.eye(4), byte_order, version)
             patch_scaling(path, slope, inter, version, byte_order)
-            compare(tool, path, None)
+            compare(tool, path)
 
 
 def test_colours(tool, folder, full):
@@ -215,7 +211,7 @@ def test_members(tool, folder, full):
     ]:
         with open(packed, "wb") as file:
             file.write(packing)
-        compare(tool, packed, None)
+        compare(tool, packed)
 
 
 def test_rewrite(tool, folder, full):
@@ -235,6 +231,7 @@ def test_rewrite(tool, folder, full):
         for name in ("quatern_b", "quatern_c", "quatern_d"):
             header[name] = rng.uniform(-0.5, 0.5)
         header["qform_code"] = 1 + number % 4
+        header["vox_offset"] = 352 if version == 1 else 544  # nibabel forgets it while loading
         bytes_ = header.binaryblock
         raw[: len(bytes_)] = bytes_
         with open(source, "wb") as file:
