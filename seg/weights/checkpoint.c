@@ -82,6 +82,17 @@ seg_checkpoint_add (SegCheckpoint *self, const char *group, const char *name, Se
   seg_weights_writer_add (self->writer, full, dtype, n_dims, shape, data);
 }
 
+void
+seg_checkpoint_add_take (SegCheckpoint *self, const char *group, const char *name,
+                         SegWeightDtype dtype, int n_dims, const gint64 *shape, gpointer data)
+{
+  g_autofree char *full = NULL;
+
+  g_return_if_fail (strchr (group, '/') == NULL && group[0] != '\0');
+  full = g_strconcat (group, "/", name, NULL);
+  seg_weights_writer_take (self->writer, full, dtype, n_dims, shape, data);
+}
+
 static void
 set (SegCheckpoint *self, const char *key, Value value)
 {

@@ -30,6 +30,11 @@ void seg_checkpoint_add (SegCheckpoint *self, const char *group, const char *nam
                          SegWeightDtype dtype, int n_dims, const gint64 *shape,
                          gconstpointer data);
 
+/* The same, taking @data over (freed with g_free). */
+void seg_checkpoint_add_take (SegCheckpoint *self, const char *group, const char *name,
+                              SegWeightDtype dtype, int n_dims, const gint64 *shape,
+                              gpointer data);
+
 /* Values; setting a key again replaces it. Doubles come back bit for bit. Strings may hold JSON of
  * one's own. */
 void seg_checkpoint_set_int (SegCheckpoint *self, const char *key, gint64 value);

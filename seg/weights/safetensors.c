@@ -303,6 +303,27 @@ seg_weights_writer_add_f32 (SegWeightsWriter *self, const char *name, SegWeightD
 }
 
 void
+seg_weights_writer_take (SegWeightsWriter *self, const char *name, SegWeightDtype dtype, int n_dims,
+                         const gint64 *shape, gpointer data)
+{
+  seg_weights_writer_add (self, name, dtype, n_dims, shape, data);
+  g_array_index (self->tensors, Pending, self->tensors->len - 1).owned = data;
+}
+
+void
+seg_weights_writer_take_f32 (SegWeightsWriter *self, const char *name, SegWeightDtype dtype,
+                             int n_dims, const gint64 *shape, float *data)
+{
+  if (dtype == SEG_WEIGHT_F32)
+    {
+      seg_weights_writer_take (self, name, dtype, n_dims, shape, data);
+      return;
+    }
+  seg_weights_writer_add_f32 (self, name, dtype, n_dims, shape, data);
+  g_free (data);
+}
+
+void
 seg_weights_writer_set_metadata (SegWeightsWriter *self, const char *key, const char *value)
 {
   if (self->metadata->len > 0)

@@ -130,6 +130,12 @@ void seg_weights_writer_add (SegWeightsWriter *self, const char *name, SegWeight
 /* f32 values, stored as @dtype (F32, F16 or BF16); the converted copy is owned. */
 void seg_weights_writer_add_f32 (SegWeightsWriter *self, const char *name, SegWeightDtype dtype,
                                  int n_dims, const gint64 *shape, const float *data);
+/* The same, taking @data over (freed with g_free). */
+void seg_weights_writer_take_f32 (SegWeightsWriter *self, const char *name, SegWeightDtype dtype,
+                                  int n_dims, const gint64 *shape, float *data);
+/* Any dtype, taking @data over (freed with g_free). */
+void seg_weights_writer_take (SegWeightsWriter *self, const char *name, SegWeightDtype dtype,
+                              int n_dims, const gint64 *shape, gpointer data);
 void seg_weights_writer_set_metadata (SegWeightsWriter *self, const char *key, const char *value);
 /* Atomic: written beside @path, synced, renamed, folder synced. On failure @path is as it was. */
 gboolean seg_weights_writer_save (SegWeightsWriter *self, const char *path, GError **error);
