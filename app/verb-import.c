@@ -7,6 +7,24 @@
 #include "app/json-output.h"
 #include "app/verbs.h"
 
+#include <string.h>
+
+/* The slices of the scan that wait to be labelled. */
+static void
+add_proposed (DbStore *store, DbCase *row, GArray *slices)
+{
+  GListModel *tasks = db_store_get_tasks (store, row->id);
+
+  for (guint n = 0; n < g_list_model_get_n_items (tasks); n++)
+    {
+      g_autoptr (DbSliceTask) task = g_list_model_get_item (tasks, n);
+      const DbDomainSlice slice = { task->plane, task->index };
+
+      if (task->state == DB_TASK_PROPOSED)
+        g_array_append_val (slices, slice);
+    }
+}
+
 static int
 import_labels (const char *project, const char *scan_name, const char *file, AppImportExtent extent,
                GArray *slices, gboolean json)
@@ -27,6 +45,16 @@ import_labels (const char *project, const char *scan_name, const char *file, App
       g_set_error (&error, DB_ERROR, DB_ERROR_NOT_FOUND, "%s: there is no scan “%s”", project,
                    scan_name);
       return app_fail (error);
+    }
+  if (extent == APP_IMPORT_SLICES && slices->len == 0)
+    {
+      add_proposed (store, row, slices);
+      if (slices->len == 0)
+        {
+          g_set_error (&error, DB_ERROR, DB_ERROR_NOTHING, "%s: no slice of “%s” is proposed",
+                       project, row->name);
+          return app_fail (error);
+        }
     }
   scan = app_flow_load_scan (store, row, &error);
   labels = scan != NULL ? db_labels_open (store, row->id, &error) : NULL;
@@ -51,12 +79,14 @@ import_labels (const char *project, const char *scan_name, const char *file, App
   return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
 }
 
-/* "axial:12,c:40": commas between slices. */
+/* "axial:12,c:40": commas between slices. "proposed" leaves the list empty. */
 static gboolean
 parse_slices (const char *text, GArray *slices)
 {
   g_auto (GStrv) parts = g_strsplit (text, ",", -1);
 
+  if (strcmp (text, "proposed") == 0)
+    return TRUE;
   for (char **part = parts; *part != NULL; part++)
     {
       DbDomainSlice slice;
@@ -83,7 +113,7 @@ app_verb_import (int argc, char **argv)
     { "dense", 0, 0, G_OPTION_ARG_NONE, &dense, "The whole scan is labelled: mark it complete",
       NULL },
     { "slices", 0, 0, G_OPTION_ARG_STRING, &slices_text,
-      "Only these slices, and sign them: axial:12,coronal:40", "P:N,…" },
+      "Only these slices, and sign them: axial:12,coronal:40, or those “proposed”", "P:N,…" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "One JSON object", NULL },
     { NULL },
   };

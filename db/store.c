@@ -967,6 +967,21 @@ db_store_init (DbStore *self)
 
 /* Creating */
 
+/* I6: validation scans are labelled first. Nothing is known of them yet: their middle slices. */
+static gboolean
+propose_middle (DbConn *conn, gint64 id, const VolumeGeometry *geometry, GError **error)
+{
+  for (int p = 0; p < VOLUME_N_PLANES; p++)
+    if (!db_conn_run (
+            conn, error,
+            "INSERT INTO slice_task (scan, plane, idx, origin) VALUES (:scan, :plane, :idx,"
+            " 'validation')",
+            DB_INT (":scan", id), DB_INT (":plane", p),
+            DB_INT (":idx", geometry->size[geometry->axis_of_plane[p]] / 2), NULL))
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 fill_new (DbConn *conn, const char *project, const DbProjectSpec *spec, GError **error)
 {
@@ -979,8 +994,14 @@ fill_new (DbConn *conn, const char *project, const DbProjectSpec *spec, GError *
         < 0)
       return FALSE;
   for (gsize n = 0; n < spec->n_cases; n++)
-    if (db_insert_case (conn, project, &spec->cases[n], error) < 0)
-      return FALSE;
+    {
+      const gint64 id = db_insert_case (conn, project, &spec->cases[n], error);
+
+      if (id < 0
+          || (spec->cases[n].validation
+              && !propose_middle (conn, id, spec->cases[n].geometry, error)))
+        return FALSE;
+    }
   return db_conn_run (conn, error, "INSERT INTO project VALUES ('seed', :seed), ('created', :at)",
                       DB_TEXT (":seed", "0"), DB_TEXT (":at", "0"), NULL)
          && db_conn_run (conn, error,

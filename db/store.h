@@ -29,7 +29,7 @@ typedef enum
 } DbOpenMode;
 
 /* A new project: finished whole or not there at all. Paths of scans may be absolute; they are kept
- * relative to the project. */
+ * relative to the project. Validation scans start with their three middle slices proposed (I6). */
 typedef struct
 {
   const DbCaseSpec *cases;

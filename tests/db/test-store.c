@@ -41,7 +41,9 @@ test_create (Fixture *self, gconstpointer data)
   g_assert_cmpstr (resolved, ==, expected);
   g_assert_true (a->validation);
   g_assert_false (db_store_get_case (self->store, 2)->validation);
-  g_assert_cmpint (a->state, ==, DB_CASE_UNTOUCHED);
+  g_assert_cmpint (a->state, ==, DB_CASE_PROPOSED); /* I6: labelled first */
+  g_assert_cmpint (a->n_tasks, ==, 3);
+  g_assert_cmpint (db_store_get_case (self->store, 2)->state, ==, DB_CASE_UNTOUCHED);
   db_case_get_geometry (a, &geometry);
   g_assert_cmpstr (geometry.orientation, ==, a->orientation);
   g_assert_cmpint (geometry.size[2], ==, FIXTURE_SIDE);
