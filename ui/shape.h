@@ -18,6 +18,7 @@ typedef enum
   UI_SHAPE_SCRIBBLE_POSITIVE,
   UI_SHAPE_SCRIBBLE_NEGATIVE,
   UI_SHAPE_CONFLICT, /* voxels where crossing slices disagree */
+  UI_SHAPE_HANDLES, /* the points alone */
 } UiShapeKind;
 
 typedef struct

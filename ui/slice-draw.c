@@ -244,6 +244,8 @@ draw_shape (const UiSliceDraw *self, const UiShape *shape, GtkSnapshot *snapshot
     draw_click (self, shape, cr);
   else if (shape->kind == UI_SHAPE_CONFLICT)
     draw_conflicts (self, shape, cr);
+  else if (shape->kind == UI_SHAPE_HANDLES)
+    draw_handles (self, shape, cr);
   else if (shape->kind == UI_SHAPE_BOX)
     draw_box (&extent, cr);
   else
@@ -251,7 +253,7 @@ draw_shape (const UiSliceDraw *self, const UiShape *shape, GtkSnapshot *snapshot
       path_of (self, shape, cr);
       stroke_twice (cr, colour_of (shape));
     }
-  if (shape->handles)
+  if (shape->handles && shape->kind != UI_SHAPE_HANDLES)
     draw_handles (self, shape, cr);
   cairo_destroy (cr);
   if (shape->text != NULL)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "app/app-types.h"
+#include "ui/view-state.h"
+#include "volume/label-map.h"
+
+G_BEGIN_DECLS
+
+/**
+ * AppShownLabels:
+ *
+ * The label map that the views show: the committed labels, and over them what a gesture would do
+ * if it ended now. The committed map is never touched. Main thread.
+ */
+typedef struct _AppShownLabels AppShownLabels;
+
+/* @map: a map of this size that nobody else changes; taken over. */
+AppShownLabels *app_shown_labels_new (VolumeLabelMap *map) G_GNUC_WARN_UNUSED_RESULT;
+void app_shown_labels_free (AppShownLabels *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppShownLabels, app_shown_labels_free)
+
+VolumeLabelMap *app_shown_labels_get_map (AppShownLabels *self);
+
+/* Drops the preview, and makes @box equal to @committed there. Tells @state what changed. */
+void app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed,
+                            const VolumeBox *box, UiViewState *state);
+
+/* One more piece of the preview: built on the shown map, taken over; its id is of no meaning. */
+void app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewState *state);
+void app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state);
+
+/* A map with the labels of a snapshot, for app_shown_labels_new(). Any thread. */
+VolumeLabelMap *app_shown_labels_copy (const VolumeLabelSnapshot *snapshot)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS
