@@ -36,9 +36,9 @@ open_response_cb (GtkNativeDialog *dialog, int response, gpointer data)
 static void
 open_project (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (_ ("Open Project"), window_of (data),
-                                     GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER, _ ("_Open"), NULL);
+  GtkFileChooserNative *dialog =
+      gtk_file_chooser_native_new (_ ("Open Project"), window_of (data),
+                                   GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER, _ ("_Open"), NULL);
 
   g_signal_connect_object (dialog, "response", G_CALLBACK (open_response_cb), data, 0);
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
@@ -96,9 +96,12 @@ void
 app_application_add_dialogs (AppApplication *self)
 {
   static const GActionEntry entries[] = {
-    { "new-project", new_project }, { "open-project", open_project },
-    { "example-project", example_project }, { "preferences", preferences },
-    { "shortcuts", shortcuts },     { "about", about },
+    { "new-project", new_project },
+    { "open-project", open_project },
+    { "example-project", example_project },
+    { "preferences", preferences },
+    { "shortcuts", shortcuts },
+    { "about", about },
     { "quit", quit },
   };
 

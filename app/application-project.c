@@ -47,8 +47,7 @@ make_examples (GTask *task, gpointer source, gpointer data, GCancellable *cancel
   GError *error = NULL;
   char *made = NULL;
   AppNewParams params = { .path = path, .n_validation = 1, .seed = 7 };
-  const char *names[2]
-      = { volume_phantom_get_label_name (1), volume_phantom_get_label_name (2) };
+  const char *names[2] = { volume_phantom_get_label_name (1), volume_phantom_get_label_name (2) };
 
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     {

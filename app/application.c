@@ -41,8 +41,7 @@ theme_changed_cb (GSettings *settings)
 static void
 apply_keys (AppApplication *self)
 {
-  g_autoptr (GVariant) changed
-      = g_settings_get_value (app_settings_get_default (), "shortcuts");
+  g_autoptr (GVariant) changed = g_settings_get_value (app_settings_get_default (), "shortcuts");
   GVariantIter iter;
   const char *action, *accelerator;
   guint n = g_list_model_get_n_items (self->commands);
@@ -68,8 +67,7 @@ apply_keys (AppApplication *self)
 static void
 apply_mouse (AppApplication *self)
 {
-  g_autofree char *nick
-      = g_settings_get_string (app_settings_get_default (), "mouse-profile");
+  g_autofree char *nick = g_settings_get_string (app_settings_get_default (), "mouse-profile");
   UiMouseProfile profile;
 
   if (self->session != NULL && ui_mouse_profile_from_nick (nick, &profile))
@@ -87,7 +85,7 @@ open_device (AppApplication *self)
   g_autoptr (GError) error = NULL;
 
   self->device = render_device_new (
-      &(RenderDeviceParams) { .name = *name != '\0' ? name : NULL, .cache_dir = cache }, &error);
+      &(RenderDeviceParams){ .name = *name != '\0' ? name : NULL, .cache_dir = cache }, &error);
   if (self->device == NULL)
     self->device_error = g_strdup (error->message);
 }
@@ -150,11 +148,10 @@ make_window (AppApplication *self)
   update_recent (self);
   g_signal_connect_object (self->session, "project-changed", G_CALLBACK (update_recent), self,
                            G_CONNECT_SWAPPED);
-  g_signal_connect_object (ui_window_get_welcome (window), "dropped", G_CALLBACK (dropped_cb),
-                           self, G_CONNECT_SWAPPED);
-  g_signal_connect_object (window, "close-request", G_CALLBACK (close_request_cb), self, 0);
-  g_signal_connect_object (window, "destroy", G_CALLBACK (window_gone_cb), self,
+  g_signal_connect_object (ui_window_get_welcome (window), "dropped", G_CALLBACK (dropped_cb), self,
                            G_CONNECT_SWAPPED);
+  g_signal_connect_object (window, "close-request", G_CALLBACK (close_request_cb), self, 0);
+  g_signal_connect_object (window, "destroy", G_CALLBACK (window_gone_cb), self, G_CONNECT_SWAPPED);
   if (self->device_error != NULL)
     {
       g_autofree char *text = g_strdup_printf (
@@ -259,8 +256,8 @@ app_application_new (void)
 {
   /* Each start is a window of its own: a second one on the same project is told who has it. */
   return g_object_new (APP_TYPE_APPLICATION, "application-id", APPLICATION_ID, "flags",
-                       G_APPLICATION_HANDLES_OPEN | G_APPLICATION_NON_UNIQUE,
-                       "resource-base-path", "/io/github/crosslabel/Crosslabel", NULL);
+                       G_APPLICATION_HANDLES_OPEN | G_APPLICATION_NON_UNIQUE, "resource-base-path",
+                       "/io/github/crosslabel/Crosslabel", NULL);
 }
 
 static void
@@ -274,11 +271,10 @@ choose_language (void)
   setlocale (LC_ALL, "");
   /* Files and labels are written with points, whatever the language. */
   setlocale (LC_NUMERIC, "C");
-  bindtextdomain (GETTEXT_PACKAGE,
-                  g_file_test (LOCALEDIR "/de/LC_MESSAGES/" GETTEXT_PACKAGE ".mo",
-                               G_FILE_TEST_EXISTS)
-                      ? LOCALEDIR
-                      : BUILD_LOCALEDIR);
+  bindtextdomain (GETTEXT_PACKAGE, g_file_test (LOCALEDIR "/de/LC_MESSAGES/" GETTEXT_PACKAGE ".mo",
+                                                G_FILE_TEST_EXISTS)
+                                       ? LOCALEDIR
+                                       : BUILD_LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
 }

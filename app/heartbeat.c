@@ -41,9 +41,7 @@ compare (gconstpointer a, gconstpointer b)
 static double
 quantile (double q)
 {
-  return late_ms->len > 0
-             ? g_array_index (late_ms, double, (guint) (q * (late_ms->len - 1)))
-             : 0;
+  return late_ms->len > 0 ? g_array_index (late_ms, double, (guint) (q * (late_ms->len - 1))) : 0;
 }
 
 void

@@ -3,9 +3,21 @@
 
 #include "app/verbs.h"
 
+#ifdef HAVE_UI
+#include "app/application.h"
+#endif
+
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef HAVE_UI
+static gboolean
+names_project (const char *argument)
+{
+  return g_str_has_suffix (argument, ".crosslabel") || g_file_test (argument, G_FILE_TEST_IS_DIR);
+}
+#endif
 
 int
 main (int argc, char **argv)
@@ -28,6 +40,11 @@ main (int argc, char **argv)
       return APP_EXIT_OK;
     }
   verb = argc > 1 ? app_verbs_find (argv[1]) : NULL;
+#ifdef HAVE_UI
+  /* Without a verb, or with a project instead of one: the window. */
+  if (argc == 1 || (verb == NULL && argc == 2 && names_project (argv[1])))
+    return app_application_main (argc, argv);
+#endif
   if (verb == NULL)
     {
       app_verbs_print_help ();

@@ -173,8 +173,8 @@ app_session_labels_closing (AppSession *self)
 VolumeEditBuilder *
 app_session_new_builder (AppSession *self, VolumeProvenance provenance, gboolean on_shown)
 {
-  VolumeLabelMap *map
-      = on_shown ? app_shown_labels_get_map (self->shown) : db_labels_get_map (self->labels);
+  VolumeLabelMap *map =
+      on_shown ? app_shown_labels_get_map (self->shown) : db_labels_get_map (self->labels);
   VolumeEditGuard guard = { 0 };
 
   db_labels_init_guard (self->labels, provenance, FALSE, &guard);
@@ -234,10 +234,10 @@ void
 app_session_commit_builder (AppSession *self, VolumeEditBuilder *builder,
                             VolumeProvenance provenance, const char *tool, const char *detail)
 {
-  app_session_commit (self,
-                      volume_edit_builder_end (builder, db_labels_reserve_id (self->labels),
-                                               provenance, tool),
-                      &(DbEditInfo) { .detail = detail });
+  app_session_commit (
+      self,
+      volume_edit_builder_end (builder, db_labels_reserve_id (self->labels), provenance, tool),
+      &(DbEditInfo){ .detail = detail });
 }
 
 static void

@@ -130,16 +130,17 @@ check_cb (gpointer data)
   g_autoptr (GArray) found = NULL;
 
   self->check_id = 0;
-  found = app_crossing_find (db_labels_get_map (self->labels),
-                             volume_scan_get_geometry (self->scan),
-                             (const AppCrossingSlice *) slices->data, slices->len);
+  found =
+      app_crossing_find (db_labels_get_map (self->labels), volume_scan_get_geometry (self->scan),
+                         (const AppCrossingSlice *) slices->data, slices->len);
   g_array_set_size (self->conflicts, 0);
   for (guint f = 0; f < found->len; f++)
     {
       const AppCrossing *crossing = &g_array_index (found, AppCrossing, f);
-      AppConflict conflict
-          = { .plane_a = g_array_index (slices, AppCrossingSlice, crossing->a).plane,
-              .plane_b = g_array_index (slices, AppCrossingSlice, crossing->b).plane };
+      AppConflict conflict = { .plane_a =
+                                   g_array_index (slices, AppCrossingSlice, crossing->a).plane,
+                               .plane_b =
+                                   g_array_index (slices, AppCrossingSlice, crossing->b).plane };
 
       memcpy (conflict.ijk, crossing->ijk, sizeof conflict.ijk);
       g_array_append_val (self->conflicts, conflict);
@@ -364,9 +365,8 @@ app_session_toggle_signed (AppSession *self, VolumePlane plane)
   if (app_settings_get_default () != NULL)
     reader = g_settings_get_string (app_settings_get_default (), "reader");
   db_store_write_async (
-      self->store,
-      db_write_sign_task (task->id, reader != NULL && *reader != '\0' ? reader : NULL), NULL,
-      done_cb, g_object_ref (self));
+      self->store, db_write_sign_task (task->id, reader != NULL && *reader != '\0' ? reader : NULL),
+      NULL, done_cb, g_object_ref (self));
 }
 
 void

@@ -161,8 +161,8 @@ show_case (AppSession *self, CaseLoad *load)
   ui_case_bar_set_case (ui_window_get_case_bar (self->window), row->name, row->reason);
   ui_case_list_set_current (ui_window_get_case_list (self->window), self->case_id);
   ui_window_show_page (self->window, UI_PAGE_PROJECT);
-  gtk_widget_grab_focus (GTK_WIDGET (
-      ui_view_grid_get_slice_view (ui_window_get_grid (self->window), self->plane)));
+  gtk_widget_grab_focus (
+      GTK_WIDGET (ui_view_grid_get_slice_view (ui_window_get_grid (self->window), self->plane)));
   db_store_write_later (self->store, db_write_set_case_opened (self->case_id));
   db_store_write_later (self->store, db_write_set_setting ("current-case", id));
   g_signal_emit (self, signals[CASE_CHANGED], 0);
@@ -348,8 +348,8 @@ find_next (AppSession *self)
 
       if (current == NULL || row == current)
         {
-          g_autoptr (DbCase) next
-              = g_list_model_get_item (cases, current == NULL ? c : (c + 1) % n);
+          g_autoptr (DbCase) next =
+              g_list_model_get_item (cases, current == NULL ? c : (c + 1) % n);
 
           return next->id;
         }
@@ -498,8 +498,7 @@ static void
 take_store (AppSession *self, DbStore *store)
 {
   self->store = store;
-  g_signal_connect_object (store, "failed", G_CALLBACK (store_failed_cb), self,
-                           G_CONNECT_SWAPPED);
+  g_signal_connect_object (store, "failed", G_CALLBACK (store_failed_cb), self, G_CONNECT_SWAPPED);
   app_settings_add_recent (db_store_get_path (store));
   ui_window_set_titles (self->window, db_store_get_name (store), NULL);
   ui_case_list_set_model (ui_window_get_case_list (self->window), db_store_get_cases (store));
@@ -650,8 +649,8 @@ app_session_finalize (GObject *object)
 static void
 app_session_class_init (AppSessionClass *klass)
 {
-  static const char *const names[N_SIGNALS]
-      = { "project-changed", "case-changed", "case-labels-changed" };
+  static const char *const names[N_SIGNALS] = { "project-changed", "case-changed",
+                                                "case-labels-changed" };
 
   G_OBJECT_CLASS (klass)->dispose = app_session_dispose;
   G_OBJECT_CLASS (klass)->finalize = app_session_finalize;

@@ -18,8 +18,8 @@ lookup_schema (void)
     schema = g_settings_schema_source_lookup (source, APPLICATION_ID, TRUE);
   for (gsize f = 0; schema == NULL && f < G_N_ELEMENTS (folders); f++)
     {
-      g_autoptr (GSettingsSchemaSource) there
-          = g_settings_schema_source_new_from_directory (folders[f], source, TRUE, NULL);
+      g_autoptr (GSettingsSchemaSource) there =
+          g_settings_schema_source_new_from_directory (folders[f], source, TRUE, NULL);
 
       if (there != NULL)
         schema = g_settings_schema_source_lookup (there, APPLICATION_ID, FALSE);

@@ -69,8 +69,7 @@ add_differences (VolumeEditBuilder *builder, const VolumeBox *box, const guint16
             }
           while (i < n_i && wanted[i] == wanted[start] && wanted[i] != found[i])
             i++;
-          volume_edit_builder_set_run (builder, box->lo[0] + start, j, k, i - start,
-                                       wanted[start]);
+          volume_edit_builder_set_run (builder, box->lo[0] + start, j, k, i - start, wanted[start]);
         }
 }
 
@@ -91,8 +90,8 @@ copy_box (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox
 }
 
 void
-app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed,
-                       const VolumeBox *box, UiViewState *state)
+app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox *box,
+                       UiViewState *state)
 {
   VolumeBox layer = *box;
 
@@ -129,8 +128,7 @@ app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state)
 {
   while (self->preview->len > 0)
     {
-      g_autoptr (VolumeEdit) edit
-          = g_ptr_array_steal_index (self->preview, self->preview->len - 1);
+      g_autoptr (VolumeEdit) edit = g_ptr_array_steal_index (self->preview, self->preview->len - 1);
       g_autoptr (GError) error = NULL;
       VolumeBox box = volume_edit_get_box (edit);
 

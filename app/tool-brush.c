@@ -25,10 +25,9 @@ init_brush (Brush *self)
   gboolean limited;
   double size, low, high;
 
-  g_object_get (self->tool.session->state, "brush-shape", &shape, "brush-unit", &unit,
-                "brush-size", &size, "brush-limited", &limited, "limit-low", &low, "limit-high",
-                &high, NULL);
-  self->brush = (VolumeBrush) {
+  g_object_get (self->tool.session->state, "brush-shape", &shape, "brush-unit", &unit, "brush-size",
+                &size, "brush-limited", &limited, "limit-low", &low, "limit-high", &high, NULL);
+  self->brush = (VolumeBrush){
     .shape = shape == UI_BRUSH_SQUARE ? VOLUME_BRUSH_SQUARE : VOLUME_BRUSH_ROUND,
     .diameter_mm = unit == UI_UNIT_MM ? size : 0,
     .diameter_voxels = size,
@@ -50,8 +49,8 @@ paint_to (Brush *self, const double uv[2])
 {
   AppSession *session = self->tool.session;
   const double points[2][2] = { { self->last[0], self->last[1] }, { uv[0], uv[1] } };
-  g_autoptr (VolumeEditBuilder) piece
-      = app_session_new_builder (session, VOLUME_PROVENANCE_HAND, TRUE);
+  g_autoptr (VolumeEditBuilder) piece =
+      app_session_new_builder (session, VOLUME_PROVENANCE_HAND, TRUE);
 
   paint (self, self->stroke, points, 2);
   paint (self, piece, points, 2);
@@ -76,8 +75,7 @@ begin (Brush *self, const UiGesture *gesture)
     return;
   g_clear_pointer (&self->stroke, volume_edit_builder_free);
   init_brush (self);
-  self->erasing
-      = self->tool.kind == UI_TOOL_ERASER || (gesture->modifiers & GDK_CONTROL_MASK) != 0;
+  self->erasing = self->tool.kind == UI_TOOL_ERASER || (gesture->modifiers & GDK_CONTROL_MASK) != 0;
   self->label = self->erasing ? 0 : ui_view_state_get_active_label (session->state);
   self->stroke = app_session_new_builder (session, VOLUME_PROVENANCE_HAND, FALSE);
   app_tool_to_uv (&self->tool, gesture->plane, gesture->ijk, self->last);
@@ -135,5 +133,6 @@ gesture (AppTool *tool, const UiGesture *gesture)
     }
 }
 
-const AppToolClass app_tool_brush_class
-    = { .size = sizeof (Brush), .gesture = gesture, .discard = discard };
+const AppToolClass app_tool_brush_class = { .size = sizeof (Brush),
+                                            .gesture = gesture,
+                                            .discard = discard };

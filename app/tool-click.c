@@ -83,8 +83,7 @@ keep_piece (AppSession *session, VolumeEditBuilder *builder, const Place *place)
 static void
 flood (AppSession *session, VolumeEditBuilder *builder, const Place *place, gboolean erase)
 {
-  float value
-      = volume_scan_get_value (session->scan, place->ijk[0], place->ijk[1], place->ijk[2]);
+  float value = volume_scan_get_value (session->scan, place->ijk[0], place->ijk[1], place->ijk[2]);
   double tolerance, centre, width;
   float reach;
   g_autoptr (VolumeMask) mask = NULL;
@@ -93,8 +92,8 @@ flood (AppSession *session, VolumeEditBuilder *builder, const Place *place, gboo
   ui_view_state_get_window (session->state, &centre, &width);
   reach = (float) (width * tolerance / 100);
   /* One slice: a few milliseconds even at 1024². */
-  mask = volume_tool_flood (session->scan, place->ijk, value - reach, value + reach,
-                            &place->slice, NULL, NULL);
+  mask = volume_tool_flood (session->scan, place->ijk, value - reach, value + reach, &place->slice,
+                            NULL, NULL);
   if (mask != NULL)
     volume_mask_apply (mask, builder, erase ? 0 : place->active);
 }

@@ -196,8 +196,8 @@ fill_threshold (Contour *self, VolumeEditBuilder *builder, const VolumeSliceRast
   double low, high;
 
   g_object_get (session->state, "limit-low", &low, "limit-high", &high, NULL);
-  volume_tool_polygon_fill (raster, (const double (*)[2]) self->outline->data,
-                            self->outline->len, pixels);
+  volume_tool_polygon_fill (raster, (const double (*)[2]) self->outline->data, self->outline->len,
+                            pixels);
   for (int v = 0, p = 0; v < raster->frame.n_v; v++)
     for (int u = 0; u < raster->frame.n_u; u++, p++)
       {
@@ -243,8 +243,8 @@ accept (AppTool *tool)
                                 self->index)
       && app_session_may_draw (session, self->plane, self->index))
     {
-      g_autoptr (VolumeEditBuilder) builder
-          = app_session_new_builder (session, VOLUME_PROVENANCE_HAND, FALSE);
+      g_autoptr (VolumeEditBuilder) builder =
+          app_session_new_builder (session, VOLUME_PROVENANCE_HAND, FALSE);
 
       if (tool->kind == UI_TOOL_THRESHOLD)
         fill_threshold (self, builder, &raster, label);

@@ -63,10 +63,9 @@ add_points (GPtrArray *shapes, const VolumePrompt *prompt)
   for (guint n = 0; n < prompt->points->len; n++)
     {
       const VolumePromptPoint *point = &g_array_index (prompt->points, VolumePromptPoint, n);
-      UiShape *shape
-          = ui_shape_new (point->sign == VOLUME_PROMPT_POSITIVE ? UI_SHAPE_POINT_POSITIVE
-                                                                : UI_SHAPE_POINT_NEGATIVE,
-                          prompt->plane, prompt->slice_index);
+      UiShape *shape = ui_shape_new (
+          point->sign == VOLUME_PROMPT_POSITIVE ? UI_SHAPE_POINT_POSITIVE : UI_SHAPE_POINT_NEGATIVE,
+          prompt->plane, prompt->slice_index);
 
       ui_shape_add (shape, point->ijk);
       g_ptr_array_add (shapes, shape);
@@ -119,7 +118,7 @@ add_line (Prompt *self, GPtrArray *shapes)
 
   if (!self->drawing || self->line->len == 0)
     return;
-  shape = ui_shape_new (self->tool.kind == UI_TOOL_PROMPT_BOX            ? UI_SHAPE_BOX
+  shape = ui_shape_new (self->tool.kind == UI_TOOL_PROMPT_BOX  ? UI_SHAPE_BOX
                         : self->sign == VOLUME_PROMPT_POSITIVE ? UI_SHAPE_SCRIBBLE_POSITIVE
                                                                : UI_SHAPE_SCRIBBLE_NEGATIVE,
                         self->prompt->plane, self->prompt->slice_index);
@@ -148,8 +147,8 @@ show_shapes (Prompt *self)
 static VolumeEditBuilder *
 build_answer (Prompt *self)
 {
-  VolumeEditBuilder *builder
-      = app_session_new_builder (self->tool.session, VOLUME_PROVENANCE_PROMPT, FALSE);
+  VolumeEditBuilder *builder =
+      app_session_new_builder (self->tool.session, VOLUME_PROVENANCE_PROMPT, FALSE);
 
   volume_edit_builder_set_only_label (builder, 0);
   volume_edit_builder_set_mask (builder, &self->answer->box, self->answer->masks[self->mask],
@@ -181,9 +180,9 @@ show_answer (Prompt *self)
                             volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview"),
                             session->state);
   /* Translators: which of the masks a generalist gave is shown, and how good it thinks it is */
-  text = g_strdup_printf (_ ("Answer %d of %d, expected overlap %.0f %%. Enter accepts."),
-                          self->mask + 1, self->answer->n_masks,
-                          100 * self->answer->iou[self->mask]);
+  text =
+      g_strdup_printf (_ ("Answer %d of %d, expected overlap %.0f %%. Enter accepts."),
+                       self->mask + 1, self->answer->n_masks, 100 * self->answer->iou[self->mask]);
   say (self, text);
 }
 
@@ -302,8 +301,8 @@ static void
 ask_soon (Prompt *self)
 {
   g_clear_handle_id (&self->ask_id, g_source_remove);
-  self->ask_id = g_timeout_add (self->tool.kind == UI_TOOL_PROMPT_SCRIBBLE ? ASK_MS : 1, ask_cb,
-                                self);
+  self->ask_id =
+      g_timeout_add (self->tool.kind == UI_TOOL_PROMPT_SCRIBBLE ? ASK_MS : 1, ask_cb, self);
 }
 
 /* Beginning and end */
@@ -399,8 +398,8 @@ start (Prompt *self, const UiGesture *gesture)
   if (self->line == NULL)
     self->line = g_array_new (FALSE, FALSE, sizeof (UiShapePoint));
   g_ptr_array_add (self->steps, volume_prompt_copy (self->prompt));
-  self->sign = gesture->modifiers & GDK_CONTROL_MASK ? VOLUME_PROMPT_NEGATIVE
-                                                     : VOLUME_PROMPT_POSITIVE;
+  self->sign =
+      gesture->modifiers & GDK_CONTROL_MASK ? VOLUME_PROMPT_NEGATIVE : VOLUME_PROMPT_POSITIVE;
   return TRUE;
 }
 
@@ -530,9 +529,9 @@ app_tool_prompt_propagate (AppTool *tool)
       return;
     }
   question = question_new (self);
-  app_prompter_propagate_async (session->prompter, session->scan, self->prompt->plane,
-                                self->answer, self->mask, PROPAGATE_SLICES, question->cancellable,
-                                propagated_cb, question);
+  app_prompter_propagate_async (session->prompter, session->scan, self->prompt->plane, self->answer,
+                                self->mask, PROPAGATE_SLICES, question->cancellable, propagated_cb,
+                                question);
   say (self, _ ("Carrying the mask on…"));
 }
 

@@ -78,8 +78,7 @@ static void
 complete_case (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   DbStore *store = app_session_get_store (data);
-  DbCase *row
-      = store != NULL ? db_store_get_case (store, app_session_get_case_id (data)) : NULL;
+  DbCase *row = store != NULL ? db_store_get_case (store, app_session_get_case_id (data)) : NULL;
 
   if (row != NULL)
     db_store_write_later (store, db_write_set_case_complete (row->id, !row->complete));
@@ -422,16 +421,22 @@ static const GActionEntry entries[] = {
 };
 
 /* Actions that need an open project, and those that need an open case. */
-static const char *const project_actions[]
-    = { "next-case",  "previous-case", "find-case",  "label-add", "close-project", "show-cases",
-        "show-panel", "label",         "label-visible", "label-locked" };
-static const char *const case_actions[]
-    = { "skip-case",   "complete",    "go-to-tasks",  "go-to-task",    "sign",
-        "sign-here",   "move-task",   "move-task-here", "propose-here",  "next-conflict",
-        "interpolate", "copy-previous", "copy-next",    "tool",          "tool-accept",
-        "tool-discard", "tool-back",   "prompt-next-mask", "prompt-propagate",
-        "brush-smaller", "brush-larger", "overlay",     "crosshair",     "opacity-less",
-        "opacity-more", "centre",      "fit",           "maximise",      "window-preset" };
+static const char *const project_actions[] = { "next-case",   "previous-case", "find-case",
+                                               "label-add",   "close-project", "show-cases",
+                                               "show-panel",  "label",         "label-visible",
+                                               "label-locked" };
+static const char *const case_actions[] = {
+  "skip-case",        "complete",       "go-to-tasks",
+  "go-to-task",       "sign",           "sign-here",
+  "move-task",        "move-task-here", "propose-here",
+  "next-conflict",    "interpolate",    "copy-previous",
+  "copy-next",        "tool",           "tool-accept",
+  "tool-discard",     "tool-back",      "prompt-next-mask",
+  "prompt-propagate", "brush-smaller",  "brush-larger",
+  "overlay",          "crosshair",      "opacity-less",
+  "opacity-more",     "centre",         "fit",
+  "maximise",         "window-preset"
+};
 
 static void
 enable (AppSession *session, const char *const *names, gsize n_names, gboolean enabled)
@@ -472,8 +477,7 @@ state_changed_cb (UiViewState *state, GParamSpec *pspec, UiWindow *window)
   for (gsize s = 0; s < G_N_ELEMENTS (switches); s++)
     if (g_str_equal (switches[s].property, pspec->name))
       {
-        GAction *action
-            = g_action_map_lookup_action (G_ACTION_MAP (window), switches[s].action);
+        GAction *action = g_action_map_lookup_action (G_ACTION_MAP (window), switches[s].action);
         gboolean value;
 
         g_object_get (state, pspec->name, &value, NULL);
@@ -490,10 +494,9 @@ app_window_actions_add (AppSession *session)
 {
   UiWindow *window = app_session_get_window (session);
 
-  g_action_map_add_action_entries (G_ACTION_MAP (window), entries, G_N_ELEMENTS (entries),
-                                   session);
-  g_signal_connect_object (app_session_get_state (session), "notify",
-                           G_CALLBACK (state_changed_cb), window, 0);
+  g_action_map_add_action_entries (G_ACTION_MAP (window), entries, G_N_ELEMENTS (entries), session);
+  g_signal_connect_object (app_session_get_state (session), "notify", G_CALLBACK (state_changed_cb),
+                           window, 0);
   g_signal_connect (session, "project-changed", G_CALLBACK (app_window_actions_update), NULL);
   g_signal_connect (session, "case-changed", G_CALLBACK (app_window_actions_update), NULL);
   app_window_actions_update (session);

@@ -32,12 +32,12 @@ ui_activity_format_left (double seconds)
     return NULL;
   if (seconds < 60)
     return g_strdup_printf (
-        g_dngettext (NULL, "%d second left", "%d seconds left", (gulong)ceil (seconds)),
-        (int)ceil (seconds));
+        g_dngettext (NULL, "%d second left", "%d seconds left", (gulong) ceil (seconds)),
+        (int) ceil (seconds));
   if (seconds < 5400)
     return g_strdup_printf (
-        g_dngettext (NULL, "%d minute left", "%d minutes left", (gulong)ceil (seconds / 60)),
-        (int)ceil (seconds / 60));
+        g_dngettext (NULL, "%d minute left", "%d minutes left", (gulong) ceil (seconds / 60)),
+        (int) ceil (seconds / 60));
   return g_strdup_printf (_ ("%.1f hours left"), seconds / 3600);
 }
 

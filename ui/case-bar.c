@@ -121,7 +121,7 @@ void
 ui_case_bar_set_conflicts (UiCaseBar *self, int n_conflicts)
 {
   g_autofree char *text = g_strdup_printf (
-      g_dngettext (NULL, "%d voxel disagrees", "%d voxels disagree", (gulong)MAX (n_conflicts, 0)),
+      g_dngettext (NULL, "%d voxel disagrees", "%d voxels disagree", (gulong) MAX (n_conflicts, 0)),
       MAX (n_conflicts, 0));
 
   gtk_widget_set_visible (self->conflicts, n_conflicts > 0);

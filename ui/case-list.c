@@ -305,7 +305,7 @@ ui_case_list_set_thumbnail (UiCaseList *self, gint64 id, GdkPaintable *thumbnail
                        thumbnail != NULL ? g_object_ref (thumbnail) : NULL);
   g_hash_table_iter_init (&iter, self->rows);
   while (g_hash_table_iter_next (&iter, &row, &row_id))
-    if (*(gint64 *)row_id == id)
+    if (*(gint64 *) row_id == id)
       ui_case_row_set_thumbnail (row, thumbnail);
 }
 

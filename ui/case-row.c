@@ -24,7 +24,7 @@ icon_of (UiCaseState state)
     [UI_CASE_COMPLETE] = "emblem-default-symbolic",
   };
 
-  return (unsigned)state < G_N_ELEMENTS (icons) ? icons[state] : icons[0];
+  return (unsigned) state < G_N_ELEMENTS (icons) ? icons[state] : icons[0];
 }
 
 static char *

@@ -32,7 +32,7 @@ id_of (gconstpointer item)
 {
   gint64 id = 0;
 
-  g_object_get ((gpointer)item, "id", &id, NULL);
+  g_object_get ((gpointer) item, "id", &id, NULL);
   return id;
 }
 

@@ -63,8 +63,8 @@ refresh (UiHistoryRow *self)
   utc = g_date_time_new_from_unix_utc (at / G_USEC_PER_SEC);
   local = utc != NULL ? g_date_time_to_local (utc) : NULL;
   clock = local != NULL ? g_date_time_format (local, "%X") : g_strdup ("");
-  detail = g_strdup_printf (g_dngettext (NULL, "%d voxel, %s", "%d voxels, %s", (gulong)n_voxels),
-                            (int)n_voxels, clock);
+  detail = g_strdup_printf (g_dngettext (NULL, "%d voxel, %s", "%d voxels, %s", (gulong) n_voxels),
+                            (int) n_voxels, clock);
   gtk_label_set_text (GTK_LABEL (self->title), title != NULL ? title : "");
   gtk_label_set_text (GTK_LABEL (self->detail), detail);
   gtk_widget_set_visible (self->revert, applied);

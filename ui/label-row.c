@@ -35,7 +35,7 @@ refresh (UiLabelRow *self)
   g_object_get (self->item, "id", &self->id, "name", &name, "colour", &colour, "visible", &visible,
                 "locked", &locked, NULL);
   self->binding = TRUE;
-  key = self->id <= 9 ? g_strdup_printf ("%d", (int)self->id) : g_strdup ("");
+  key = self->id <= 9 ? g_strdup_printf ("%d", (int) self->id) : g_strdup ("");
   gtk_label_set_text (GTK_LABEL (self->key), key);
   if (g_strcmp0 (gtk_editable_get_text (GTK_EDITABLE (self->name)), name) != 0)
     gtk_editable_set_text (GTK_EDITABLE (self->name), name != NULL ? name : "");
@@ -82,8 +82,8 @@ colour_set_cb (UiLabelRow *self)
   if (self->binding || self->item == NULL)
     return;
   gtk_color_chooser_get_rgba (GTK_COLOR_CHOOSER (self->colour), &rgba);
-  colour = g_strdup_printf ("#%02x%02x%02x", (int)(rgba.red * 255 + 0.5),
-                            (int)(rgba.green * 255 + 0.5), (int)(rgba.blue * 255 + 0.5));
+  colour = g_strdup_printf ("#%02x%02x%02x", (int) (rgba.red * 255 + 0.5),
+                            (int) (rgba.green * 255 + 0.5), (int) (rgba.blue * 255 + 0.5));
   g_signal_emit (self, signals[RECOLOUR], 0, colour);
 }
 

@@ -119,7 +119,7 @@ update (UiSlicePane *self)
   update_number (self);
   update_task (self);
   g_object_get (self->state, "maximised", &maximised, NULL);
-  gtk_button_set_icon_name (GTK_BUTTON (self->maximise), maximised == (int)self->plane
+  gtk_button_set_icon_name (GTK_BUTTON (self->maximise), maximised == (int) self->plane
                                                              ? "view-restore-symbolic"
                                                              : "view-fullscreen-symbolic");
 }
@@ -133,7 +133,7 @@ gesture_cb (UiSlicePane *self, gpointer gesture)
 static void
 maximise_cb (UiSlicePane *self)
 {
-  gtk_widget_activate_action (GTK_WIDGET (self), "win.maximise", "i", (int)self->plane);
+  gtk_widget_activate_action (GTK_WIDGET (self), "win.maximise", "i", (int) self->plane);
 }
 
 static void

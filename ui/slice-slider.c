@@ -43,7 +43,7 @@ value_changed_cb (UiSliceSlider *self)
 {
   if (ui_view_state_get_scan (self->state) != NULL)
     ui_view_state_set_index (self->state, self->plane,
-                             (int)lround (gtk_adjustment_get_value (self->adjustment)) - 1);
+                             (int) lround (gtk_adjustment_get_value (self->adjustment)) - 1);
 }
 
 /* Drawing */

@@ -194,7 +194,7 @@ move_cursor (UiSliceView *self, double x, double y)
   if (!ui_slice_view_widget_to_ijk (self, x, y, ijk))
     return;
   for (int axis = 0; axis < 3; axis++)
-    cursor[axis] = (int)lround (CLAMP (ijk[axis], -1e6, 1e6));
+    cursor[axis] = (int) lround (CLAMP (ijk[axis], -1e6, 1e6));
   ui_view_state_set_cursor (self->state, cursor);
 }
 
@@ -397,7 +397,7 @@ scroll_cb (GtkEventControllerScroll *scroll, double dx, double dy, UiSliceView *
     {
       /* Touchpads scroll by parts of a slice. */
       self->scroll_rest += steps;
-      step_slice (self, (int)trunc (-self->scroll_rest));
+      step_slice (self, (int) trunc (-self->scroll_rest));
       self->scroll_rest -= trunc (self->scroll_rest);
     }
   return TRUE;

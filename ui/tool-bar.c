@@ -83,7 +83,7 @@ ui_tool_bar_set_key (UiToolBar *self, UiTool tool, const char *accelerator)
   guint keyval;
   GdkModifierType modifiers;
 
-  g_return_if_fail ((unsigned)tool < UI_N_TOOLS);
+  g_return_if_fail ((unsigned) tool < UI_N_TOOLS);
   if (accelerator != NULL && gtk_accelerator_parse (accelerator, &keyval, &modifiers))
     {
       key = gtk_accelerator_get_label (keyval, modifiers);

@@ -40,7 +40,7 @@ static const char *const profiles[] = { "itk-snap", "slicer", "pacs" };
 const char *
 ui_tool_get_nick (UiTool tool)
 {
-  g_return_val_if_fail ((unsigned)tool < UI_N_TOOLS, NULL);
+  g_return_val_if_fail ((unsigned) tool < UI_N_TOOLS, NULL);
   return tools[tool].nick;
 }
 
@@ -59,14 +59,14 @@ ui_tool_from_nick (const char *nick, UiTool *tool)
 const char *
 ui_tool_get_title (UiTool tool)
 {
-  g_return_val_if_fail ((unsigned)tool < UI_N_TOOLS, NULL);
+  g_return_val_if_fail ((unsigned) tool < UI_N_TOOLS, NULL);
   return _ (tools[tool].title);
 }
 
 const char *
 ui_tool_get_icon (UiTool tool)
 {
-  g_return_val_if_fail ((unsigned)tool < UI_N_TOOLS, NULL);
+  g_return_val_if_fail ((unsigned) tool < UI_N_TOOLS, NULL);
   return tools[tool].icon;
 }
 
@@ -85,7 +85,7 @@ ui_tool_is_prompt (UiTool tool)
 const char *
 ui_mouse_profile_get_nick (UiMouseProfile profile)
 {
-  g_return_val_if_fail ((unsigned)profile < G_N_ELEMENTS (profiles), NULL);
+  g_return_val_if_fail ((unsigned) profile < G_N_ELEMENTS (profiles), NULL);
   return profiles[profile];
 }
 
@@ -107,7 +107,7 @@ ui_plane_get_title (VolumePlane plane)
   static const char *const titles[VOLUME_N_PLANES] = { N_ ("Axial"), N_ ("Coronal"),
                                                        N_ ("Sagittal") };
 
-  g_return_val_if_fail ((unsigned)plane < VOLUME_N_PLANES, NULL);
+  g_return_val_if_fail ((unsigned) plane < VOLUME_N_PLANES, NULL);
   return _ (titles[plane]);
 }
 

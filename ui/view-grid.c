@@ -96,6 +96,6 @@ ui_view_grid_new (UiViewState *state)
 UiSliceView *
 ui_view_grid_get_slice_view (UiViewGrid *self, VolumePlane plane)
 {
-  g_return_val_if_fail ((unsigned)plane < VOLUME_N_PLANES, NULL);
+  g_return_val_if_fail ((unsigned) plane < VOLUME_N_PLANES, NULL);
   return ui_slice_pane_get_view (UI_SLICE_PANE (self->panes[plane]));
 }

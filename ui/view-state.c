@@ -376,8 +376,8 @@ ui_view_state_init (UiViewState *self)
       self->placements[p].plane = p;
       self->placements[p].zoom = 1;
     }
-  self->tool_shapes = g_ptr_array_new_with_free_func ((GDestroyNotify)ui_shape_free);
-  self->fixed_shapes = g_ptr_array_new_with_free_func ((GDestroyNotify)ui_shape_free);
+  self->tool_shapes = g_ptr_array_new_with_free_func ((GDestroyNotify) ui_shape_free);
+  self->fixed_shapes = g_ptr_array_new_with_free_func ((GDestroyNotify) ui_shape_free);
 }
 
 UiViewState *
@@ -487,7 +487,7 @@ ui_view_state_get_geometry (UiViewState *self)
 const VolumeSliceFrame *
 ui_view_state_get_frame (UiViewState *self, VolumePlane plane)
 {
-  g_return_val_if_fail ((unsigned)plane < VOLUME_N_PLANES, NULL);
+  g_return_val_if_fail ((unsigned) plane < VOLUME_N_PLANES, NULL);
   return self->scan != NULL ? &self->frames[plane] : NULL;
 }
 
@@ -721,7 +721,7 @@ ui_view_state_set_marks (UiViewState *self, VolumePlane plane, const guint8 *mar
 guint
 ui_view_state_get_mark (UiViewState *self, VolumePlane plane, int index)
 {
-  if (index < 0 || index >= (int)self->marks[plane]->len)
+  if (index < 0 || index >= (int) self->marks[plane]->len)
     return 0;
   return g_array_index (self->marks[plane], guint8, index);
 }
@@ -729,7 +729,7 @@ ui_view_state_get_mark (UiViewState *self, VolumePlane plane, int index)
 int
 ui_view_state_get_task_index (UiViewState *self, VolumePlane plane)
 {
-  for (int n = 0; n < (int)self->marks[plane]->len; n++)
+  for (int n = 0; n < (int) self->marks[plane]->len; n++)
     if (ui_view_state_get_mark (self, plane, n) & (UI_MARK_PROPOSED | UI_MARK_SIGNED))
       return n;
   return -1;
@@ -739,7 +739,8 @@ static void
 take_shapes (UiViewState *self, GPtrArray **field, GPtrArray *shapes)
 {
   g_ptr_array_unref (*field);
-  *field = shapes != NULL ? shapes : g_ptr_array_new_with_free_func ((GDestroyNotify)ui_shape_free);
+  *field =
+      shapes != NULL ? shapes : g_ptr_array_new_with_free_func ((GDestroyNotify) ui_shape_free);
   redraw (self);
 }
 
@@ -785,7 +786,7 @@ ui_view_state_point (UiViewState *self, VolumePlane plane, const double ijk[3])
     return;
   for (int axis = 0; axis < 3; axis++)
     {
-      pointer.ijk[axis] = (int)lround (ijk[axis]);
+      pointer.ijk[axis] = (int) lround (ijk[axis]);
       if (pointer.ijk[axis] < 0 || pointer.ijk[axis] >= geometry->size[axis])
         {
           ui_view_state_point_nowhere (self);
