@@ -15,6 +15,7 @@ static const AppVerb verbs[] = {
   { "info", "a scan's or a project's facts", app_verb_info },
   { "new", "makes a project from scans", app_verb_new },
   { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
+  { "report", "what a round learned and said, as one page", app_verb_report },
 #ifdef HAVE_RENDER
   { "prompt", "one answer of the generalist to points, a box, a scribble", app_verb_prompt },
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },

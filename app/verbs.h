@@ -39,6 +39,7 @@ int app_verb_info (int argc, char **argv);
 int app_verb_new (int argc, char **argv);
 int app_verb_phantom (int argc, char **argv);
 int app_verb_prompt (int argc, char **argv);
+int app_verb_report (int argc, char **argv);
 int app_verb_render (int argc, char **argv);
 int app_verb_train_generalist (int argc, char **argv);
 

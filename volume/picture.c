@@ -33,7 +33,7 @@ volume_picture_load_rgb (const char *path, int *width, int *height, GError **err
 static void
 write_cb (png_structp png, png_bytep data, png_size_t n_bytes)
 {
-  g_byte_array_append (png_get_io_ptr (png), data, (guint)n_bytes);
+  g_byte_array_append (png_get_io_ptr (png), data, (guint) n_bytes);
 }
 
 static void
@@ -56,15 +56,27 @@ encode (GByteArray *out, const guint8 *pixels, int width, int height, int n_samp
       return FALSE;
     }
   png_set_write_fn (png, out, write_cb, flush_cb);
-  png_set_IHDR (png, info, (png_uint_32)width, (png_uint_32)height, 8, colours[n_samples],
+  png_set_IHDR (png, info, (png_uint_32) width, (png_uint_32) height, 8, colours[n_samples],
                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_set_compression_level (png, 5);
   png_write_info (png, info);
   for (int y = 0; y < height; y++)
-    png_write_row (png, pixels + (gsize)y * (gsize)width * (gsize)n_samples);
+    png_write_row (png, pixels + (gsize) y * (gsize) width * (gsize) n_samples);
   png_write_end (png, NULL);
   png_destroy_write_struct (&png, &info);
   return TRUE;
+}
+
+GBytes *
+volume_picture_encode_png (const guint8 *pixels, int width, int height, int n_samples)
+{
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+
+  g_return_val_if_fail (n_samples == 1 || n_samples == 3 || n_samples == 4, NULL);
+
+  if (!encode (out, pixels, width, height, n_samples))
+    return NULL;
+  return g_byte_array_free_to_bytes (g_steal_pointer (&out));
 }
 
 gboolean
