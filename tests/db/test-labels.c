@@ -3,6 +3,8 @@
 
 #include "db/journal-private.h"
 
+#include <string.h>
+
 static gint64
 commit_box (DbLabels *labels, int lo, int side, guint16 label)
 {
@@ -346,6 +348,67 @@ test_taken_back (Fixture *self, gconstpointer data)
   g_assert_finalize_object (labels);
 }
 
+/* A project file that somebody damaged, or made up: an error or a project, never a crash. */
+static void
+look_around (DbStore *store)
+{
+  g_autoptr (GListModel) history = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbLabels) labels = db_labels_open (store, 2, &error);
+
+  g_clear_error (&error);
+  db_store_verify (store, &error);
+  g_clear_error (&error);
+  if (labels == NULL)
+    return;
+  history = db_labels_get_history (labels, NULL);
+  db_labels_undo (labels, &error);
+  g_clear_error (&error);
+  db_labels_jump (labels, 3, &error);
+}
+
+static void
+test_mutated_files (Fixture *self, gconstpointer data)
+{
+  const int n_rounds = g_test_slow () ? 5000 : 150;
+  g_autofree char *file = g_build_filename (self->path, "project.sqlite", NULL);
+  g_autofree char *original = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  DbLabels *labels = open_labels (self);
+  int n_opened = 0, n_refused = 0;
+  gsize size;
+
+  for (int n = 0; n < 12; n++)
+    commit_box (labels, n, 4, 1 + n % 2);
+  g_assert_finalize_object (labels);
+  g_assert_finalize_object (g_steal_pointer (&self->store));
+  g_assert_true (g_file_get_contents (file, &original, &size, NULL));
+  for (int r = 0; r < n_rounds; r++)
+    {
+      g_autofree char *copy = g_memdup2 (original, size);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (DbStore) store = NULL;
+
+      /* A few bytes anywhere past the header, or a page of another place. */
+      if (r % 5 == 4)
+        memcpy (copy + 4096 * g_rand_int_range (rand, 1, size / 4096),
+                original + 4096 * g_rand_int_range (rand, 0, size / 4096), 4096);
+      else
+        for (int n = g_rand_int_range (rand, 1, 8); n > 0; n--)
+          copy[g_rand_int_range (rand, 100, size)] = g_rand_int (rand);
+      g_assert_true (g_file_set_contents (file, copy, size, NULL));
+      store = db_store_open (self->path, DB_OPEN_WRITE, &error);
+      g_assert_true ((store == NULL) == (error != NULL));
+      n_opened += store != NULL;
+      n_refused += store == NULL;
+      if (store != NULL)
+        look_around (store);
+    }
+  g_test_message ("%d opened, %d refused", n_opened, n_refused);
+  g_assert_cmpint (n_refused, >, 0);
+  g_assert_cmpint (n_opened, >, 0);
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/db/labels/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -361,5 +424,6 @@ main (int argc, char **argv)
   ADD ("snapshots", test_snapshots);
   ADD ("async", test_async);
   ADD ("taken-back", test_taken_back);
+  ADD ("mutated-files", test_mutated_files);
   return g_test_run ();
 }
