@@ -7,6 +7,7 @@
 #include <string.h>
 
 static const AppVerb verbs[] = {
+  { "bench", "speed of the parts, one JSON line each", app_verb_bench },
   { "doctor", "devices, backends, libraries: what is here, what is missing", app_verb_doctor },
   { "edit", "strokes, undo and sign-off from a text script", app_verb_edit },
   { "evaluate", "how well labels agree with the truth", app_verb_evaluate },

@@ -30,6 +30,7 @@ int app_fail (const GError *error);
 int app_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
 /* The verbs, alphabetically; each is defined in app/verb-NAME.c. */
+int app_verb_bench (int argc, char **argv);
 int app_verb_doctor (int argc, char **argv);
 int app_verb_edit (int argc, char **argv);
 int app_verb_evaluate (int argc, char **argv);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/bench.h"
+#include "app/verbs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const struct
+{
+  const char *name;
+  const char *summary;
+  int (*run) (int argc, char **argv);
+} benches[] = {
+  { "open", "opening scans", app_bench_open },
+};
+
+static int
+compare_doubles_cb (const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return (x > y) - (x < y);
+}
+
+double
+app_bench_median (double *values, gsize n)
+{
+  g_return_val_if_fail (n > 0, 0.0);
+  qsort (values, n, sizeof *values, compare_doubles_cb);
+  return 0.5 * (values[(n - 1) / 2] + values[n / 2]);
+}
+
+double
+app_bench_peak_rss_mib (void)
+{
+  struct rusage usage;
+
+  return getrusage (RUSAGE_SELF, &usage) == 0 ? (double) usage.ru_maxrss / 1024.0 : 0.0;
+}
+
+int
+app_verb_bench (int argc, char **argv)
+{
+  for (gsize b = 0; argc > 1 && b < G_N_ELEMENTS (benches); b++)
+    if (strcmp (argv[1], benches[b].name) == 0)
+      return benches[b].run (argc - 1, argv + 1);
+  if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0))
+    {
+      g_print ("Usage: crosslabel bench NAME [ARGUMENT …]\n\n");
+      for (gsize b = 0; b < G_N_ELEMENTS (benches); b++)
+        g_print ("  %-10s %s\n", benches[b].name, benches[b].summary);
+      return APP_EXIT_OK;
+    }
+  return app_usage ("bench needs the name of a bench; bench --help lists them");
+}
