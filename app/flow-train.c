@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
-#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -343,6 +342,20 @@ prepare_scans (Round *self, GError **error)
 
 /* After the training --------------------------------------------------------------------------------- */
 
+static char *
+hash_file (const char *path, GError **error)
+{
+  g_autoptr (GMappedFile) file = g_mapped_file_new (path, FALSE, error);
+  VolumeSha256 sha256;
+
+  if (file == NULL)
+    return NULL;
+  volume_sha256_init (&sha256);
+  volume_sha256_update (&sha256, g_mapped_file_get_contents (file),
+                        g_mapped_file_get_length (file));
+  return volume_sha256_finish (&sha256);
+}
+
 static gboolean
 keep_model (Round *self, AppTrainer *trainer, GError **error)
 {
@@ -353,13 +366,12 @@ keep_model (Round *self, AppTrainer *trainer, GError **error)
   g_autofree char *name = g_strdup_printf (_("Round %" G_GINT64_FORMAT), self->round);
   g_autofree char *description = app_train_plan_to_json (&self->plan);
   g_autofree char *sha256 = NULL;
-  GStatBuf info;
 
   if (!app_trainer_write_model (trainer, path, (const char *const *) self->data->label_names,
                                 error))
     return FALSE;
-  sha256 = volume_sha256_file (path, error);
-  if (sha256 == NULL || g_stat (path, &info) != 0)
+  sha256 = hash_file (path, error);
+  if (sha256 == NULL)
     return FALSE;
   self->result.model = write_now (self,
                                   db_write_add_model (self->round, name, relative, sha256,

@@ -208,6 +208,8 @@ collect_training (AppTrainer *self)
     {
       AppRoundScan *scan = g_ptr_array_index (self->scans, s);
 
+      /* Of an earlier run: the checkpoint says which are of this one. */
+      g_clear_pointer (&scan->pseudo, g_free);
       if (scan->validation)
         continue;
       if (!app_round_scan_is_labelled (scan) && !seg_method_find (self->plan->method)->uses_unlabelled)

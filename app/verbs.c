@@ -22,6 +22,7 @@ static const AppVerb verbs[] = {
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
 #endif
   { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
+  { "train", "one round: trains, predicts, proposes what to label next", app_verb_train },
 };
 
 const AppVerb *

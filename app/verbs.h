@@ -43,5 +43,6 @@ int app_verb_prompt (int argc, char **argv);
 int app_verb_report (int argc, char **argv);
 int app_verb_render (int argc, char **argv);
 int app_verb_train_generalist (int argc, char **argv);
+int app_verb_train (int argc, char **argv);
 
 G_END_DECLS

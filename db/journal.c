@@ -692,6 +692,24 @@ db_store_read_journal_seq (DbStore *self, GError **error)
   return seq;
 }
 
+gint64
+db_store_read_round_journal_seq (DbStore *self, gint64 round, GError **error)
+{
+  DbConn *conn = db_store_borrow_reader (self, error);
+  gint64 seq = -1;
+  gboolean done
+      = conn != NULL
+        && db_conn_get_int (conn, &seq, -1, error,
+                            "SELECT journal_seq FROM round WHERE id = :round",
+                            DB_INT (":round", round), NULL);
+
+  db_store_return_reader (self, conn);
+  if (done && seq < 0)
+    g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND, "round %" G_GINT64_FORMAT ": no such round",
+                 round);
+  return done ? seq : -1;
+}
+
 /* The last word on each slice, and on the whole. */
 static gboolean
 read_domain (DbConn *conn, gint64 case_id, gint64 journal_seq, DbDomain *domain, GError **error)

@@ -93,6 +93,8 @@ char *db_store_get_view (DbStore *self, gint64 case_id);
 
 /* The end of the journal now: labels and domains "as of" it can be asked for later (I7). */
 gint64 db_store_read_journal_seq (DbStore *self, GError **error);
+/* Where the journal ended when that round began; −1 with an error. */
+gint64 db_store_read_round_journal_seq (DbStore *self, gint64 round, GError **error);
 /* @journal_seq −1: now. */
 DbDomain *db_store_read_domain (DbStore *self, gint64 case_id, gint64 journal_seq,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
