@@ -583,6 +583,7 @@ train_and_predict (Round *self, GError **error)
   ok = predict_all (self, trainer, &candidates, error)
        && set_round_state (self, DB_ROUND_SELECTING, NULL, error)
        && select_next (self, &candidates, error);
+  self->result.round = self->round;
   self->result.n_steps = app_trainer_get_step (trainer);
   self->result.dice = self->dice;
   candidates_clear (&candidates);

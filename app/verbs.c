@@ -21,8 +21,9 @@ static const AppVerb verbs[] = {
   { "prompt", "one answer of the generalist to points, a box, a scribble", app_verb_prompt },
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
 #endif
-  { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
+  { "simulate", "the whole loop with the truth standing in for the expert", app_verb_simulate },
   { "train", "one round: trains, predicts, proposes what to label next", app_verb_train },
+  { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
 };
 
 const AppVerb *

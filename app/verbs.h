@@ -42,7 +42,8 @@ int app_verb_phantom (int argc, char **argv);
 int app_verb_prompt (int argc, char **argv);
 int app_verb_report (int argc, char **argv);
 int app_verb_render (int argc, char **argv);
-int app_verb_train_generalist (int argc, char **argv);
+int app_verb_simulate (int argc, char **argv);
 int app_verb_train (int argc, char **argv);
+int app_verb_train_generalist (int argc, char **argv);
 
 G_END_DECLS

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/flow-simulate.h"
+
+#include "app/round-data.h"
+#include "app/round-predict.h"
+#include "seg/method/ramps.h"
+#include "seg/method/self-prompt.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib/gi18n.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_PLANES 16
+
+typedef struct
+{
+  const AppSimulateRequest *request;
+  AppRoundData *data;
+  char **truths; /* of data->scans */
+  void (*said) (const char *, gpointer);
+  gpointer said_data;
+
+  AppJob *job;
+  AppTrainPlan plan;
+  GPtrArray *rounds; /* JsonNode of those that are finished */
+  GArray *labelled;  /* gint64, in the order they were labelled */
+  char *folder;
+  int round; /* the one at work, from 1 */
+  double dice;
+  double dice_per_class[256];
+} Simulation;
+
+static gint64
+seed_of (const Simulation *self)
+{
+  return MAX (self->request->train.seed, 0);
+}
+
+/* The report ------------------------------------------------------------------------------------------- */
+
+static void
+add_plane (JsonBuilder *builder, const SegPlane *plane)
+{
+  json_builder_begin_array (builder);
+  json_builder_add_int_value (builder, plane->axis);
+  json_builder_add_int_value (builder, plane->index);
+  json_builder_end_array (builder);
+}
+
+static void
+add_labelled (Simulation *self, JsonBuilder *builder)
+{
+  json_builder_set_member_name (builder, "labelled_scans");
+  json_builder_begin_array (builder);
+  for (guint l = 0; l < self->labelled->len; l++)
+    {
+      const AppRoundScan *scan
+          = app_round_data_find (self->data, g_array_index (self->labelled, gint64, l));
+
+      json_builder_begin_object (builder);
+      json_builder_set_member_name (builder, "id");
+      json_builder_add_int_value (builder, scan->id);
+      json_builder_set_member_name (builder, "name");
+      json_builder_add_string_value (builder, scan->name);
+      json_builder_set_member_name (builder, "planes");
+      json_builder_begin_array (builder);
+      for (gsize p = 0; p < scan->n_planes; p++)
+        add_plane (builder, &scan->scan_planes[p]);
+      json_builder_end_array (builder);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+}
+
+static void
+add_text (JsonBuilder *builder, const char *name, const char *value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_string_value (builder, value);
+}
+
+static void
+add_int (JsonBuilder *builder, const char *name, gint64 value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_int_value (builder, value);
+}
+
+static void
+add_number (JsonBuilder *builder, const char *name, double value)
+{
+  json_builder_set_member_name (builder, name);
+  if (isfinite (value))
+    json_builder_add_double_value (builder, value);
+  else
+    json_builder_add_null_value (builder);
+}
+
+/* What makes two simulations the same one. */
+static char *
+request_key (const AppSimulateRequest *r)
+{
+  return g_strdup_printf ("%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
+                          " minutes %g start %d budget %d pool %d strategy %s random %g parity %d "
+                          "generalist %s",
+                          r->train.method, app_profile_get_name (r->train.profile),
+                          r->train.dense ? "dense" : "cross", r->train.seed, r->train.n_steps,
+                          r->train.seconds / 60, r->n_start, r->budget, r->n_pool,
+                          active_strategy_get_name (r->train.strategy), r->train.random_share,
+                          r->train.parity,
+                          r->train.generalist != NULL ? r->train.generalist : "built-in");
+}
+
+static gboolean
+write_report (Simulation *self, gboolean complete, GError **error)
+{
+  const AppSimulateRequest *r = self->request;
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *plan = app_train_plan_to_json (&self->plan);
+  g_autofree char *key = request_key (r);
+  g_autofree char *text = app_round_plan_describe (&self->plan, NULL);
+  g_autofree char *json = NULL;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "simulated");
+  json_builder_add_boolean_value (builder, TRUE);
+  add_int (builder, "seed", seed_of (self));
+  add_text (builder, "method", self->plan.method);
+  add_text (builder, "supervision", r->train.dense ? "dense" : "cross");
+  add_text (builder, "strategy", active_strategy_get_name (r->train.strategy));
+  add_text (builder, "description", text);
+  json_builder_set_member_name (builder, "rounds");
+  json_builder_begin_array (builder);
+  for (guint n = 0; n < self->rounds->len; n++)
+    json_builder_add_value (builder, json_node_copy (g_ptr_array_index (self->rounds, n)));
+  json_builder_end_array (builder);
+  json_builder_set_member_name (builder, "complete");
+  json_builder_add_boolean_value (builder, complete);
+  add_labelled (self, builder);
+  add_text (builder, "request", key);
+  add_text (builder, "plan", plan);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  json_generator_set_root (generator, root);
+  json_generator_set_pretty (generator, TRUE);
+  json = json_generator_to_data (generator, NULL);
+  return g_file_set_contents (r->report, json, -1, error);
+}
+
+static gboolean
+read_labelled (Simulation *self, JsonArray *array)
+{
+  for (guint l = 0; l < json_array_get_length (array); l++)
+    {
+      JsonObject *object = json_array_get_object_element (array, l);
+      gint64 id = json_object_get_int_member_with_default (object, "id", 0);
+      JsonArray *list = json_object_get_array_member (object, "planes");
+      AppRoundScan *scan = app_round_data_find (self->data, id);
+      SegPlane planes[MAX_PLANES];
+      guint n = list != NULL ? json_array_get_length (list) : 0;
+
+      if (scan == NULL || n > MAX_PLANES)
+        return FALSE;
+      for (guint p = 0; p < n; p++)
+        {
+          JsonArray *plane = json_array_get_array_element (list, p);
+
+          planes[p].axis = (int) json_array_get_int_element (plane, 0);
+          planes[p].index = (int) json_array_get_int_element (plane, 1);
+        }
+      app_round_scan_set_planes (scan, planes, n, self->request->train.dense);
+      g_array_append_val (self->labelled, id);
+    }
+  return TRUE;
+}
+
+/* %FALSE with an error if there is a report of another simulation; *@found if there is one of this. */
+static gboolean
+read_report (Simulation *self, gboolean *found, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree char *key = request_key (self->request);
+  JsonObject *object;
+  JsonArray *rounds;
+
+  *found = FALSE;
+  if (!g_file_test (self->request->report, G_FILE_TEST_EXISTS))
+    return TRUE;
+  if (!json_parser_load_from_file (parser, self->request->report, error))
+    return FALSE;
+  object = json_node_get_object (json_parser_get_root (parser));
+  if (object == NULL
+      || g_strcmp0 (json_object_get_string_member_with_default (object, "request", ""), key) != 0)
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                   "%s: is the report of another simulation; give another file, or remove it",
+                   self->request->report);
+      return FALSE;
+    }
+  rounds = json_object_get_array_member (object, "rounds");
+  for (guint n = 0; n < json_array_get_length (rounds); n++)
+    g_ptr_array_add (self->rounds, json_node_copy (json_array_get_element (rounds, n)));
+  if (!app_train_plan_from_json (
+          &self->plan, json_object_get_string_member_with_default (object, "plan", ""), error))
+    return FALSE;
+  if (!read_labelled (self, json_object_get_array_member (object, "labelled_scans")))
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, "%s: the report is damaged",
+                   self->request->report);
+      return FALSE;
+    }
+  *found = TRUE;
+  return TRUE;
+}
+
+/* Scans ------------------------------------------------------------------------------------------------ */
+
+typedef struct
+{
+  guint64 key;
+  guint at;
+} Drawn;
+
+static int
+compare_drawn (gconstpointer a, gconstpointer b)
+{
+  guint64 x = ((const Drawn *) a)->key, y = ((const Drawn *) b)->key;
+
+  return x < y ? -1 : x > y;
+}
+
+/* Training scans in a seeded order; those beyond the pool are dropped. */
+static void
+draw_pool (Simulation *self, GArray *order)
+{
+  g_autoptr (GArray) drawn = g_array_new (FALSE, FALSE, sizeof (Drawn));
+  GPtrArray *scans = self->data->scans;
+  guint n_pool;
+
+  for (guint s = 0; s < scans->len; s++)
+    {
+      const AppRoundScan *scan = g_ptr_array_index (scans, s);
+      Drawn d = { seg_hash4 ((guint64) seed_of (self), 0x9001, (guint64) scan->id, 0), s };
+
+      if (!scan->validation && self->truths[s] != NULL)
+        g_array_append_val (drawn, d);
+    }
+  qsort (drawn->data, drawn->len, sizeof (Drawn), compare_drawn);
+  n_pool = self->request->n_pool > 0 ? MIN ((guint) self->request->n_pool, drawn->len) : drawn->len;
+  for (guint d = 0; d < n_pool; d++)
+    {
+      const AppRoundScan *scan
+          = g_ptr_array_index (scans, g_array_index (drawn, Drawn, d).at);
+
+      g_array_append_val (order, scan->id);
+    }
+}
+
+static gboolean
+in_pool (const GArray *pool, gint64 id)
+{
+  for (guint p = 0; p < pool->len; p++)
+    if (g_array_index (pool, gint64, p) == id)
+      return TRUE;
+  return FALSE;
+}
+
+/* Scans that take no part are taken out of data->scans. */
+static void
+keep_pool (Simulation *self, const GArray *pool)
+{
+  GPtrArray *scans = self->data->scans;
+  g_autofree char **truths = g_new0 (char *, scans->len + 1);
+  guint n = 0;
+
+  for (guint s = 0, t = 0; s < scans->len; t++)
+    {
+      const AppRoundScan *scan = g_ptr_array_index (scans, s);
+
+      if ((scan->validation && self->truths[t] != NULL) || in_pool (pool, scan->id))
+        {
+          truths[n++] = self->truths[t];
+          s++;
+          continue;
+        }
+      g_free (self->truths[t]);
+      g_ptr_array_remove_index (scans, s);
+    }
+  g_free (self->truths);
+  self->truths = g_steal_pointer (&truths);
+}
+
+static gboolean
+load_scans (Simulation *self, GError **error)
+{
+  GPtrArray *scans = self->data->scans;
+
+  for (guint s = 0; s < scans->len; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (scans, s);
+      g_autofree char *message = g_strdup_printf (_("Reading scan %u of %u"), s + 1, scans->len);
+
+      app_job_progress (self->job, 0, message);
+      if (!app_job_check (self->job, error)
+          || !app_round_scan_prepare (scan, &self->plan.preprocess, error))
+        return FALSE;
+      scan->truth_ijk = app_round_scan_read_labels (
+          scan, seg_prepared_get_geometry (scan->prepared), self->truths[s],
+          self->data->n_classes, error);
+      if (scan->truth_ijk == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* The expert, simulated: labels the slices from the truth. */
+static void
+label_scan (Simulation *self, AppRoundScan *scan, const ActivePlanes *planes)
+{
+  SegPlane list[3 + G_N_ELEMENTS (planes->extra_axis)];
+  gsize n = 0;
+
+  for (int axis = 0; axis < 3; axis++)
+    list[n++] = (SegPlane){ axis, planes->index[axis] };
+  for (int e = 0; e < planes->n_extra; e++)
+    list[n++] = (SegPlane){ planes->extra_axis[e], planes->extra_index[e] };
+  app_round_scan_set_planes (scan, list, n, self->request->train.dense);
+  g_array_append_val (self->labelled, scan->id);
+}
+
+static gboolean
+label_start (Simulation *self, const GArray *pool, GError **error)
+{
+  for (guint p = 0; p < pool->len && self->labelled->len < (guint) self->request->n_start; p++)
+    {
+      AppRoundScan *scan = app_round_data_find (self->data, g_array_index (pool, gint64, p));
+      ActivePlanes planes;
+
+      if (active_planes_from_truth (&planes, scan->truth_ijk,
+                                    seg_prepared_get_geometry (scan->prepared)->size))
+        {
+          planes.n_extra = 0; /* three slices, for every method alike */
+          label_scan (self, scan, &planes);
+        }
+      active_planes_clear (&planes);
+    }
+  if (self->labelled->len == (guint) self->request->n_start)
+    return TRUE;
+  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+               "only %u training scans with foreground in their truth, %d to start with are asked for",
+               self->labelled->len, self->request->n_start);
+  return FALSE;
+}
+
+/* A round ---------------------------------------------------------------------------------------------- */
+
+static gboolean
+hook_check (gpointer data, GError **error)
+{
+  return app_job_check (((Simulation *) data)->job, error);
+}
+
+static void
+hook_progress (double fraction, const char *message, gpointer data)
+{
+  Simulation *self = data;
+  g_autofree char *line = g_strdup_printf (_("Round %d of %d. %s"), self->round,
+                                           self->request->n_rounds, message);
+
+  app_job_progress (self->job, (self->round - 1 + fraction) / self->request->n_rounds, line);
+}
+
+static void
+hook_metric (gint64 step, const char *name, double value, gpointer data)
+{
+  Simulation *self = data;
+
+  if (strcmp (name, "dice") == 0)
+    self->dice = value;
+  else if (g_str_has_prefix (name, "dice."))
+    self->dice_per_class[(guint8) atoi (name + strlen ("dice."))] = value;
+}
+
+static void
+keep_round (Simulation *self, AppTrainer *trainer)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autofree char *line = NULL;
+
+  json_builder_begin_object (builder);
+  add_int (builder, "round", self->round);
+  add_int (builder, "labelled", self->labelled->len);
+  add_number (builder, "dice", self->dice);
+  json_builder_set_member_name (builder, "dice_per_class");
+  json_builder_begin_array (builder);
+  for (int k = 1; k < self->data->n_classes; k++)
+    if (isfinite (self->dice_per_class[k]))
+      json_builder_add_double_value (builder, self->dice_per_class[k]);
+    else
+      json_builder_add_null_value (builder);
+  json_builder_end_array (builder);
+  add_int (builder, "steps", app_trainer_get_step (trainer));
+  add_number (builder, "seconds", app_trainer_get_seconds (trainer));
+  json_builder_end_object (builder);
+  g_ptr_array_add (self->rounds, json_builder_get_root (builder));
+
+  line = g_strdup_printf ("round %d: %u labelled, Dice %.4f, %" G_GINT64_FORMAT " steps, %.0f s",
+                          self->round, self->labelled->len, self->dice,
+                          app_trainer_get_step (trainer), app_trainer_get_seconds (trainer));
+  self->said (line, self->said_data);
+}
+
+/* Predicts the unlabelled scans, selects, labels from the truth on the proposed slices. */
+static gboolean
+select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
+{
+  const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
+  double tau = seg_gm_abs_tau (&schedule, self->plan.params.n_steps);
+  GPtrArray *scans = self->data->scans;
+  g_autofree ActiveFeatures *features = g_new0 (ActiveFeatures, scans->len);
+  g_autofree gboolean *labelled = g_new0 (gboolean, scans->len);
+  g_autofree ActivePlanes *planes = g_new0 (ActivePlanes, scans->len);
+  g_autoptr (GArray) choices = NULL;
+  gsize n = 0;
+  gboolean ok = TRUE;
+
+  for (guint s = 0; s < scans->len && ok; s++)
+    {
+      const AppRoundScan *scan = g_ptr_array_index (scans, s);
+      AppPredicted predicted;
+
+      /* I6: never offered. */
+      if (scan->validation)
+        continue;
+      ok = app_job_check (self->job, error)
+           && app_round_predict (app_trainer_get_method (trainer), scan, tau, &predicted, error);
+      if (!ok)
+        break;
+      features[n] = predicted.features;
+      planes[n] = predicted.planes;
+      predicted.planes = (ActivePlanes){ 0 };
+      labelled[n++] = app_round_scan_is_labelled (scan);
+      app_predicted_clear (&predicted);
+    }
+  if (ok)
+    {
+      choices = active_select (
+          features, labelled, NULL, n,
+          &(ActiveSelectParams){ .strategy = self->request->train.strategy,
+                                 .n_wanted = self->request->budget,
+                                 .round = self->round,
+                                 .n_rounds = self->request->n_rounds,
+                                 .random_share = self->request->train.random_share,
+                                 .candidate_share = 0.1,
+                                 .parity = self->request->train.parity,
+                                 .seed = (guint64) seed_of (self) + (guint64) self->round });
+      for (guint c = 0; c < choices->len; c++)
+        {
+          const ActiveChoice *choice = &g_array_index (choices, ActiveChoice, c);
+
+          planes[choice->position].n_extra = 0;
+          label_scan (self, app_round_data_find (self->data, choice->scan),
+                      &planes[choice->position]);
+        }
+    }
+  for (gsize i = 0; i < n; i++)
+    active_planes_clear (&planes[i]);
+  return ok;
+}
+
+static gboolean
+one_round (Simulation *self, GError **error)
+{
+  const AppTrainHooks hooks = { .check = hook_check,
+                                .progress = hook_progress,
+                                .metric = hook_metric,
+                                .data = self };
+  g_autofree char *folder = g_strdup_printf ("%s/round-%d", self->folder, self->round);
+  g_autoptr (AppTrainer) trainer = NULL;
+
+  if (g_mkdir_with_parents (folder, 0777) != 0)
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "%s: %s", folder,
+                   g_strerror (errno));
+      return FALSE;
+    }
+  self->dice = NAN;
+  for (gsize k = 0; k < G_N_ELEMENTS (self->dice_per_class); k++)
+    self->dice_per_class[k] = NAN;
+  trainer = app_trainer_new (&self->plan, self->data->scans, folder, &hooks, error);
+  if (trainer == NULL || !app_trainer_run (trainer, error))
+    return FALSE;
+  /* A run that was killed after its last step has a checkpoint and no numbers. */
+  if (isnan (self->dice))
+    {
+      g_autoptr (GError) local = NULL;
+
+      self->dice = app_trainer_validate (trainer, self->dice_per_class + 1, &local);
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+    }
+  keep_round (self, trainer);
+  if (self->round < self->request->n_rounds && !select_and_label (self, trainer, error))
+    return FALSE;
+  if (!write_report (self, self->round == self->request->n_rounds, error))
+    return FALSE;
+  app_trainer_remove_checkpoint (folder);
+  return TRUE;
+}
+
+static gboolean
+run_rounds (Simulation *self, GError **error)
+{
+  for (self->round = (int) self->rounds->len + 1; self->round <= self->request->n_rounds;
+       self->round++)
+    if (!one_round (self, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+make_plan (Simulation *self, GError **error)
+{
+  const AppTrainRequest *t = &self->request->train;
+  AppPlanTime time;
+  g_autofree char *text = NULL;
+
+  if (!app_round_plan_make (&self->plan, &time,
+                            &(AppPlanRequest){ .method = t->method,
+                                               .profile = t->profile,
+                                               .parity = t->parity,
+                                               .n_classes = self->data->n_classes,
+                                               .n_steps = t->n_steps,
+                                               .seconds = t->seconds,
+                                               .seed = (guint64) seed_of (self),
+                                               .generalist = t->generalist },
+                            self->data->scans, error))
+    return FALSE;
+  text = app_round_plan_describe (&self->plan, &time);
+  self->said (text, self->said_data);
+  return TRUE;
+}
+
+static gboolean
+run_cb (AppJob *job, gpointer data, GError **error)
+{
+  Simulation *self = data;
+  g_autoptr (GArray) pool = g_array_new (FALSE, FALSE, sizeof (gint64));
+  gboolean found;
+
+  self->job = job;
+  draw_pool (self, pool);
+  keep_pool (self, pool);
+  if (!read_report (self, &found, error))
+    return FALSE;
+  if (!found && !make_plan (self, error))
+    return FALSE;
+  if (!load_scans (self, error) || (!found && !label_start (self, pool, error)))
+    return FALSE;
+  if (!found && !write_report (self, FALSE, error))
+    return FALSE;
+  return run_rounds (self, error);
+}
+
+/* Main thread ------------------------------------------------------------------------------------------ */
+
+static void
+collect_truths (Simulation *self, DbStore *store)
+{
+  GListModel *cases = db_store_get_cases (store);
+  guint n = g_list_model_get_n_items (cases);
+
+  self->truths = g_new0 (char *, n + 1);
+  for (guint c = 0; c < n; c++)
+    {
+      g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
+
+      if (row->truth_path != NULL)
+        self->truths[c] = db_store_resolve (store, row->truth_path);
+    }
+}
+
+static gboolean
+interrupted_cb (gpointer data)
+{
+  GListModel *jobs = app_engine_get_jobs (data);
+  guint n = g_list_model_get_n_items (jobs);
+  g_autoptr (AppJob) job = n > 0 ? g_list_model_get_item (jobs, n - 1) : NULL;
+
+  if (job != NULL)
+    app_job_pause (job);
+  return G_SOURCE_CONTINUE;
+}
+
+gboolean
+app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *request,
+                   void (*said) (const char *line, gpointer data), gpointer user_data,
+                   GError **error)
+{
+  Simulation self = { .request = request, .said = said, .said_data = user_data };
+  guint interrupt = g_unix_signal_add (SIGINT, interrupted_cb, engine);
+  guint terminate = g_unix_signal_add (SIGTERM, interrupted_cb, engine);
+  gboolean ok;
+
+  self.data = app_round_data_new (store);
+  collect_truths (&self, store);
+  self.rounds = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
+  self.labelled = g_array_new (FALSE, FALSE, sizeof (gint64));
+  self.folder = g_strconcat (request->report, ".d", NULL);
+  ok = app_engine_run (engine,
+                       &(AppJobParams){ .kind = APP_JOB_TRAINING,
+                                        .title = _("Simulation"),
+                                        .run = run_cb,
+                                        .data = &self,
+                                        .pausable = TRUE },
+                       error);
+  for (guint s = 0; s < self.data->scans->len; s++)
+    g_free (self.truths[s]);
+  g_free (self.truths);
+  g_free (self.folder);
+  app_train_plan_clear (&self.plan);
+  g_ptr_array_unref (self.rounds);
+  g_array_unref (self.labelled);
+  app_round_data_free (self.data);
+  g_source_remove (interrupt);
+  g_source_remove (terminate);
+  return ok;
+}
