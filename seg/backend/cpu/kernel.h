@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* For kernel-*.c, which are compiled once for each instruction set: names end in CPU_ISA. Kernels
+ * compute on blocks of floats; blocks of another dtype are converted on the way in and out, within
+ * the first-level cache. Loops are written so that the compiler makes vectors of them. */
+
+#include "seg/backend/cpu/cpu-private.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CPU_PASTE2(a, b) a##_##b
+#define CPU_PASTE(a, b) CPU_PASTE2 (a, b)
+#define CPU_NAME(name) CPU_PASTE (name, CPU_ISA)
+
+#define BLOCK 1024 /* floats on the way through the cache */
+#define GRAIN 8192 /* elements that are worth another thread, waking it included */
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+static inline float
+float_of_bf16 (uint16_t half)
+{
+  const uint32_t bits = (uint32_t) half << 16;
+  float value;
+
+  memcpy (&value, &bits, 4);
+  return value;
+}
+
+/* To nearest, ties to even; a NaN keeps its upper bits and stays one. */
+static inline uint16_t
+bf16_of_float (float value)
+{
+  uint32_t bits, rounded;
+
+  memcpy (&bits, &value, 4);
+  rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return (uint16_t) (value != value ? (bits >> 16 | 0x40) : rounded);
+}
+
+/* Elements offset, offset + stride, … of @t as floats: in place if they lie so, else in @block. */
+static inline const float *
+fetch_strided (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, float *block)
+{
+  switch (t->dtype)
+    {
+    case SEG_DTYPE_F32:
+      {
+        const float *p = (const float *) t->data + offset;
+
+        if (stride == 1)
+          return p;
+        for (int i = 0; i < n; i++)
+          block[i] = p[i * stride];
+        return block;
+      }
+    case SEG_DTYPE_BF16:
+      {
+        const uint16_t *p = (const uint16_t *) t->data + offset;
+
+        if (stride == 1)
+          for (int i = 0; i < n; i++)
+            block[i] = float_of_bf16 (p[i]);
+        else
+          for (int i = 0; i < n; i++)
+            block[i] = float_of_bf16 (p[i * stride]);
+        return block;
+      }
+    case SEG_DTYPE_U8:
+      {
+        const uint8_t *p = (const uint8_t *) t->data + offset;
+
+        for (int i = 0; i < n; i++)
+          block[i] = p[i * stride];
+        return block;
+      }
+    case SEG_DTYPE_I32:
+      {
+        const int32_t *p = (const int32_t *) t->data + offset;
+
+        for (int i = 0; i < n; i++)
+          block[i] = (float) p[i * stride];
+        return block;
+      }
+    default:
+      {
+        const int64_t *p = (const int64_t *) t->data + offset;
+
+        for (int i = 0; i < n; i++)
+          block[i] = (float) p[i * stride];
+        return block;
+      }
+    }
+}
+
+static inline const float *
+fetch (const SegBackendTensor *t, int64_t offset, int n, float *block)
+{
+  return fetch_strided (t, offset, 1, n, block);
+}
+
+/* Where to put results: the tensor itself, or @block, to be committed. */
+static inline float *
+target (const SegBackendTensor *t, int64_t offset, int64_t stride, float *block)
+{
+  return t->dtype == SEG_DTYPE_F32 && stride == 1 ? (float *) t->data + offset : block;
+}
+
+static inline void
+commit (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, const float *block)
+{
+  switch (t->dtype)
+    {
+    case SEG_DTYPE_F32:
+      if (stride != 1 || block != (float *) t->data + offset)
+        for (int i = 0; i < n; i++)
+          ((float *) t->data)[offset + i * stride] = block[i];
+      break;
+    case SEG_DTYPE_BF16:
+      if (stride == 1)
+        for (int i = 0; i < n; i++)
+          ((uint16_t *) t->data)[offset + i] = bf16_of_float (block[i]);
+      else
+        for (int i = 0; i < n; i++)
+          ((uint16_t *) t->data)[offset + i * stride] = bf16_of_float (block[i]);
+      break;
+    case SEG_DTYPE_U8:
+      for (int i = 0; i < n; i++)
+        ((uint8_t *) t->data)[offset + i * stride]
+            = (uint8_t) (block[i] > 0 ? (block[i] < 255 ? block[i] : 255) : 0);
+      break;
+    case SEG_DTYPE_I32:
+      for (int i = 0; i < n; i++)
+        ((int32_t *) t->data)[offset + i * stride] = (int32_t) block[i];
+      break;
+    default:
+      for (int i = 0; i < n; i++)
+        ((int64_t *) t->data)[offset + i * stride] = (int64_t) block[i];
+    }
+}
+
+/* e^x: 2^n by exponent bits, the rest by a polynomial; relative error below 2e-7. */
+static inline float
+fast_exp (float x)
+{
+  const float clamped = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
+  const float n = __builtin_rintf (clamped * 1.44269504f);
+  const float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  int32_t bits;
+  float power;
+
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1;
+  /* in two steps, for n = 128 is no exponent */
+  bits = ((int32_t) n - 1 + 127) << 23;
+  memcpy (&power, &bits, 4);
+  return x < -87.3f ? 0 : p * power * 2;
+}
+
+/* erf by Abramowitz & Stegun 7.1.26, absolute error below 1.5e-7 */
+static inline float
+fast_erf (float x)
+{
+  const float size = x < 0 ? -x : x;
+  const float t = 1 / (1 + 0.3275911f * size);
+  const float poly
+      = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t
+         + 0.254829592f)
+        * t;
+  const float y = 1 - poly * fast_exp (-size * size);
+
+  return x < 0 ? -y : y;
+}
+
+static inline float
+fast_sigmoid (float x)
+{
+  return 1 / (1 + fast_exp (-x));
+}
+
+static inline float
+fast_tanh (float x)
+{
+  const float size = x < 0 ? -x : x;
+  const float e = fast_exp (-2 * size);
+  const float small = size * (1 - size * size * (0.33333333f - size * size * 0.13333333f));
+  const float y = size < 0.1f ? small : (1 - e) / (1 + e);
+
+  return x < 0 ? -y : y;
+}
+
+/* ln x for normal x > 0; others go to logf */
+static inline float
+fast_log (float x)
+{
+  return logf (x);
+}
+
+#define GELU_K 0.797884560802865f
+
+static inline float
+apply_act (SegAct act, float x, float a)
+{
+  switch (act)
+    {
+    case SEG_ACT_RELU:
+      return x > 0 ? x : (x == x ? 0 : x);
+    case SEG_ACT_LEAKY_RELU:
+      return x > 0 ? x : a * x;
+    case SEG_ACT_GELU:
+      return 0.5f * x * (1 + fast_erf (x * 0.70710678f));
+    case SEG_ACT_GELU_TANH:
+      return 0.5f * x * (1 + fast_tanh (GELU_K * (x + 0.044715f * x * x * x)));
+    case SEG_ACT_SILU:
+      return x * fast_sigmoid (x);
+    case SEG_ACT_SIGMOID:
+      return fast_sigmoid (x);
+    case SEG_ACT_TANH:
+      return fast_tanh (x);
+    default:
+      return x;
+    }
+}
+
+static inline float
+act_slope (SegAct act, float x, float a)
+{
+  switch (act)
+    {
+    case SEG_ACT_RELU:
+      return x > 0;
+    case SEG_ACT_LEAKY_RELU:
+      return x > 0 ? 1 : a;
+    case SEG_ACT_GELU:
+      return 0.5f * (1 + fast_erf (x * 0.70710678f)) + x * fast_exp (-0.5f * x * x) * 0.39894228f;
+    case SEG_ACT_GELU_TANH:
+      {
+        const float t = fast_tanh (GELU_K * (x + 0.044715f * x * x * x));
+
+        return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * GELU_K * (1 + 3 * 0.044715f * x * x);
+      }
+    case SEG_ACT_SILU:
+      {
+        const float s = fast_sigmoid (x);
+
+        return s * (1 + x * (1 - s));
+      }
+    case SEG_ACT_SIGMOID:
+      {
+        const float s = fast_sigmoid (x);
+
+        return s * (1 - s);
+      }
+    case SEG_ACT_TANH:
+      {
+        const float t = fast_tanh (x);
+
+        return 1 - t * t;
+      }
+    default:
+      return 1;
+    }
+}
+
+/* Philox-4x32-10: the four words at @counter. */
+static inline void
+random_words (uint64_t seed, uint64_t counter, uint32_t word[4])
+{
+  uint32_t c0 = (uint32_t) counter, c1 = (uint32_t) (counter >> 32), c2 = 0, c3 = 0;
+  uint32_t k0 = (uint32_t) seed, k1 = (uint32_t) (seed >> 32);
+
+  for (int round = 0; round < 10; round++)
+    {
+      const uint64_t p0 = (uint64_t) 0xD2511F53u * c0;
+      const uint64_t p1 = (uint64_t) 0xCD9E8D57u * c2;
+
+      c0 = (uint32_t) (p1 >> 32) ^ c1 ^ k0;
+      c1 = (uint32_t) p1;
+      c2 = (uint32_t) (p0 >> 32) ^ c3 ^ k1;
+      c3 = (uint32_t) p0;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+  word[0] = c0;
+  word[1] = c1;
+  word[2] = c2;
+  word[3] = c3;
+}
+
+static inline float
+uniform_of_word (uint32_t word)
+{
+  return (float) (word >> 8) * 0x1p-24f;
+}
+
+/* N C X.. in channels-last memory (or rows of features): @rows of @channels; X.. of one sample:
+ * @per_sample rows. */
+typedef struct
+{
+  int64_t rows, channels, per_sample, n_samples;
+} Rows;
+
+static inline Rows
+get_rows (const SegBackendTensor *t)
+{
+  const int axis = t->rank >= 4 ? 1 : t->rank - 1;
+  Rows r = { 0, t->shape[axis], 1, t->rank >= 4 ? t->shape[0] : 1 };
+
+  for (int a = 0; a < t->rank; a++)
+    if (a != axis && !(t->rank >= 4 && a == 0))
+      r.per_sample *= t->shape[a];
+  r.rows = r.per_sample * r.n_samples;
+  return r;
+}
