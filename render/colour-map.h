@@ -17,12 +17,9 @@ typedef enum
 } RenderColourMap;
 #define RENDER_N_COLOUR_MAPS 5
 
-const char *
-render_colour_map_get_name (RenderColourMap map); /* "grey", "inverted", "hot", … */
-gboolean
-render_colour_map_from_name (const char *name, RenderColourMap *map);
+const char *render_colour_map_get_name (RenderColourMap map); /* "grey", "inverted", "hot", … */
+gboolean render_colour_map_from_name (const char *name, RenderColourMap *map);
 /* sRGB, 0…1, at @value 0…1 */
-void
-render_colour_map_get (RenderColourMap map, double value, float rgb[3]);
+void render_colour_map_get (RenderColourMap map, double value, float rgb[3]);
 
 G_END_DECLS

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 #define RENDER_N_SLOTS 3
-#define RENDER_STAGE_BYTES ((gsize)8 << 20) /* of one piece of an upload */
+#define RENDER_STAGE_BYTES ((gsize) 4 << 20) /* of one piece of an upload */
 
 /* One life of the VkDevice. A frame that outlives it (device lost) keeps its memory mapped. */
 typedef struct
@@ -97,7 +97,7 @@ struct _RenderDevice
   gboolean validate;
   char *cache_dir;
   int max_image_3d, max_image_2d;
-  guint64 max_scan_bytes;
+  guint64 max_scan_bytes, max_memory_bytes;
   VkDeviceSize uniform_align;
   guint8 cache_uuid[VK_UUID_SIZE];
   guint32 vendor_id, device_id;
@@ -146,70 +146,49 @@ struct _RenderDevice
 };
 
 /* device.c; any thread */
-void
-render_device_post (RenderDevice *self, RenderJob *job);
-void
-render_device_return_buffer (RenderDevice *self, RenderBuffer *buffer);
+void render_device_post (RenderDevice *self, RenderJob *job);
+void render_device_return_buffer (RenderDevice *self, RenderBuffer *buffer);
 
 /* device.c */
-void
-render_device_add_resident (RenderDevice *self, RenderResident *resident);
+void render_device_add_resident (RenderDevice *self, RenderResident *resident);
 /* upload_step() is called again until it has nothing more to send. */
-void
-render_device_add_upload (RenderDevice *self, RenderResident *resident);
-void
-render_device_remove_resident (RenderDevice *self, RenderResident *resident);
+void render_device_add_upload (RenderDevice *self, RenderResident *resident);
+void render_device_remove_resident (RenderDevice *self, RenderResident *resident);
 /* Hands on what is recorded so far, so that a long upload holds little memory at a time. */
-gboolean
-render_device_flush (RenderDevice *self, GError **error);
+gboolean render_device_flush (RenderDevice *self, GError **error);
 /* The slot to record into; begun if need be. NULL with an error. */
-RenderSlot *
-render_device_begin (RenderDevice *self, GError **error);
+RenderSlot *render_device_begin (RenderDevice *self, GError **error);
 
 /* device-open.c */
-gboolean
-render_device_open (RenderDevice *self, const char *name, gboolean hardware_only, GError **error);
-gboolean
-render_device_open_life (RenderDevice *self, GError **error);
-void
-render_device_close_life (RenderDevice *self);
-RenderLife *
-render_life_ref (RenderLife *self);
-void
-render_life_unref (RenderLife *self);
+gboolean render_device_open (RenderDevice *self, const char *name, gboolean hardware_only,
+                             GError **error);
+gboolean render_device_open_life (RenderDevice *self, GError **error);
+void render_device_close_life (RenderDevice *self);
+RenderLife *render_life_ref (RenderLife *self);
+void render_life_unref (RenderLife *self);
 
 /* memory.c */
-RenderBuffer *
-render_buffer_create (RenderDevice *self, gsize size_bytes, gboolean readback, GError **error);
-void
-render_buffer_destroy (RenderDevice *self, RenderBuffer *buffer);
-RenderTexture *
-render_texture_create (RenderDevice *self, const RenderTextureParams *params, GError **error);
-void
-render_texture_destroy (RenderDevice *self, RenderTexture *texture);
+RenderBuffer *render_buffer_create (RenderDevice *self, gsize size_bytes, gboolean readback,
+                                    GError **error);
+void render_buffer_destroy (RenderDevice *self, RenderBuffer *buffer);
+RenderTexture *render_texture_create (RenderDevice *self, const RenderTextureParams *params,
+                                      GError **error);
+void render_texture_destroy (RenderDevice *self, RenderTexture *texture);
 /* Destroys it when the slot being recorded, and with it all before, is done. */
-void
-render_texture_release (RenderDevice *self, RenderTexture *texture);
-RenderTexture *
-render_target_take (RenderDevice *self, int width, int height, GError **error);
-RenderBuffer *
-render_readback_take (RenderDevice *self, gsize size_bytes, GError **error);
+void render_texture_release (RenderDevice *self, RenderTexture *texture);
+RenderTexture *render_target_take (RenderDevice *self, int width, int height, GError **error);
+RenderBuffer *render_readback_take (RenderDevice *self, gsize size_bytes, GError **error);
 /* Host memory of the current slot, to be read by its commands. */
-gpointer
-render_stage (RenderDevice *self, gsize size_bytes, VkBuffer *buffer, VkDeviceSize *offset,
-              GError **error);
-void
-render_pools_trim (RenderDevice *self, gsize keep_stage_bytes);
+gpointer render_stage (RenderDevice *self, gsize size_bytes, VkBuffer *buffer, VkDeviceSize *offset,
+                       GError **error);
+void render_pools_trim (RenderDevice *self, gsize keep_stage_bytes);
 /* From whatever layout it is in. */
-void
-render_texture_barrier (RenderDevice *self, RenderTexture *texture, VkImageLayout layout);
+void render_texture_barrier (RenderDevice *self, RenderTexture *texture, VkImageLayout layout);
 /* Copies tightly packed texels at @offset of @buffer to a box of the texture, which is left
  * readable by shaders. */
-void
-render_texture_upload (RenderDevice *self, RenderTexture *texture, VkBuffer buffer,
-                       VkDeviceSize offset, const int lo[3], const int extent[3]);
-void
-render_texture_clear (RenderDevice *self, RenderTexture *texture);
+void render_texture_upload (RenderDevice *self, RenderTexture *texture, VkBuffer buffer,
+                            VkDeviceSize offset, const int lo[3], const int extent[3]);
+void render_texture_clear (RenderDevice *self, RenderTexture *texture);
 
 /* pipeline.c */
 #define RENDER_N_BINDINGS 9
@@ -228,14 +207,10 @@ typedef struct
   gint32 constants[RENDER_N_CONSTANTS];
 } RenderPipelineKey;
 
-gboolean
-render_pipelines_open (RenderDevice *self, GError **error);
-void
-render_pipelines_close (RenderDevice *self);
-void
-render_pipelines_save (RenderDevice *self);
-VkPipeline
-render_pipeline_get (RenderDevice *self, const RenderPipelineKey *key, GError **error);
+gboolean render_pipelines_open (RenderDevice *self, GError **error);
+void render_pipelines_close (RenderDevice *self);
+void render_pipelines_save (RenderDevice *self);
+VkPipeline render_pipeline_get (RenderDevice *self, const RenderPipelineKey *key, GError **error);
 
 /* One descriptor set for a draw. NULL textures become dummies of the binding's type. */
 typedef struct
@@ -245,8 +220,8 @@ typedef struct
   RenderTexture *textures[RENDER_N_BINDINGS]; /* [0] unused: the uniforms' binding */
   gboolean scan_is_linear, field_is_linear; /* sample them with the linear sampler */
 } RenderBindings;
-VkDescriptorSet
-render_bindings_create (RenderDevice *self, const RenderBindings *bindings, GError **error);
+VkDescriptorSet render_bindings_create (RenderDevice *self, const RenderBindings *bindings,
+                                        GError **error);
 
 /* Bindings, as in shaders/bindings.glsl */
 enum
@@ -263,14 +238,11 @@ enum
 };
 
 /* frame.c */
-RenderFrame *
-render_frame_new_take (RenderDevice *device, RenderBuffer *buffer, int width, int height);
-void
-render_frame_set_exact (RenderFrame *self, gboolean exact);
+RenderFrame *render_frame_new_take (RenderDevice *device, RenderBuffer *buffer, int width,
+                                    int height);
+void render_frame_set_exact (RenderFrame *self, gboolean exact);
 /* Makes what the device wrote visible to the host. */
-void
-render_frame_finish_read (RenderFrame *self, RenderDevice *device);
-VkBuffer
-render_frame_get_buffer (RenderFrame *self);
+void render_frame_finish_read (RenderFrame *self, RenderDevice *device);
+VkBuffer render_frame_get_buffer (RenderFrame *self);
 
 G_END_DECLS

@@ -497,6 +497,7 @@ render_device_new (const RenderDeviceParams *params, GError **error)
   self->cache_dir = g_strdup (params->cache_dir);
   self->max_image_3d = params->max_image_3d;
   self->max_scan_bytes = params->max_scan_bytes;
+  self->max_memory_bytes = params->max_memory_bytes;
   g_mutex_init (&self->lock);
   g_cond_init (&self->wake);
   self->residents = g_ptr_array_new ();

@@ -29,6 +29,7 @@ typedef struct
  * @validate: load the Khronos validation layer and count its messages
  * @cache_dir: folder of the pipeline cache, made if missing; NULL for none
  * @max_image_3d, @max_scan_bytes: limits below the device's own, to try out large scans; 0 for none
+ * @max_memory_bytes: refuse device memory beyond this, as a full device does; 0 for no limit
  */
 typedef struct
 {
@@ -38,49 +39,40 @@ typedef struct
   const char *cache_dir;
   int max_image_3d;
   guint64 max_scan_bytes;
+  guint64 max_memory_bytes;
 } RenderDeviceParams;
 
 /**
  * RenderDevice:
  *
- * One Vulkan device with its thread, memory, pipelines and pipeline cache. Everything made from it
- * holds a reference on it. A lost device is opened again by itself and what was on it comes back
- * (scans and labels are uploaded anew); only where that fails do frames end with
- * RENDER_ERROR_DEVICE_LOST.
+ * The loader is libvulkan.so.1, or what CROSSLABEL_VULKAN_LOADER names. One Vulkan device with its
+ * thread, memory, pipelines and pipeline cache. Everything made from it holds a reference on it. A
+ * lost device is opened again by itself and what was on it comes back (scans and labels are
+ * uploaded anew); only where that fails do frames end with RENDER_ERROR_DEVICE_LOST.
  */
-RenderDevice *
-render_device_new (const RenderDeviceParams *params, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-RenderDevice *
-render_device_ref (RenderDevice *self);
-void
-render_device_unref (RenderDevice *self);
+RenderDevice *render_device_new (const RenderDeviceParams *params,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+RenderDevice *render_device_ref (RenderDevice *self);
+void render_device_unref (RenderDevice *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderDevice, render_device_unref)
 
-const RenderDeviceInfo *
-render_device_get_info (RenderDevice *self);
+const RenderDeviceInfo *render_device_get_info (RenderDevice *self);
 
 /* Every device of this machine, best first, for people who ask (array element RenderDeviceInfo);
  * NULL with RENDER_ERROR_NO_LOADER or _NO_DEVICE. */
-GArray *
-render_device_list (GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GArray *render_device_list (GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Waits until all that was asked for so far, uploads included, is done. For tests and benches. */
-void
-render_device_wait_sync (RenderDevice *self);
+void render_device_wait_sync (RenderDevice *self);
 /* Device memory in use now, and its most so far, bytes. */
-void
-render_device_get_memory (RenderDevice *self, guint64 *now_bytes, guint64 *peak_bytes);
+void render_device_get_memory (RenderDevice *self, guint64 *now_bytes, guint64 *peak_bytes);
 /* Messages of the validation layer in this process so far. */
-guint
-render_validation_get_n_messages (void);
+guint render_validation_get_n_messages (void);
 /* Vulkan objects of all devices in this process that are alive; 0 once all devices are gone. */
-int
-render_objects_get_n_alive (void);
+int render_objects_get_n_alive (void);
 /* Behaves from the next submission on as if the driver had said VK_ERROR_DEVICE_LOST, once. */
-void
-render_device_simulate_loss (RenderDevice *self);
+void render_device_simulate_loss (RenderDevice *self);
 /* How many times the device was lost and came back. */
-guint
-render_device_get_n_recoveries (RenderDevice *self);
+guint render_device_get_n_recoveries (RenderDevice *self);
 
 G_END_DECLS

@@ -6,10 +6,8 @@
 
 G_BEGIN_DECLS
 
-RenderRegion *
-render_field_prepare (RenderField *self, GError **error);
+RenderRegion *render_field_prepare (RenderField *self, GError **error);
 /* value = texture value × @scale + @offset; texture value 0 is nothing. */
-void
-render_field_get_value_map (RenderField *self, double *scale, double *offset);
+void render_field_get_value_map (RenderField *self, double *scale, double *offset);
 
 G_END_DECLS

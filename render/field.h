@@ -13,13 +13,10 @@ G_BEGIN_DECLS
  *
  * @values: float32 of the box, i fastest; a reference is kept
  */
-RenderField *
-render_field_new (RenderDevice *device, const VolumeBox *box,
-                  GBytes *values) G_GNUC_WARN_UNUSED_RESULT;
-RenderField *
-render_field_ref (RenderField *self);
-void
-render_field_unref (RenderField *self);
+RenderField *render_field_new (RenderDevice *device, const VolumeBox *box,
+                               GBytes *values) G_GNUC_WARN_UNUSED_RESULT;
+RenderField *render_field_ref (RenderField *self);
+void render_field_unref (RenderField *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderField, render_field_unref)
 
 G_END_DECLS

@@ -34,17 +34,14 @@ struct _RenderFrameJob
 };
 
 /* Takes @self, a g_new0 of a struct that begins with RenderFrameJob. */
-void
-render_frame_job_start (RenderFrameJob *self, RenderDevice *device, GCancellable *cancellable,
-                        GAsyncReadyCallback callback, gpointer user_data, gpointer source_tag);
-RenderFrame *
-render_frame_job_run (RenderFrameJob *self, RenderDevice *device, GError **error);
+void render_frame_job_start (RenderFrameJob *self, RenderDevice *device, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data, gpointer source_tag);
+RenderFrame *render_frame_job_run (RenderFrameJob *self, RenderDevice *device, GError **error);
 
 /* For bind(): uniforms into the slot; for draw(): one pipeline over the whole frame. */
-gboolean
-render_frame_job_stage_uniforms (RenderDevice *device, gconstpointer uniforms, gsize size_bytes,
-                                 RenderBindings *bindings, GError **error);
-void
-render_frame_job_draw_full (RenderDevice *device, VkPipeline pipeline, VkDescriptorSet set);
+gboolean render_frame_job_stage_uniforms (RenderDevice *device, gconstpointer uniforms,
+                                          gsize size_bytes, RenderBindings *bindings,
+                                          GError **error);
+void render_frame_job_draw_full (RenderDevice *device, VkPipeline pipeline, VkDescriptorSet set);
 
 G_END_DECLS

@@ -14,30 +14,21 @@ G_BEGIN_DECLS
  * memory belongs to a ring of the device and goes back there with the last reference; it is never
  * written again before that. Immutable.
  */
-RenderFrame *
-render_frame_ref (RenderFrame *self);
-void
-render_frame_unref (RenderFrame *self);
+RenderFrame *render_frame_ref (RenderFrame *self);
+void render_frame_unref (RenderFrame *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderFrame, render_frame_unref)
 
-int
-render_frame_get_width (RenderFrame *self);
-int
-render_frame_get_height (RenderFrame *self);
-gsize
-render_frame_get_stride_bytes (RenderFrame *self);
-const guint8 *
-render_frame_get_pixels (RenderFrame *self);
+int render_frame_get_width (RenderFrame *self);
+int render_frame_get_height (RenderFrame *self);
+gsize render_frame_get_stride_bytes (RenderFrame *self);
+const guint8 *render_frame_get_pixels (RenderFrame *self);
 /* The same memory as GBytes, which holds a reference on the frame. */
-GBytes *
-render_frame_get_bytes (RenderFrame *self) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *render_frame_get_bytes (RenderFrame *self) G_GNUC_WARN_UNUSED_RESULT;
 /* Whether it shows the scan at full resolution; not so for oblique planes of scans too large for
  * the device, which show a coarser level. */
-gboolean
-render_frame_is_exact (RenderFrame *self);
+gboolean render_frame_is_exact (RenderFrame *self);
 
 /* Atomic: an existing file is replaced only by a whole one. Blocking. */
-gboolean
-render_frame_save_png (RenderFrame *self, const char *path, GError **error);
+gboolean render_frame_save_png (RenderFrame *self, const char *path, GError **error);
 
 G_END_DECLS

@@ -8,16 +8,12 @@ G_BEGIN_DECLS
 
 /* Regions that hold every voxel of @box, as render_scan_prepare(); *@region is NULL where every
  * voxel is 0. */
-gboolean
-render_labels_prepare (RenderLabels *self, const VolumeBox *box, int axis, RenderRegion **region,
-                       gboolean *exact, GError **error);
-gboolean
-render_labels_prepare_provenance (RenderLabels *self, const VolumeBox *box, int axis,
-                                  RenderRegion **region, GError **error);
-RenderTexture *
-render_labels_prepare_palette (RenderLabels *self, GError **error);
+gboolean render_labels_prepare (RenderLabels *self, const VolumeBox *box, int axis,
+                                RenderRegion **region, gboolean *exact, GError **error);
+gboolean render_labels_prepare_provenance (RenderLabels *self, const VolumeBox *box, int axis,
+                                           RenderRegion **region, GError **error);
+RenderTexture *render_labels_prepare_palette (RenderLabels *self, GError **error);
 /* The share of visible labels about each point, coarse and smooth, for surfaces; linear. */
-gboolean
-render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError **error);
+gboolean render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError **error);
 
 G_END_DECLS

@@ -12,12 +12,9 @@ G_BEGIN_DECLS
  *
  * The labels of a scan on the device, with the look of each label.
  */
-RenderLabels *
-render_labels_new (RenderDevice *device, const int size[3]) G_GNUC_WARN_UNUSED_RESULT;
-RenderLabels *
-render_labels_ref (RenderLabels *self);
-void
-render_labels_unref (RenderLabels *self);
+RenderLabels *render_labels_new (RenderDevice *device, const int size[3]) G_GNUC_WARN_UNUSED_RESULT;
+RenderLabels *render_labels_ref (RenderLabels *self);
+void render_labels_unref (RenderLabels *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderLabels, render_labels_unref)
 
 /**
@@ -27,12 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderLabels, render_labels_unref)
  *
  * Only the box is sent. Frames asked for from here on show it.
  */
-void
-render_labels_update (RenderLabels *self, VolumeLabelSnapshot *snapshot, const VolumeBox *box);
+void render_labels_update (RenderLabels *self, VolumeLabelSnapshot *snapshot, const VolumeBox *box);
 
 /* The same from a plain array (guint16 of the whole grid, i fastest), e.g. a prediction. */
-void
-render_labels_update_array (RenderLabels *self, GBytes *labels);
+void render_labels_update_array (RenderLabels *self, GBytes *labels);
 
 /**
  * render_labels_set_provenance:
@@ -43,12 +38,10 @@ render_labels_update_array (RenderLabels *self, GBytes *labels);
  * label 0 counts as unlabelled. Kept on the device, and in
  * tiles on the host.
  */
-void
-render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *codes);
+void render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *codes);
 
 /* Colours, visibility and each label's own opacity (its alpha). Ids not in @set are shown with the
  * palette's colour for that id. A new RenderLabels shows every label that way. */
-void
-render_labels_set_look (RenderLabels *self, const VolumeLabelSet *set);
+void render_labels_set_look (RenderLabels *self, const VolumeLabelSet *set);
 
 G_END_DECLS

@@ -15,8 +15,7 @@ typedef struct
 } RenderMarkInstance;
 
 /* In drawing order, transfer full: array element RenderMarkInstance. */
-GArray *
-render_marks_lay_out (const RenderMarks *self, const RenderSliceView *view,
-                      const VolumeGeometry *geometry);
+GArray *render_marks_lay_out (const RenderMarks *self, const RenderSliceView *view,
+                              const VolumeGeometry *geometry);
 
 G_END_DECLS

@@ -49,10 +49,12 @@ allocate (RenderDevice *self, gsize bytes, int type, GError **error)
   };
   VkDeviceMemory memory = VK_NULL_HANDLE;
   g_autofree char *what = NULL;
-  VkResult result = type < 0
-                        ? VK_ERROR_OUT_OF_DEVICE_MEMORY
-                        : self->life->vk.AllocateMemory (self->life->handle, &info, NULL, &memory);
+  const gboolean full =
+      self->max_memory_bytes > 0 && self->memory_now + bytes > self->max_memory_bytes;
+  VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
 
+  if (type >= 0 && !full)
+    result = self->life->vk.AllocateMemory (self->life->handle, &info, NULL, &memory);
   if (result == VK_SUCCESS)
     {
       render_objects_add (1);

@@ -36,7 +36,6 @@ typedef enum
   RENDER_ERROR_FAILED, /* any other refusal of the driver, named in the message */
 } RenderError;
 #define RENDER_ERROR (render_error_quark ())
-GQuark
-render_error_quark (void);
+GQuark render_error_quark (void);
 
 G_END_DECLS

@@ -7,16 +7,13 @@
 G_BEGIN_DECLS
 
 /* value (after slope and intercept) = texture value × @scale + @offset */
-void
-render_scan_get_value_map (RenderScan *self, double *scale, double *offset);
+void render_scan_get_value_map (RenderScan *self, double *scale, double *offset);
 /* Whether the linear sampler may be used on it. */
-gboolean
-render_scan_is_linear (RenderScan *self);
+gboolean render_scan_is_linear (RenderScan *self);
 /* A region that holds every voxel of @box. @axis: the box is a thin slab across this voxel axis,
  * which can be sent ahead; −1: it is not. @exact: FALSE where a coarser level stands in.
  * RENDER_ERROR_LATER while the scan is on its way. */
-RenderRegion *
-render_scan_prepare (RenderScan *self, const VolumeBox *box, int axis, gboolean *exact,
-                     GError **error);
+RenderRegion *render_scan_prepare (RenderScan *self, const VolumeBox *box, int axis,
+                                   gboolean *exact, GError **error);
 
 G_END_DECLS

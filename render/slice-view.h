@@ -49,34 +49,28 @@ typedef struct
   RenderSlicePlacement placement;
 } RenderSliceView;
 
-void
-render_slice_view_init (RenderSliceView *self, const VolumeGeometry *geometry,
-                        const RenderSlicePlacement *placement, int width, int height);
+void render_slice_view_init (RenderSliceView *self, const VolumeGeometry *geometry,
+                             const RenderSlicePlacement *placement, int width, int height);
 
 /* Exact, in doubles. Round ijk to the nearest whole numbers for the voxel under the pointer. */
-void
-render_slice_view_pixel_to_ijk (const RenderSliceView *self, double x, double y, double ijk[3]);
+void render_slice_view_pixel_to_ijk (const RenderSliceView *self, double x, double y,
+                                     double ijk[3]);
 /* The point's projection on the plane. @distance (nullable): see normal_ijk. */
-void
-render_slice_view_ijk_to_pixel (const RenderSliceView *self, const double ijk[3], double *x,
-                                double *y, double *distance);
+void render_slice_view_ijk_to_pixel (const RenderSliceView *self, const double ijk[3], double *x,
+                                     double *y, double *distance);
 
 /* A placement zoomed by @factor about pixel (x, y), which stays on the same point; and one moved
  * with the pointer by (dx, dy) pixels. @self is the view now. */
-void
-render_slice_view_zoom_about (const RenderSliceView *self, double x, double y, double factor,
-                              RenderSlicePlacement *placement);
-void
-render_slice_view_pan (const RenderSliceView *self, double dx, double dy,
-                       RenderSlicePlacement *placement);
+void render_slice_view_zoom_about (const RenderSliceView *self, double x, double y, double factor,
+                                   RenderSlicePlacement *placement);
+void render_slice_view_pan (const RenderSliceView *self, double dx, double dy,
+                            RenderSlicePlacement *placement);
 /* A placement that brings @ijk into the middle of the frame (planes of the grid: not the index). */
-void
-render_slice_view_centre_on (const RenderSliceView *self, const double ijk[3],
-                             RenderSlicePlacement *placement);
+void render_slice_view_centre_on (const RenderSliceView *self, const double ijk[3],
+                                  RenderSlicePlacement *placement);
 
 /* R L A P S I at the left, right, top and bottom edge; for oblique scans and planes the nearest. */
-void
-render_slice_view_get_letters (const RenderSliceView *self, const VolumeGeometry *geometry,
-                               char letters[4]);
+void render_slice_view_get_letters (const RenderSliceView *self, const VolumeGeometry *geometry,
+                                    char letters[4]);
 
 G_END_DECLS

@@ -76,15 +76,13 @@ typedef struct
 
 /* Copies @params and holds references; returns at once. The result comes in the caller's
  * thread-default main context. */
-void
-render_slice_async (RenderDevice *device, const RenderSliceParams *params,
-                    GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
-RenderFrame *
-render_slice_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void render_slice_async (RenderDevice *device, const RenderSliceParams *params,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data);
+RenderFrame *render_slice_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Waits. For the command line and tests, never on the main thread of the window (I8). */
-RenderFrame *
-render_slice_sync (RenderDevice *device, const RenderSliceParams *params,
-                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+RenderFrame *render_slice_sync (RenderDevice *device, const RenderSliceParams *params,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -92,7 +92,8 @@ open_loader (GError **error)
 
   if (g_once_init_enter (&opened))
     {
-      void *library = dlopen ("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+      const char *name = g_getenv ("CROSSLABEL_VULKAN_LOADER");
+      void *library = dlopen (name != NULL ? name : "libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
 
       if (library != NULL)
         get_proc = (PFN_vkGetInstanceProcAddr) dlsym (library, "vkGetInstanceProcAddr");

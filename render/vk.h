@@ -104,21 +104,15 @@ typedef struct
   RenderVk vk; /* instance functions only */
 } RenderInstance;
 
-RenderInstance *
-render_instance_new (gboolean validate, GError **error);
-void
-render_instance_free (RenderInstance *self);
+RenderInstance *render_instance_new (gboolean validate, GError **error);
+void render_instance_free (RenderInstance *self);
 
-void
-render_vk_load_device (RenderVk *self, VkDevice device);
+void render_vk_load_device (RenderVk *self, VkDevice device);
 /* Sets RENDER_ERROR_OUT_OF_MEMORY, _DEVICE_LOST or _FAILED: "@what: VK_ERROR_…". */
-void
-render_set_error (GError **error, VkResult result, const char *what);
-const char *
-render_vk_result_name (VkResult result);
+void render_set_error (GError **error, VkResult result, const char *what);
+const char *render_vk_result_name (VkResult result);
 
 /* Bookkeeping of what is alive: every create and destroy of render/ goes through these. */
-void
-render_objects_add (int n);
+void render_objects_add (int n);
 
 G_END_DECLS

@@ -58,13 +58,11 @@ typedef struct
   double cut_ijk[3];
 } RenderVolumeParams;
 
-void
-render_volume_async (RenderDevice *device, const RenderVolumeParams *params,
-                     GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
-RenderFrame *
-render_volume_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-RenderFrame *
-render_volume_sync (RenderDevice *device, const RenderVolumeParams *params,
-                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void render_volume_async (RenderDevice *device, const RenderVolumeParams *params,
+                          GCancellable *cancellable, GAsyncReadyCallback callback,
+                          gpointer user_data);
+RenderFrame *render_volume_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+RenderFrame *render_volume_sync (RenderDevice *device, const RenderVolumeParams *params,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS
