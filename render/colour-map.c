@@ -48,7 +48,7 @@ static gboolean
 in_gamut (const double rgb[3])
 {
   for (int c = 0; c < 3; c++)
-    if (rgb[c] < -1e-4 || rgb[c] > 1.0 + 1e-4)
+    if (rgb[c] < -1e-8 || rgb[c] > 1.0 + 1e-6)
       return FALSE;
   return TRUE;
 }
@@ -98,11 +98,12 @@ render_colour_map_get (RenderColourMap map, double value, float rgb[3])
       rgb[2] = (float) CLAMP (v * 3.0 - 2.0, 0.0, 1.0);
       break;
     case RENDER_COLOUR_MAP_EMBER:
-      from_lightness (0.03 + 0.93 * v, 0.30 * sin (G_PI * pow (v, 0.75) * 0.87 + 0.02),
-                      280.0 + 185.0 * v, rgb);
+      /* Chroma stays below what sRGB has along the way, so that nothing bends at its edge. */
+      from_lightness (0.03 + 0.93 * v, 0.165 * (1.0 - pow (1.0 - v, 3.0)) - 0.045 * pow (v, 6.0),
+                      295.0 + 170.0 * v, rgb);
       break;
     case RENDER_COLOUR_MAP_LAGOON:
-      from_lightness (0.22 + 0.72 * v, 0.09 + 0.06 * sin (G_PI * v), 275.0 - 155.0 * v, rgb);
+      from_lightness (0.22 + 0.72 * v, 0.080 + 0.04 * v * v, 275.0 - 155.0 * v, rgb);
       break;
     case RENDER_COLOUR_MAP_GREY:
     default:

@@ -212,7 +212,7 @@ vec3
 draw_provenance (vec3 base, uint provenance)
 {
   const vec3 inks[6] = vec3[6] (vec3 (0.0), vec3 (0.90, 0.62, 0.0), vec3 (0.34, 0.71, 0.91),
-                                vec3 (0.94, 0.89, 0.26), vec3 (0.60, 0.60, 0.60),
+                                vec3 (0.94, 0.89, 0.26), vec3 (0.0, 0.62, 0.45),
                                 vec3 (0.80, 0.47, 0.65));
   float opacity = provenance == 0u ? 0.0 : u.label.w;
   return mix (base, inks[min (provenance, 5u)], opacity);
