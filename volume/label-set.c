@@ -265,6 +265,8 @@ parse_ctbl_line (VolumeLabelSet *self, const char *line)
   line += strspn (line, " \t");
   if (*line != '\0' && !take_number (&line, 255, &alpha))
     return FALSE;
+  if (line[strspn (line, " \t")] != '\0')
+    return FALSE;
   g_strdelimit (name, "_", ' ');
   add_loaded (self, id, name, rgb, alpha, TRUE);
   return TRUE;
