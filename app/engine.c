@@ -123,7 +123,7 @@ engine_thread (gpointer data)
 
   g_private_set (&current_engine, self);
   /* Of this thread alone, on Linux; the compute threads it starts inherit it. */
-  setpriority (PRIO_PROCESS, 0, ENGINE_NICE);
+  setpriority (PRIO_PROCESS, 0, MAX (getpriority (PRIO_PROCESS, 0), ENGINE_NICE));
 
   g_mutex_lock (&self->lock);
   for (;;)

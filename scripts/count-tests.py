@@ -10,12 +10,17 @@ import re
 import sys
 
 LINE = re.compile(r"^(not )?ok\b(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)")
 GOOD = {"OK", "EXPECTEDFAIL"}
 
 
 def count_lines(text):
-    passed = failed = skipped = 0
+    """(passed, failed, skipped, lines promised and not said)"""
+    passed = failed = skipped = planned = 0
     for line in text.splitlines():
+        plan = PLAN.match(line)
+        if plan:
+            planned = int(plan.group(1))
         match = LINE.match(line)
         if not match:
             continue
@@ -25,19 +30,19 @@ def count_lines(text):
             failed += not re.search(r"#\s*TODO", match.group(2), re.IGNORECASE)
         else:
             passed += 1
-    return passed, failed, skipped
+    return passed, failed, skipped, max(0, planned - passed - failed - skipped)
 
 
 def count_test(test):
-    passed, failed, skipped = count_lines(test.get("stdout") or "")
+    passed, failed, skipped, unsaid = count_lines(test.get("stdout") or "")
     result = test["result"]
     if result == "SKIP":
         # meson calls a TAP program skipped when every line of it is.
         return passed, failed, max(skipped, 1)
     if result in GOOD:
         return (passed, failed, skipped) if passed + failed + skipped else (1, 0, 0)
-    # FAIL with a line that says so is counted; anything else died on its way.
-    if result != "FAIL" or not failed:
+    # A program that ended by itself has said what failed; any other died on its way.
+    if not failed or unsaid or test.get("returncode", -1) < 0 or result in ("TIMEOUT", "INTERRUPT"):
         failed += 1
     return passed, failed, skipped
 
