@@ -107,6 +107,7 @@ step (Walk *walk, int index, const guint8 *before, double *confidence, GError **
   mask = g_new (guint8, n);
   n_now = seg_answer_get_mask (answer, 0, mask);
   n_before = count (before, n);
+  /* The rule gives no estimate (NaN): the overlap decides alone. */
   if (n_now < 4 || answer->iou[0] < LEAST_IOU || (double) n_now > LARGEST_GROWTH * (double) n_before
       || seg_mask_dice (mask, before, n) < LEAST_OVERLAP)
     return NULL;

@@ -133,7 +133,7 @@ look (SegGeneralist *self, const SegView *view, const SegViewPrompt *prompt, Loo
     {
       seg_rule_logits (view, prompt, channels, out->logits[0]);
       for (int m = 0; m < SEG_COMPACT_MASKS; m++)
-        out->quality[m] = 0.5f;
+        out->quality[m] = NAN; /* the rule has no opinion of itself */
       return TRUE;
     }
   folded = g_new (float, SEG_N_CHANNELS * N);
@@ -180,7 +180,7 @@ find_closer (const Look *first, const SegPrompt *prompt, SegViewSquare *closer)
       lo_y = MIN (lo_y, point->y), hi_y = MAX (hi_y, point->y);
     }
   side = MAX (MAX (hi_x - lo_x, hi_y - lo_y) * 1.7f, 24.0f);
-  if (side > 0.7f * sq->side)
+  if (side > 0.5f * sq->side)
     return FALSE;
   *closer = (SegViewSquare) { (lo_x + hi_x - side) / 2, (lo_y + hi_y - side) / 2, side };
   return TRUE;
@@ -321,9 +321,13 @@ builtin_answer (SegGeneralist *self, SegEmbedding *embedding, const SegPrompt *p
     {
       /* The alternatives of the first look are alternatives in size; a closer look has its own. */
       compose (first, m == 0 ? closer : NULL, order[m], answer, m, picture);
-      answer->iou[m] = CLAMP ((m == 0 ? best : first)->quality[order[m]], 0.0f, 1.0f);
       /* The network estimates Dice. */
-      answer->iou[m] = answer->iou[m] / (2 - answer->iou[m]);
+      answer->iou[m] = (m == 0 ? best : first)->quality[order[m]];
+      if (model->net != NULL)
+        {
+          answer->iou[m] = CLAMP (answer->iou[m], 0.0f, 1.0f);
+          answer->iou[m] = answer->iou[m] / (2 - answer->iou[m]);
+        }
     }
   return answer;
 }

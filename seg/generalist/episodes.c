@@ -214,7 +214,7 @@ begin_session (SegEpisodes *self, int slot)
     at -= length_odds[session->n_left - 1];
   session->drop_maps = seg_draw_chance (draw, 0.35f);
   how = seg_draw_int (draw, 0, 99);
-  with_box = how < 24;
+  with_box = how < 30;
   closer = seg_draw_chance (draw, with_box ? 0.85f : 0.22f);
   if (closer)
     {
@@ -240,12 +240,12 @@ begin_session (SegEpisodes *self, int slot)
       session->has_box = TRUE;
       seg_box_around (scene->truth, SIDE, SIDE, jitter, draw, session->box);
     }
-  else if (how < 30)
+  else if (how < 36)
     {
       add_stroke (session, scene);
       session->has_strokes = TRUE;
     }
-  if (how >= 20 && session->n_points == 0)
+  if (how >= 25 && session->n_points == 0)
     {
       SegClick click;
       SegDraw *where = seg_draw_chance (draw, 0.45f) ? draw : NULL;

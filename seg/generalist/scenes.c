@@ -369,12 +369,12 @@ draw_kind (SegDraw *draw, SegSceneLook look, gboolean target)
 {
   static const guint8 odds[SEG_N_SCENE_LOOKS][N_SHAPES] = {
     /*                blob lobed ring crescent tube cloud block */
-    [SEG_SCENE_LGE] = { 30, 45, 6, 5, 4, 8, 2 },
-    [SEG_SCENE_CINE] = { 38, 6, 26, 24, 1, 4, 1 },
-    [SEG_SCENE_T1] = { 42, 14, 6, 18, 6, 12, 2 },
-    [SEG_SCENE_CT] = { 40, 22, 8, 8, 10, 8, 4 },
+    [SEG_SCENE_LGE] = { 28, 44, 8, 5, 4, 9, 2 },
+    [SEG_SCENE_CINE] = { 32, 4, 36, 24, 1, 2, 1 },
+    [SEG_SCENE_T1] = { 38, 14, 10, 18, 8, 10, 2 },
+    [SEG_SCENE_CT] = { 36, 22, 12, 8, 10, 8, 4 },
     [SEG_SCENE_ENDOSCOPY] = { 64, 18, 0, 2, 2, 12, 2 },
-    [SEG_SCENE_PLAIN] = { 30, 14, 10, 10, 12, 14, 10 },
+    [SEG_SCENE_PLAIN] = { 28, 14, 14, 10, 12, 12, 10 },
   };
   int at = seg_draw_int (draw, 0, 99);
 
@@ -558,6 +558,31 @@ draw_wall (Studio *studio, SegScene *scene, const Shape *target, const Tissue *i
   paint (studio, scene, studio->coverage, &wall);
 }
 
+/* Broad patches of another tint within the target: its middle does not stand for all of it. */
+static void
+draw_patches (Studio *studio, SegScene *scene, const Shape *target, const Tissue *inside)
+{
+  SegDraw *draw = &studio->draw;
+  const int n = seg_draw_int (draw, 0, 3);
+
+  for (int s = 0; s < n; s++)
+    {
+      const float turn = seg_draw_range (draw, 0, 6.2831853f);
+      const float away = target->blobs[0].radius * seg_draw_range (draw, 0, 0.9f);
+      const Tissue tissue = draw_tissue (studio, scene, inside, seg_draw_range (draw, 0.03f, 0.2f));
+      Shape patch;
+
+      draw_shape (&patch, draw, SHAPE_BLOB, target->blobs[0].x + away * cosf (turn),
+                  target->blobs[0].y + away * sinf (turn),
+                  target->blobs[0].radius * seg_draw_range (draw, 0.3f, 0.8f));
+      cover (studio, target, 2, studio->scratch);
+      cover (studio, &patch, seg_draw_range (draw, 2, 10), studio->coverage);
+      for (int p = 0; p < N_PIXELS; p++)
+        studio->coverage[p] *= studio->scratch[p];
+      paint (studio, scene, studio->coverage, &tissue);
+    }
+}
+
 static void
 draw_inside (Studio *studio, SegScene *scene, const Shape *target, const Tissue *inside)
 {
@@ -565,7 +590,10 @@ draw_inside (Studio *studio, SegScene *scene, const Shape *target, const Tissue 
 
   /* Uneven perfusion, papillary muscles, bright scar, a vessel through an organ. */
   if (scene->look == SEG_SCENE_ENDOSCOPY)
-    light_dome (studio, scene, target);
+    {
+      draw_patches (studio, scene, target, inside);
+      light_dome (studio, scene, target);
+    }
   else if (seg_draw_chance (draw, 0.2f))
     {
       const float turn = seg_draw_range (draw, 0, 6.2831853f);
