@@ -236,6 +236,9 @@ test_loss_gradient (void)
       truth[i] = seg_draw_chance (&draw, 0.3f);
       weight[i] = seg_draw_chance (&draw, 0.9f);
     }
+  /* Of the two alternatives to the ambiguous prompt the third mask is clearly the better one. */
+  for (int i = 0; i < N; i++)
+    logits[2 * N + i] += truth[i] * 4 - 2;
   for (int i = 0; i < B * SEG_COMPACT_MASKS; i++)
     quality[i] = seg_draw_unit (&draw);
   /* With each estimate right its term has no slope, and what is left is the masks' own. */
