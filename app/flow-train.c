@@ -486,7 +486,8 @@ predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **
 
           candidates->features[at] = predicted.features;
           candidates->planes[at] = predicted.planes;
-          candidates->labelled[at] = app_round_scan_is_labelled (scan);
+          /* What is in work is not offered again. */
+          candidates->labelled[at] = scan->offered || app_round_scan_is_labelled (scan);
           candidates->geometries[at] = *seg_prepared_get_geometry (scan->prepared);
           predicted.planes = (ActivePlanes){ 0 };
         }

@@ -31,6 +31,7 @@ app_round_data_new (DbStore *store)
           = app_round_scan_new (row->id, row->name, path, row->sha256, row->volume_index);
 
       scan->validation = row->validation;
+      scan->offered = row->n_tasks > 0;
       g_ptr_array_add (self->scans, scan);
     }
   for (guint l = 0; l < n_labels; l++)

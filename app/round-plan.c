@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "app/engine.h"
+#include "app/flow-prompt.h"
 #include "app/round-plan.h"
 #include "seg/generalist/generalist.h"
 #include "seg/infer/sliding-window.h"
@@ -234,12 +235,9 @@ time_window (SegMethod *method, double *per_window, GError **error)
 static SegGeneralist *
 open_generalist (const char *name, GError **error)
 {
-  SegDevice *device;
-
   if (g_strcmp0 (name, "rule") == 0)
     return seg_generalist_new_rule ();
-  device = app_engine_get_device (error);
-  return device == NULL ? NULL : seg_generalist_open (name, NULL, device, error);
+  return app_flow_prompt_open (name, NULL, error);
 }
 
 static gboolean

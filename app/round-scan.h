@@ -27,6 +27,7 @@ typedef struct
   char *sha256; /* (nullable): what the file must be (I1) */
   int volume_index;
   gboolean validation; /* I6 */
+  gboolean offered;    /* has slices proposed or signed already */
 
   guint8 *labels_ijk;
   guint8 *truth_ijk;

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "app/engine.h"
+#include "app/flow-prompt.h"
 #include "app/trainer.h"
 #include "seg/method/refresh.h"
 #include "seg/tensor/context.h"
@@ -244,19 +245,13 @@ static gboolean
 open_generalist (AppTrainer *self, GError **error)
 {
   const char *name = self->plan->generalist;
-  SegDevice *device;
 
   if (!seg_method_get_info (self->method)->uses_generalist || self->plan->params.n_refreshes == 0)
     return TRUE;
   if (g_strcmp0 (name, "rule") == 0)
     self->generalist = seg_generalist_new_rule ();
   else
-    {
-      device = app_engine_get_device (error);
-      if (device == NULL)
-        return FALSE;
-      self->generalist = seg_generalist_open (name, NULL, device, error);
-    }
+    self->generalist = app_flow_prompt_open (name, NULL, error);
   if (self->generalist == NULL)
     return FALSE;
   seg_generalist_set_yield (self->generalist, generalist_yield_cb, self);
