@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """From phantoms to exported labels on the command line: phantom, info, new, edit, import, export."""
+import contextlib
 import gzip
 import json
 import os
@@ -236,8 +237,55 @@ def test_export_keeps_what_is_there(folder):
     fails("export", project, "--out", folder / "file")
 
 
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A file system of this size; needs the right to mount one."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise tap.Skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk(folder):
+    project, scans, _ = make_project(folder)
+    ok("edit", project, "--script", "-",
+       input="scan 1\n" + "".join(f"set 1 {i},{i % 7},{i % 5}\n" for i in range(30)))
+    with small_disk(folder / "small", "4k") as small:
+        assert "space" in fails("export", project, "--out", small / "o").lower()
+        left = [p for p in small.rglob("*")]
+        assert left in ([], [small / "o"]), left  # nothing half-written
+    with small_disk(folder / "disk", "800k") as disk:
+        shutil.copy(scans[0], disk / "a.nii.gz")
+        ok("new", disk / "p", "--scan", disk / "a.nii.gz", "--label", "a", "b")
+        lines = "".join(f"box {1 + n % 2} 0,0,{n % 20} 20,20,{n % 20}\nset {1 + n % 2} "
+                        + " ".join(f"{i},{j},3" for i in range(n % 2, 30, 2) for j in range(30))
+                        + "\n" for n in range(400))
+        status, out, err = tap.run("edit", disk / "p", "--script", "-", input="scan 1\n" + lines)
+        assert status == 1 and "space" in err, (status, err)
+        acked = [line for line in out.splitlines() if " edit " in line]
+        info = ok_json("info", disk / "p", "--check")
+        assert info["scans"][0]["edits"] == len(acked) > 10, (info["scans"][0]["edits"], len(acked))
+
+
+def test_no_permission(folder):
+    if os.geteuid() == 0:
+        raise tap.Skip("root may write everything")
+    project, _, _ = make_project(folder)
+    project.chmod(0o500)
+    try:
+        ok("info", project)
+        fails("edit", project, "--script", "-", input="scan 1\nset 1 1,1,1\n")
+    finally:
+        project.chmod(0o700)
+
+
 if __name__ == "__main__":
     sys.exit(tap.main([test_new_and_info, test_edit_to_export, test_free_text_stays_home,
                        test_nnunet, test_import_states, test_changed_source, test_moved_source,
                        test_wrong_words, test_locked_label, test_second_writer,
-                       test_export_keeps_what_is_there]))
+                       test_export_keeps_what_is_there, test_full_disk, test_no_permission]))
