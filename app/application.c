@@ -3,6 +3,7 @@
 
 #include "app/application.h"
 
+#include "app/engine-prompter.h"
 #include "app/heartbeat.h"
 #include "app/settings.h"
 #include "app/verbs.h"
@@ -13,6 +14,9 @@
 #include <locale.h>
 #include <stdlib.h>
 
+/* Encoded slices kept on the disk, so that a case opened again is prompted at once. */
+#define EMBEDDING_CACHE_BYTES (G_GUINT64_CONSTANT (2) << 30)
+
 struct _AppApplication
 {
   AdwApplication parent_instance;
@@ -21,6 +25,7 @@ struct _AppApplication
   GListModel *commands;
   RenderDevice *device;
   char *device_error;
+  AppEnginePrompter *prompter;
 };
 
 G_DEFINE_FINAL_TYPE (AppApplication, app_application, ADW_TYPE_APPLICATION)
@@ -72,6 +77,81 @@ apply_mouse (AppApplication *self)
 
   if (self->session != NULL && ui_mouse_profile_from_nick (nick, &profile))
     g_object_set (app_session_get_state (self->session), "mouse-profile", (int) profile, NULL);
+}
+
+/* The generalist */
+
+static char *
+generalist_path (void)
+{
+  g_autofree char *path = g_settings_get_string (app_settings_get_default (), "generalist");
+
+  return *path != '\0' ? g_steal_pointer (&path) : NULL;
+}
+
+static void
+open_prompter (AppApplication *self)
+{
+  g_autofree char *path = generalist_path ();
+  g_autofree char *cache
+      = g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
+
+  if (self->prompter == NULL)
+    self->prompter
+        = app_engine_prompter_new (app_engine_get_default (), path, cache, EMBEDDING_CACHE_BYTES);
+  app_session_set_prompter (self->session, APP_PROMPTER (self->prompter));
+}
+
+static void
+generalist_used_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (AppApplication) self = data;
+  g_autoptr (GError) error = NULL;
+
+  if (!app_engine_prompter_use_finish (APP_ENGINE_PROMPTER (source), result, &error)
+      && self->session != NULL && app_session_get_window (self->session) != NULL)
+    ui_window_set_notice (app_session_get_window (self->session), error->message);
+}
+
+static void
+generalist_changed_cb (AppApplication *self)
+{
+  g_autofree char *path = generalist_path ();
+
+  if (self->prompter != NULL)
+    app_engine_prompter_use_async (self->prompter, path, NULL, generalist_used_cb,
+                                   g_object_ref (self));
+}
+
+/* Jobs of the engine */
+
+static void
+pause_cb (UiActivityArea *activity, GObject *job)
+{
+  app_job_pause (APP_JOB (job));
+}
+
+static void
+resume_cb (UiActivityArea *activity, GObject *job)
+{
+  app_job_resume (APP_JOB (job));
+}
+
+static void
+cancel_cb (UiActivityArea *activity, GObject *job)
+{
+  app_job_cancel (APP_JOB (job));
+}
+
+static void
+show_jobs (AppApplication *self, UiWindow *window)
+{
+  UiActivityArea *activity = ui_window_get_activity (window);
+
+  ui_activity_area_set_model (activity, app_engine_get_jobs (app_engine_get_default ()));
+  g_signal_connect (activity, "pause", G_CALLBACK (pause_cb), NULL);
+  g_signal_connect (activity, "resume", G_CALLBACK (resume_cb), NULL);
+  g_signal_connect (activity, "cancel", G_CALLBACK (cancel_cb), NULL);
 }
 
 /* The window */
@@ -136,6 +216,8 @@ make_window (AppApplication *self)
   ui_view_state_set_device (ui_window_get_state (window), self->device);
   self->session = app_session_new (window);
   app_window_actions_add (self->session);
+  open_prompter (self);
+  show_jobs (self, window);
   g_settings_get (settings, "window-size", "(ii)", &width, &height);
   gtk_window_set_default_size (GTK_WINDOW (window), CLAMP (width, 640, 8192),
                                CLAMP (height, 480, 8192));
@@ -193,6 +275,8 @@ app_application_startup (GApplication *application)
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (settings, "changed::mouse-profile", G_CALLBACK (apply_mouse), self,
                            G_CONNECT_SWAPPED);
+  g_signal_connect_object (settings, "changed::generalist", G_CALLBACK (generalist_changed_cb),
+                           self, G_CONNECT_SWAPPED);
   theme_changed_cb (settings);
   app_heartbeat_start ();
 }
@@ -230,6 +314,8 @@ app_application_shutdown (GApplication *application)
   G_APPLICATION_CLASS (app_application_parent_class)->shutdown (application);
   g_clear_object (&self->session);
   g_clear_object (&self->commands);
+  g_clear_object (&self->prompter);
+  app_engine_shutdown (app_engine_get_default ());
   g_clear_pointer (&self->device, render_device_unref);
   g_clear_pointer (&self->device_error, g_free);
   app_settings_forget ();

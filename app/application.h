@@ -38,5 +38,7 @@ void app_application_example_project (AppApplication *self);
 /* app/window-actions.c: the win.* actions of a session. */
 void app_window_actions_add (AppSession *session);
 void app_window_actions_update (AppSession *session);
+/* app/window-files.c: export, import, statistics. */
+void app_window_files_add (AppSession *session);
 
 G_END_DECLS

@@ -399,7 +399,7 @@ static const GActionEntry entries[] = {
   { "tool-back", tool_back },
   { "prompt-next-mask", prompt_next_mask },
   { "prompt-propagate", prompt_propagate },
-  { "brush-smaller", brush_smaller },
+  { "brush-smaller", "import-labels", brush_smaller },
   { "brush-larger", brush_larger },
   { "label", choose_label, "x" },
   { "label-visible", label_visible, "x" },

@@ -92,16 +92,20 @@ ui_slice_slider_snapshot (GtkWidget *widget, GtkSnapshot *snapshot)
   gboolean is_rtl = gtk_widget_get_direction (widget) == GTK_TEXT_DIR_RTL;
   GdkRGBA colour;
   GdkRectangle range;
-  int start, end;
+  int slider_start, slider_end;
+  double start, end, origin, unused;
   cairo_t *cr;
 
   GTK_WIDGET_CLASS (ui_slice_slider_parent_class)->snapshot (widget, snapshot);
   if (frame == NULL || frame->n_slices < 2)
     return;
   gtk_range_get_range_rect (GTK_RANGE (self->scale), &range);
-  gtk_range_get_slider_range (GTK_RANGE (self->scale), &start, &end);
-  start = range.x + (end - start) / 2 + 6;
-  end = range.x + range.width - (start - range.x);
+  gtk_range_get_slider_range (GTK_RANGE (self->scale), &slider_start, &slider_end);
+  /* The knob's middle travels from half its width inside the trough to the other end. */
+  if (!gtk_widget_translate_coordinates (self->scale, widget, range.x, 0, &origin, &unused))
+    return;
+  start = origin + (slider_end - slider_start) / 2.0;
+  end = origin + range.width - (slider_end - slider_start) / 2.0;
   gtk_style_context_get_color (gtk_widget_get_style_context (widget), &colour);
   cr = gtk_snapshot_append_cairo (snapshot, &GRAPHENE_RECT_INIT (0, 0, width, MARKS_HEIGHT + 1));
   for (int n = 0; n < frame->n_slices; n++)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drives the window as a person would: real pointer and keys through xdotool, widgets found through
+the accessibility tree. Runs itself again under Xvfb and a session bus of its own."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+WAIT_S = 20
+
+
+def inside_display(test_file):
+    """Starts this test anew under Xvfb with an isolated home, unless it is there already."""
+    if os.environ.get("CROSSLABEL_DRIVEN"):
+        return
+    for tool in ("xvfb-run", "xdotool", "openbox", "dbus-run-session", "import", "xwininfo"):
+        if shutil.which(tool) is None:
+            print(f"1..0 # SKIP {tool} is not installed")
+            sys.exit(0)
+    home = tempfile.mkdtemp(prefix="crosslabel-window-")
+    run = os.path.join(home, "run")
+    os.makedirs(os.path.join(home, "home"))
+    os.makedirs(run, mode=0o700)
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": os.path.join(home, "home"),
+        "XDG_RUNTIME_DIR": run,
+        "LANG": "C.UTF-8",
+        "GDK_BACKEND": "x11",
+        "GDK_SCALE": "1",
+        "GSK_RENDERER": "gl",
+        "GTK_USE_PORTAL": "0",
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "CROSSLABEL_DRIVEN": home,
+    }
+    lavapipe = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"
+    if os.path.exists(lavapipe):
+        env["VK_ICD_FILENAMES"] = lavapipe
+    for name in ("CROSSLABEL", "CROSSLABEL_DATA", "CROSSLABEL_SHOTS", "CROSSLABEL_MODULE_PATH"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24 -nolisten tcp",
+               "dbus-run-session", "--", "/usr/bin/python3", test_file]
+    status = subprocess.call(command, env=env, stdin=subprocess.DEVNULL)
+    shutil.rmtree(home, ignore_errors=True)
+    sys.exit(status)
+
+
+class Tap:
+    """Test points with a line each; the plan comes last."""
+
+    def __init__(self):
+        self.number = 0
+        self.failed = False
+
+    def ok(self, condition, name):
+        self.number += 1
+        self.failed = self.failed or not condition
+        print(f"{'ok' if condition else 'not ok'} {self.number} - {name}", flush=True)
+        return condition
+
+    def skip(self, name, why):
+        self.number += 1
+        print(f"ok {self.number} - {name} # SKIP {why}", flush=True)
+
+    def finish(self):
+        print(f"1..{self.number}")
+        sys.exit(1 if self.failed else 0)
+
+
+class Driver:
+    def __init__(self):
+        import pyatspi
+        self.atspi = pyatspi
+        self.work = pathlib.Path(os.environ["CROSSLABEL_DRIVEN"])
+        self.program = os.environ["CROSSLABEL"]
+        shots = os.environ.get("CROSSLABEL_SHOTS")
+        self.shots = pathlib.Path(shots) if shots else self.work / "shots"
+        self.shots.mkdir(parents=True, exist_ok=True)
+        self.manager = subprocess.Popen(["openbox"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        self.process = None
+        time.sleep(0.5)
+
+    # The program
+
+    def cli(self, *args):
+        done = subprocess.run([self.program, *map(str, args)], capture_output=True, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{args[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def start(self, *args, env=None):
+        self.log = open(self.work / "program.log", "ab")
+        # Only the program's: libatspi itself warns in the test's own process.
+        whole = dict(os.environ, G_DEBUG="fatal-warnings")
+        whole.update(env or {})
+        self.process = subprocess.Popen([self.program, *map(str, args)], stdout=self.log,
+                                        stderr=self.log, env=whole)
+        self.app = self.wait(self.find_app, "the program in the accessibility tree")
+        self.origin = self.wait(self.find_origin, "the window on the screen")
+
+    def find_app(self):
+        for app in self.atspi.Registry.getDesktop(0):
+            if app is not None and app.get_process_id() == self.process.pid and app.childCount:
+                return app
+        return None
+
+    def find_origin(self):
+        listed = subprocess.run(["xdotool", "search", "--onlyvisible", "--pid",
+                                 str(self.process.pid)], capture_output=True, text=True,
+                                check=False).stdout.split()
+        for window in reversed(listed):
+            info = subprocess.run(["xwininfo", "-id", window], capture_output=True, text=True,
+                                  check=False).stdout
+            if "IsViewable" not in info:
+                continue
+            numbers = {line.split(":")[0].strip(): line.split(":")[1].strip()
+                       for line in info.splitlines() if ":" in line}
+            if int(numbers["Width"]) > 400:
+                self.window = window
+                return (int(numbers["Absolute upper-left X"]),
+                        int(numbers["Absolute upper-left Y"]))
+        return None
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+    def close(self):
+        """Asks the window to close and gives the exit status."""
+        self.key("ctrl+q")
+        try:
+            status = self.process.wait(timeout=WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self.log.close()
+        return status
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.manager.terminate()
+        self.manager.wait()
+
+    # Finding
+
+    def wait(self, what, name, timeout=WAIT_S):
+        end = time.monotonic() + timeout
+        while True:
+            if self.process and self.process.poll() is not None:
+                log = (self.work / "program.log").read_text(errors="replace")
+                raise RuntimeError(f"the program ended with {self.process.returncode}:\n{log}")
+            try:
+                found = what()
+            except Exception:  # the tree changes while it is read
+                found = None
+            if found:
+                return found
+            if time.monotonic() > end:
+                self.shot("timeout")
+                raise RuntimeError(f"{name} did not come")
+            time.sleep(0.05)
+
+    def walk(self, node=None):
+        stack = [node or self.app]
+        while stack:
+            item = stack.pop()
+            if item is None:
+                continue
+            yield item
+            try:
+                stack.extend(item[n] for n in reversed(range(item.childCount)))
+            except Exception:
+                continue
+
+    def look(self, name=None, role=None, part=None, under=None, every=False):
+        """The first (or every) widget on the screen with that name, part of a name, or role. GTK
+        4.8 tells no SHOWING state: what has no size is not shown."""
+        found = []
+        for item in self.walk(under):
+            try:
+                if name is not None and item.name != name:
+                    continue
+                if part is not None and part not in (item.name or ""):
+                    continue
+                if role is not None and item.getRoleName() != role:
+                    continue
+                extents = item.queryComponent().getExtents(self.atspi.WINDOW_COORDS)
+                if extents.width <= 0 or extents.height <= 0:
+                    continue
+                if not every:
+                    return item
+                found.append(item)
+            except Exception:
+                continue
+        return found
+
+    def find(self, name=None, role=None, timeout=WAIT_S, part=None, under=None):
+        return self.wait(lambda: self.look(name, role, part=part, under=under),
+                         f"{role or 'widget'} “{name or part}”", timeout)
+
+    def box(self, item):
+        extents = item.queryComponent().getExtents(self.atspi.WINDOW_COORDS)
+        return (self.origin[0] + extents.x, self.origin[1] + extents.y, extents.width,
+                extents.height)
+
+    # Hands
+
+    def xdotool(self, *args):
+        subprocess.run(["xdotool", *map(str, args)], check=True)
+
+    def key(self, *keys):
+        self.xdotool("key", "--clearmodifiers", *keys)
+        time.sleep(0.08)
+
+    def type(self, text):
+        self.xdotool("type", "--delay", "12", text)
+        time.sleep(0.1)
+
+    def point(self, x, y):
+        self.xdotool("mousemove", "--sync", round(x), round(y))
+
+    def click(self, item, button=1):
+        x, y, width, height = self.box(item)
+        self.point(x + width / 2, y + height / 2)
+        time.sleep(0.05)
+        self.xdotool("click", button)
+        time.sleep(0.1)
+
+    def click_at(self, x, y, button=1, modifier=None):
+        self.point(x, y)
+        time.sleep(0.04)
+        if modifier:
+            self.xdotool("keydown", modifier, "click", button, "keyup", modifier)
+        else:
+            self.xdotool("click", button)
+        time.sleep(0.04)
+
+    def drag(self, points, button=1, modifier=None, pause=0.015, release=True):
+        self.point(*points[0])
+        time.sleep(0.05)
+        if modifier:
+            self.xdotool("keydown", modifier)
+        self.xdotool("mousedown", button)
+        for x, y in points[1:]:
+            self.point(x, y)
+            time.sleep(pause)
+        if release:
+            self.xdotool("mouseup", button)
+        if modifier:
+            self.xdotool("keyup", modifier)
+        time.sleep(0.08)
+
+    # Seeing
+
+    def shot(self, name):
+        path = self.shots / f"{name}.png"
+        subprocess.run(["import", "-window", "root", str(path)], check=False)
+        return path
+
+
+def json_of(text):
+    return json.loads(text)
