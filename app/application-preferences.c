@@ -28,9 +28,9 @@ app_application_show_preferences (AppApplication *self)
   GSettings *settings = app_settings_get_default ();
   AppSession *session = app_application_get_session (self);
   const char *const backends[] = { "cpu", "cuda", "ref", NULL };
-  UiPreferencesWindow *window = ui_preferences_window_new (
-      GTK_WINDOW (app_session_get_window (session)), settings,
-      app_application_get_commands (self), backends);
+  UiPreferencesWindow *window =
+      ui_preferences_window_new (GTK_WINDOW (app_session_get_window (session)), settings,
+                                 app_application_get_commands (self), backends);
   g_autofree char *path = g_settings_get_string (settings, "generalist");
   g_autofree char *base = *path != '\0' ? g_path_get_basename (path) : NULL;
 
@@ -74,10 +74,10 @@ app_application_show_shortcuts (AppApplication *self)
 {
   GtkWindow *parent = GTK_WINDOW (app_session_get_window (app_application_get_session (self)));
   GListModel *commands = app_application_get_commands (self);
-  GtkWidget *section
-      = g_object_new (GTK_TYPE_SHORTCUTS_SECTION, "section-name", "all", "max-height", 14, NULL);
-  GtkWidget *window = g_object_new (GTK_TYPE_SHORTCUTS_WINDOW, "transient-for", parent, "modal",
-                                    TRUE, NULL);
+  GtkWidget *section =
+      g_object_new (GTK_TYPE_SHORTCUTS_SECTION, "section-name", "all", "max-height", 14, NULL);
+  GtkWidget *window =
+      g_object_new (GTK_TYPE_SHORTCUTS_WINDOW, "transient-for", parent, "modal", TRUE, NULL);
   GtkWidget *group = NULL;
   const char *title = NULL;
 

@@ -93,12 +93,12 @@ static void
 open_prompter (AppApplication *self)
 {
   g_autofree char *path = generalist_path ();
-  g_autofree char *cache
-      = g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
+  g_autofree char *cache =
+      g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
 
   if (self->prompter == NULL)
-    self->prompter
-        = app_engine_prompter_new (app_engine_get_default (), path, cache, EMBEDDING_CACHE_BYTES);
+    self->prompter =
+        app_engine_prompter_new (app_engine_get_default (), path, cache, EMBEDDING_CACHE_BYTES);
   app_session_set_prompter (self->session, APP_PROMPTER (self->prompter));
 }
 

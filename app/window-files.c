@@ -26,8 +26,8 @@ static void
 choose (gpointer session, const char *title, GtkFileChooserAction action, const char *accept,
         GCallback callback)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (title, window_of (session), action, accept, NULL);
+  GtkFileChooserNative *dialog =
+      gtk_file_chooser_native_new (title, window_of (session), action, accept, NULL);
 
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
   g_signal_connect_object (dialog, "response", callback, session, 0);
@@ -123,8 +123,7 @@ export_cb (UiExportDialog *dialog, AppSession *session)
   export->project = g_strdup (db_store_get_path (app_session_get_store (session)));
   export->folder = ui_export_dialog_get_folder (dialog);
   export->format = ui_export_dialog_get_nnunet (dialog) ? APP_EXPORT_NNUNET : APP_EXPORT_NIFTI;
-  export->case_id
-      = ui_export_dialog_get_all (dialog) ? 0 : app_session_get_case_id (session);
+  export->case_id = ui_export_dialog_get_all (dialog) ? 0 : app_session_get_case_id (session);
   g_task_set_task_data (task, export, export_free);
   g_task_run_in_thread (task, run_export);
 }
@@ -199,8 +198,8 @@ static void
 commit_import (AppSession *session, const guint16 *labels)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (app_session_get_scan (session));
-  g_autoptr (VolumeEditBuilder) builder
-      = app_session_new_builder (session, VOLUME_PROVENANCE_IMPORT, FALSE);
+  g_autoptr (VolumeEditBuilder) builder =
+      app_session_new_builder (session, VOLUME_PROVENANCE_IMPORT, FALSE);
   const guint16 *label = labels;
 
   for (int k = 0; k < geometry->size[2]; k++)
@@ -285,8 +284,8 @@ put_labels (AppSession *session, const VolumeLabelSet *set)
   for (gsize l = 0; l < volume_label_set_get_n (set); l++)
     {
       const VolumeLabel *label = volume_label_set_get (set, l);
-      g_autofree char *colour
-          = g_strdup_printf ("#%02x%02x%02x", label->rgba[0], label->rgba[1], label->rgba[2]);
+      g_autofree char *colour =
+          g_strdup_printf ("#%02x%02x%02x", label->rgba[0], label->rgba[1], label->rgba[2]);
 
       db_store_write_later (store, db_write_put_label (label->id, label->name, colour));
     }
@@ -333,9 +332,9 @@ label_set_export_cb (GtkNativeDialog *dialog, int response, AppSession *session)
 static void
 label_set_export (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (_ ("Export Label Names"), window_of (data),
-                                     GTK_FILE_CHOOSER_ACTION_SAVE, _ ("_Export"), NULL);
+  GtkFileChooserNative *dialog =
+      gtk_file_chooser_native_new (_ ("Export Label Names"), window_of (data),
+                                   GTK_FILE_CHOOSER_ACTION_SAVE, _ ("_Export"), NULL);
 
   gtk_file_chooser_set_current_name (GTK_FILE_CHOOSER (dialog), "labels.label");
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
@@ -418,7 +417,7 @@ added_read_cb (GObject *source, GAsyncResult *result, gpointer data)
     }
   if (store != NULL)
     db_store_write_async (store,
-                          db_write_add_case (&(DbCaseSpec) {
+                          db_write_add_case (&(DbCaseSpec){
                               .name = name,
                               .path = added->path,
                               .sha256 = volume_scan_get_sha256 (added->scan),
@@ -451,9 +450,8 @@ add_scans_cb (GtkNativeDialog *dialog, int response, AppSession *session)
 static void
 add_scans (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (_ ("Add Scans"), window_of (data),
-                                     GTK_FILE_CHOOSER_ACTION_OPEN, _ ("_Add"), NULL);
+  GtkFileChooserNative *dialog = gtk_file_chooser_native_new (
+      _ ("Add Scans"), window_of (data), GTK_FILE_CHOOSER_ACTION_OPEN, _ ("_Add"), NULL);
 
   gtk_file_chooser_set_select_multiple (GTK_FILE_CHOOSER (dialog), TRUE);
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
@@ -467,8 +465,8 @@ static void
 add_case_rows (AppSession *session, UiStatisticsWindow *window)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (app_session_get_scan (session));
-  const gsize *counts
-      = volume_label_map_get_counts (db_labels_get_map (app_session_get_labels (session)));
+  const gsize *counts =
+      volume_label_map_get_counts (db_labels_get_map (app_session_get_labels (session)));
   double ml = geometry->spacing_mm[0] * geometry->spacing_mm[1] * geometry->spacing_mm[2] / 1000;
   GListModel *labels = db_store_get_labels (app_session_get_store (session));
 

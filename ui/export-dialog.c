@@ -38,9 +38,9 @@ folder_response_cb (GtkNativeDialog *dialog, int response, UiExportDialog *self)
 static void
 choose_cb (UiExportDialog *self)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (_ ("Where to Export"), GTK_WINDOW (self),
-                                     GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER, _ ("_Choose"), NULL);
+  GtkFileChooserNative *dialog =
+      gtk_file_chooser_native_new (_ ("Where to Export"), GTK_WINDOW (self),
+                                   GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER, _ ("_Choose"), NULL);
 
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
   g_signal_connect_object (dialog, "response", G_CALLBACK (folder_response_cb), self, 0);
@@ -104,8 +104,7 @@ ui_export_dialog_init (UiExportDialog *self)
   gtk_list_box_append (GTK_LIST_BOX (list), self->format);
   gtk_list_box_append (GTK_LIST_BOX (list), self->extent);
   adw_message_dialog_set_extra_child (dialog, list);
-  adw_message_dialog_add_responses (dialog, "cancel", _ ("_Cancel"), "export", _ ("_Export"),
-                                    NULL);
+  adw_message_dialog_add_responses (dialog, "cancel", _ ("_Cancel"), "export", _ ("_Export"), NULL);
   adw_message_dialog_set_response_appearance (dialog, "export", ADW_RESPONSE_SUGGESTED);
   adw_message_dialog_set_default_response (dialog, "export");
 }

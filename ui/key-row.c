@@ -44,14 +44,13 @@ clicked_cb (UiKeyRow *self)
 static void
 take_key (UiKeyRow *self, const char *accelerator)
 {
-  UiCommand *other = *accelerator != '\0' ? ui_commands_find_key (self->commands, accelerator)
-                                          : NULL;
+  UiCommand *other =
+      *accelerator != '\0' ? ui_commands_find_key (self->commands, accelerator) : NULL;
 
   if (other != NULL && other != self->command)
     {
       /* Translators: a command lost its key to this one */
-      g_autofree char *text
-          = g_strdup_printf (_ ("Taken from “%s”"), ui_command_get_title (other));
+      g_autofree char *text = g_strdup_printf (_ ("Taken from “%s”"), ui_command_get_title (other));
       g_autofree char *escaped = g_markup_escape_text (text, -1);
 
       ui_command_set_accelerator (other, "");

@@ -117,12 +117,12 @@ build_general (UiPreferencesWindow *self)
   const char *const themes[] = { "system", "light", "dark", NULL };
   const char *const theme_names[] = { _ ("As the system"), _ ("Light"), _ ("Dark"), NULL };
   const char *const languages[] = { "", "en", "de", "zh_CN", NULL };
-  const char *const language_names[]
-      = { _ ("As the system"), "English", "Deutsch", "简体中文", NULL };
+  const char *const language_names[] = { _ ("As the system"), "English", "Deutsch", "简体中文",
+                                         NULL };
   const char *const profiles[] = { "itk-snap", "slicer", "pacs", NULL };
-  const char *const profile_names[]
-      = { _ ("ITK-SNAP: right drag zooms"), _ ("3D Slicer: left drag windows, right drag zooms"),
-          _ ("Viewing station: right drag windows"), NULL };
+  const char *const profile_names[] = { _ ("ITK-SNAP: right drag zooms"),
+                                        _ ("3D Slicer: left drag windows, right drag zooms"),
+                                        _ ("Viewing station: right drag windows"), NULL };
   GtkWidget *page = add_page (self, _ ("General"), "preferences-system-symbolic");
   GtkWidget *look = add_group (page, _ ("Appearance"), NULL);
   GtkWidget *reading = add_group (page, _ ("Reading"), NULL);
@@ -138,8 +138,7 @@ build_general (UiPreferencesWindow *self)
 }
 
 static gboolean
-drop_cb (GtkDropTarget *target, const GValue *value, double x, double y,
-         UiPreferencesWindow *self)
+drop_cb (GtkDropTarget *target, const GValue *value, double x, double y, UiPreferencesWindow *self)
 {
   g_signal_emit (self, signals[GENERALIST_FILE], 0, g_value_get_object (value));
   return TRUE;
@@ -160,9 +159,9 @@ file_response_cb (GtkNativeDialog *dialog, int response, UiPreferencesWindow *se
 static void
 choose_generalist_cb (UiPreferencesWindow *self)
 {
-  GtkFileChooserNative *dialog
-      = gtk_file_chooser_native_new (_ ("Weights of a Generalist"), GTK_WINDOW (self),
-                                     GTK_FILE_CHOOSER_ACTION_OPEN, _ ("_Use"), NULL);
+  GtkFileChooserNative *dialog =
+      gtk_file_chooser_native_new (_ ("Weights of a Generalist"), GTK_WINDOW (self),
+                                   GTK_FILE_CHOOSER_ACTION_OPEN, _ ("_Use"), NULL);
 
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
   g_signal_connect_object (dialog, "response", G_CALLBACK (file_response_cb), self, 0);
@@ -245,8 +244,9 @@ static void
 build_keys (UiPreferencesWindow *self)
 {
   GtkWidget *page = add_page (self, _ ("Keys"), "input-keyboard-symbolic");
-  GtkWidget *all = add_group (page, _ ("All keys"), _ ("Press a key’s button, then the new key. "
-                                                       "Backspace removes it."));
+  GtkWidget *all = add_group (page, _ ("All keys"),
+                              _ ("Press a key’s button, then the new key. "
+                                 "Backspace removes it."));
   GtkWidget *reset = gtk_button_new_with_mnemonic (_ ("_Reset All"));
   GtkWidget *group = NULL;
   const char *title = NULL;
@@ -285,9 +285,9 @@ static void
 ui_preferences_window_class_init (UiPreferencesWindowClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = ui_preferences_window_finalize;
-  signals[GENERALIST_FILE]
-      = g_signal_new ("generalist-file", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
-                      NULL, NULL, G_TYPE_NONE, 1, G_TYPE_FILE);
+  signals[GENERALIST_FILE] =
+      g_signal_new ("generalist-file", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                    NULL, G_TYPE_NONE, 1, G_TYPE_FILE);
 }
 
 static void
@@ -300,8 +300,8 @@ UiPreferencesWindow *
 ui_preferences_window_new (GtkWindow *parent, GSettings *settings, GListModel *commands,
                            const char *const *backends)
 {
-  UiPreferencesWindow *self
-      = g_object_new (UI_TYPE_PREFERENCES_WINDOW, "transient-for", parent, "modal", TRUE, NULL);
+  UiPreferencesWindow *self =
+      g_object_new (UI_TYPE_PREFERENCES_WINDOW, "transient-for", parent, "modal", TRUE, NULL);
 
   self->settings = g_object_ref (settings);
   self->commands = g_object_ref (commands);
@@ -319,6 +319,5 @@ ui_preferences_window_set_generalist (UiPreferencesWindow *self, const char *nam
   g_autofree char *subtitle = detail != NULL ? g_markup_escape_text (detail, -1) : NULL;
 
   adw_preferences_row_set_title (ADW_PREFERENCES_ROW (self->generalist), title);
-  adw_action_row_set_subtitle (ADW_ACTION_ROW (self->generalist),
-                               subtitle != NULL ? subtitle : "");
+  adw_action_row_set_subtitle (ADW_ACTION_ROW (self->generalist), subtitle != NULL ? subtitle : "");
 }

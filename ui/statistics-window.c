@@ -17,8 +17,8 @@ G_DEFINE_FINAL_TYPE (UiStatisticsWindow, ui_statistics_window, ADW_TYPE_WINDOW)
 static void
 ui_statistics_window_class_init (UiStatisticsWindowClass *klass)
 {
-  gtk_widget_class_add_binding_action (GTK_WIDGET_CLASS (klass), GDK_KEY_Escape, 0,
-                                       "window.close", NULL);
+  gtk_widget_class_add_binding_action (GTK_WIDGET_CLASS (klass), GDK_KEY_Escape, 0, "window.close",
+                                       NULL);
 }
 
 static void
@@ -74,12 +74,10 @@ add_number (GtkWidget *group, const char *title, gint64 number)
 void
 ui_statistics_window_set_project (UiStatisticsWindow *self, const UiStatistics *numbers)
 {
-  g_autofree char *done
-      = g_strdup_printf (_ ("%d of %d"), numbers->n_done, numbers->n_cases);
+  g_autofree char *done = g_strdup_printf (_ ("%d of %d"), numbers->n_done, numbers->n_cases);
   g_autofree char *minutes = g_strdup_printf (_ ("%.1f min"), numbers->seconds / 60);
-  g_autofree char *each
-      = g_strdup_printf (_ ("%.0f s"),
-                         numbers->n_signed > 0 ? numbers->seconds / numbers->n_signed : 0);
+  g_autofree char *each = g_strdup_printf (
+      _ ("%.0f s"), numbers->n_signed > 0 ? numbers->seconds / numbers->n_signed : 0);
 
   add_row (self->project, _ ("Cases done"), done);
   add_number (self->project, _ ("Validation scans"), numbers->n_validation);
