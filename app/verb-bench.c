@@ -14,7 +14,10 @@ static const struct
   const char *summary;
   int (*run) (int argc, char **argv);
 } benches[] = {
+  { "infer", "a network's forward pass", app_bench_infer },
   { "open", "opening scans", app_bench_open },
+  { "ops", "the engine's convolutions", app_bench_ops },
+  { "train", "a training step of V-Net", app_bench_train },
 };
 
 static int

@@ -2,36 +2,35 @@
 #include "config.h"
 
 #include "seg/model/vit.h"
-
-#include "seg/ops/ops.h"
+#include "seg/tensor/context.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MLP_RATIO 4
-#define NORM_EPS 1e-6
-
 typedef struct
 {
-  gboolean is_global;
-  SegNormLayer *norm1, *norm2;
-  SegLinearLayer *qkv, *proj;
-  SegTensor *rel_pos_h, *rel_pos_w; /* [2·side − 1, dim / heads] of the window or the whole grid */
-  SegLinearLayer *lin1, *lin2;
+  SegNormLayer *norm1;
+  SegNormLayer *norm2;
+  SegLinearLayer *qkv;
+  SegLinearLayer *proj;
+  SegLinearLayer *lin1;
+  SegLinearLayer *lin2;
+  SegTensor *rel_h;
+  SegTensor *rel_w;
+  int window; /* 0: global */
 } Block;
 
 struct _SegVit
 {
+  SegModule *module;
   SegVitParams params;
-  int grid;
-  SegConvLayer *patch_embed;
-  SegTensor *pos_embed; /* 1 grid grid dim, as files have it */
+  SegTensor *pos_embed; /* 1 grid grid dim, plain */
+  SegConvLayer *patch;
   Block *blocks;
-  SegConvLayer *neck_conv[2];
+  SegConvLayer *neck_narrow;
+  SegConvLayer *neck_smooth;
   SegNormLayer *neck_norm[2];
 };
-
-#define BIT(n) (G_GUINT64_CONSTANT (1) << (n))
 
 gboolean
 seg_vit_params_from_name (const char *name, SegVitParams *params)
@@ -40,152 +39,168 @@ seg_vit_params_from_name (const char *name, SegVitParams *params)
   {
     const char *name;
     int dim, depth, heads;
-    guint64 global_blocks;
-  } sizes[] = {
-    { "vit_b", 768, 12, 12, BIT (2) | BIT (5) | BIT (8) | BIT (11) },
-    { "vit_l", 1024, 24, 16, BIT (5) | BIT (11) | BIT (17) | BIT (23) },
-    { "vit_h", 1280, 32, 16, BIT (7) | BIT (15) | BIT (23) | BIT (31) },
+    int global[4];
+  } known[] = {
+    { "vit_b", 768, 12, 12, { 2, 5, 8, 11 } },
+    { "vit_l", 1024, 24, 16, { 5, 11, 17, 23 } },
+    { "vit_h", 1280, 32, 16, { 7, 15, 23, 31 } },
   };
 
-  for (gsize s = 0; s < G_N_ELEMENTS (sizes); s++)
-    if (strcmp (name, sizes[s].name) == 0)
+  for (gsize k = 0; k < G_N_ELEMENTS (known); k++)
+    if (strcmp (known[k].name, name) == 0)
       {
-        *params = (SegVitParams){
-          .image_size = 1024,
-          .patch = 16,
-          .dim = sizes[s].dim,
-          .depth = sizes[s].depth,
-          .heads = sizes[s].heads,
-          .window = 14,
-          .global_blocks = sizes[s].global_blocks,
-          .out_channels = 256,
-        };
+        *params = (SegVitParams) { .image_size = 1024,
+                                   .patch = 16,
+                                   .dim = known[k].dim,
+                                   .depth = known[k].depth,
+                                   .heads = known[k].heads,
+                                   .window = 14,
+                                   .out_channels = 256 };
+        for (int g = 0; g < 4; g++)
+          params->global_blocks |= G_GUINT64_CONSTANT (1) << known[k].global[g];
         return TRUE;
       }
   return FALSE;
 }
 
 static void
-seg_vit_free (gpointer data)
+block_init (SegVit *self, int index)
 {
-  SegVit *self = data;
+  g_autofree char *name = g_strdup_printf ("blocks.%d", index);
+  SegModule *module = seg_module_child (self->module, name);
+  SegModule *attn = seg_module_child (module, "attn");
+  const SegNormParams norm = seg_layer_norm_params (1e-6);
+  const gint64 dim = self->params.dim;
+  const gboolean global = self->params.global_blocks >> index & 1;
+  Block *block = &self->blocks[index];
+  gint64 side;
 
-  g_free (self->blocks);
-  g_free (self);
-}
-
-static void
-block_init (Block *block, SegModule *module, const SegVitParams *params, int grid, int number)
-{
-  const SegNormParams norm = seg_layer_norm_params (NORM_EPS);
-  const int dim = params->dim, depth = dim / params->heads;
-  SegModule *attention = seg_module_child (module, "attn");
-  int side;
-
-  block->is_global = params->global_blocks >> number & 1;
-  side = block->is_global ? grid : params->window;
+  block->window = global ? 0 : self->params.window;
+  side = global ? self->params.image_size / self->params.patch : block->window;
   block->norm1 = seg_norm_layer_new (module, "norm1", dim, &norm);
-  block->qkv = seg_linear_layer_new (attention, "qkv", dim, 3 * dim, TRUE);
-  block->proj = seg_linear_layer_new (attention, "proj", dim, dim, TRUE);
-  block->rel_pos_h =
-      seg_module_add_parameter (attention, "rel_pos_h", SEG_SHAPE (2 * side - 1, depth));
-  block->rel_pos_w =
-      seg_module_add_parameter (attention, "rel_pos_w", SEG_SHAPE (2 * side - 1, depth));
+  block->rel_h = seg_module_add_parameter (attn, "rel_pos_h", 2,
+                                           (gint64[]) { 2 * side - 1, dim / self->params.heads });
+  block->rel_w = seg_module_add_parameter (attn, "rel_pos_w", 2,
+                                           (gint64[]) { 2 * side - 1, dim / self->params.heads });
+  block->qkv = seg_linear_layer_new (attn, "qkv", dim, 3 * dim, TRUE);
+  block->proj = seg_linear_layer_new (attn, "proj", dim, dim, TRUE);
   block->norm2 = seg_norm_layer_new (module, "norm2", dim, &norm);
-  block->lin1 = seg_linear_layer_new (module, "mlp.lin1", dim, MLP_RATIO * dim, TRUE);
-  block->lin2 = seg_linear_layer_new (module, "mlp.lin2", MLP_RATIO * dim, dim, TRUE);
+  block->lin1 = seg_linear_layer_new (module, "mlp.lin1", dim, 4 * dim, TRUE);
+  block->lin2 = seg_linear_layer_new (module, "mlp.lin2", 4 * dim, dim, TRUE);
 }
 
 SegVit *
 seg_vit_new (SegModule *parent, const char *name, const SegVitParams *params)
 {
-  SegVit *self = g_new0 (SegVit, 1);
-  SegModule *root = seg_module_child (parent, name);
-  const SegNormParams norm = seg_layer_norm_params (NORM_EPS);
-  const SegConvParams patch = seg_conv_params (2, params->patch, 0);
-  const SegConvParams conv1 = seg_conv_params (2, 1, 0), conv3 = seg_conv_params (2, 1, 1);
-  const int out = params->out_channels;
+  SegModule *module = seg_module_child (parent, name);
+  SegVit *self = seg_module_own (module, g_new0 (SegVit, 1), g_free);
+  const SegNormParams norm = seg_layer_norm_params (1e-6);
+  SegConvParams patch = seg_conv_params (2, params->patch, 0);
+  SegConvParams one = seg_conv_params (2, 1, 0), three = seg_conv_params (2, 1, 1);
+  const gint64 grid = params->image_size / params->patch;
 
+  self->module = module;
   self->params = *params;
-  self->grid = params->image_size / params->patch;
-  self->blocks = g_new0 (Block, params->depth);
-  seg_module_own (root, self, seg_vit_free);
-
-  self->pos_embed = seg_module_add_parameter (root, "pos_embed",
-                                              SEG_SHAPE (1, self->grid, self->grid, params->dim));
-  self->patch_embed =
-      seg_conv_layer_new (root, "patch_embed.proj", 3, params->dim, params->patch, &patch, TRUE);
+  self->blocks = seg_module_own (module, g_new0 (Block, params->depth), g_free);
+  self->pos_embed = seg_module_add_parameter (module, "pos_embed", 4,
+                                              (gint64[]) { 1, grid, grid, params->dim });
+  self->patch = seg_conv_layer_new (module, "patch_embed.proj", 3, params->dim, params->patch,
+                                    &patch, TRUE);
   for (int b = 0; b < params->depth; b++)
-    {
-      g_autofree char *block_name = g_strdup_printf ("blocks.%d", b);
-
-      block_init (&self->blocks[b], seg_module_child (root, block_name), params, self->grid, b);
-    }
-  self->neck_conv[0] = seg_conv_layer_new (root, "neck.0", params->dim, out, 1, &conv1, FALSE);
-  self->neck_norm[0] = seg_norm_layer_new (root, "neck.1", out, &norm);
-  self->neck_conv[1] = seg_conv_layer_new (root, "neck.2", out, out, 3, &conv3, FALSE);
-  self->neck_norm[1] = seg_norm_layer_new (root, "neck.3", out, &norm);
+    block_init (self, b);
+  self->neck_narrow = seg_conv_layer_new (module, "neck.0", params->dim, params->out_channels, 1,
+                                          &one, FALSE);
+  self->neck_norm[0] = seg_norm_layer_new (module, "neck.1", params->out_channels, &norm);
+  self->neck_smooth = seg_conv_layer_new (module, "neck.2", params->out_channels,
+                                          params->out_channels, 3, &three, FALSE);
+  self->neck_norm[1] = seg_norm_layer_new (module, "neck.3", params->out_channels, &norm);
   return self;
 }
 
-/* N D g g → N D g g. A window that reaches over the edge is padded with zeros behind the norm; the
- * padding is attended to like any token. */
+/* N T 3D → attention of q, k, v → N T D, projected */
 static SegTensor *
-block_attention (const SegVit *self, const Block *block, SegTensor *x)
+attend (SegVit *self, Block *block, SegTensor *tokens, int side)
 {
-  const SegVitParams *p = &self->params;
-  const int side = block->is_global ? self->grid : p->window;
-  const gint64 size[2] = { self->grid, self->grid };
-  const SegAttentionParams params = { .heads = p->heads,
-                                      .scale = 1 / sqrt ((double)p->dim / p->heads),
-                                      .grid = { side, side } };
-  g_autoptr (SegTensor) y = seg_norm_layer_forward (block->norm1, x);
-  g_autoptr (SegTensor) q = NULL;
-  g_autoptr (SegTensor) k = NULL;
-  g_autoptr (SegTensor) v = NULL;
+  const gint64 dim = self->params.dim;
+  g_autoptr (SegTensor) qkv = seg_linear_layer_forward (block->qkv, tokens);
+  g_autoptr (SegTensor) q = seg_slice (qkv, 2, 0, dim);
+  g_autoptr (SegTensor) k = seg_slice (qkv, 2, dim, dim);
+  g_autoptr (SegTensor) v = seg_slice (qkv, 2, 2 * dim, dim);
+  const SegAttentionParams params
+      = { .heads = self->params.heads,
+          .scale = 1 / sqrt ((double) dim / self->params.heads),
+          .grid = { side, side } };
+  g_autoptr (SegTensor) mixed = NULL;
 
-  seg_tensor_set (&y, block->is_global ? seg_to_tokens (y) : seg_window_partition (y, p->window));
-  seg_tensor_set (&y, seg_linear_layer_forward (block->qkv, y));
-  q = seg_slice (y, 2, 0, p->dim);
-  k = seg_slice (y, 2, p->dim, p->dim);
-  v = seg_slice (y, 2, 2 * p->dim, p->dim);
-  seg_tensor_set (&y, seg_attention (q, k, v, NULL, block->rel_pos_h, block->rel_pos_w, &params));
+  g_clear_pointer (&qkv, seg_tensor_unref);
+  mixed = seg_attention (q, k, v, NULL, block->rel_h, block->rel_w, &params);
   seg_tensor_clear (&q);
   seg_tensor_clear (&k);
   seg_tensor_clear (&v);
-  seg_tensor_set (&y, seg_linear_layer_forward (block->proj, y));
-  return block->is_global
-             ? seg_from_tokens (y, 2, size)
-             : seg_window_merge (y, p->window, seg_tensor_get_size (x, 0), self->grid, self->grid);
+  return seg_linear_layer_forward (block->proj, mixed);
 }
 
 static SegTensor *
-block_forward (const SegVit *self, const Block *block, SegTensor *input)
+block_forward (SegVit *self, Block *block, SegTensor *x)
 {
-  g_autoptr (SegTensor) y = block_attention (self, block, input);
-  g_autoptr (SegTensor) x = seg_add (input, y);
+  const gint64 grid = seg_tensor_get_size (x, 2);
+  g_autoptr (SegTensor) y = seg_norm_layer_forward (block->norm1, x);
+  g_autoptr (SegTensor) sum = NULL;
 
-  seg_tensor_set (&y, seg_norm_layer_forward (block->norm2, x));
+  if (x == NULL)
+    return NULL;
+  if (block->window > 0)
+    {
+      seg_tensor_set (&y, seg_window_partition (y, block->window));
+      seg_tensor_set (&y, attend (self, block, y, block->window));
+      seg_tensor_set (&y, seg_window_merge (y, block->window, seg_tensor_get_size (x, 0), grid,
+                                            seg_tensor_get_size (x, 3)));
+    }
+  else
+    {
+      seg_tensor_set (&y, seg_to_tokens (y));
+      seg_tensor_set (&y, attend (self, block, y, (int) grid));
+      seg_tensor_set (&y, seg_from_tokens (y, 2, (gint64[]) { grid, grid }));
+    }
+  sum = seg_add (x, y);
+  seg_tensor_set (&y, seg_norm_layer_forward (block->norm2, sum));
   seg_tensor_set (&y, seg_linear_layer_forward_act (block->lin1, y, SEG_ACT_GELU));
   seg_tensor_set (&y, seg_linear_layer_forward (block->lin2, y));
-  return seg_add (x, y);
+  return seg_add (sum, y);
+}
+
+static SegTensor *
+add_positions (SegVit *self, SegTensor *x)
+{
+  g_autoptr (SegTensor) map = seg_permute (self->pos_embed, (int[]) { 0, 3, 1, 2 });
+  g_autoptr (SegTensor) positions = seg_cast (map, seg_tensor_get_dtype (x));
+
+  return seg_add (x, positions);
 }
 
 SegTensor *
 seg_vit_forward (SegVit *self, SegTensor *image)
 {
-  static const int to_channels_first[4] = { 0, 3, 1, 2 };
-  g_autoptr (SegTensor) x = seg_conv_layer_forward (self->patch_embed, image);
-  g_autoptr (SegTensor) position = seg_permute (self->pos_embed, to_channels_first);
+  const gint64 size = self->params.image_size;
+  g_autoptr (SegTensor) x = NULL;
 
-  seg_tensor_set (&position, seg_cast (position, seg_tensor_get_dtype (x)));
-  seg_tensor_set (&x, seg_add (x, position));
+  if (image == NULL)
+    return NULL;
+  if (!seg_tensor_has_shape (image, 4, (gint64[]) { -1, 3, size, size }))
+    {
+      g_autofree char *text = seg_tensor_describe (image);
+
+      seg_context_fail (seg_tensor_get_context (image), SEG_ERROR_MISMATCH,
+                        "the encoder needs N×3×%d×%d, not %s", (int) size, (int) size, text);
+      return NULL;
+    }
+  x = seg_conv_layer_forward (self->patch, image);
+  seg_tensor_set (&x, add_positions (self, x));
   for (int b = 0; b < self->params.depth; b++)
     seg_tensor_set (&x, block_forward (self, &self->blocks[b], x));
-  for (int n = 0; n < 2; n++)
-    {
-      seg_tensor_set (&x, seg_conv_layer_forward (self->neck_conv[n], x));
-      seg_tensor_set (&x, seg_norm_layer_forward (self->neck_norm[n], x));
-    }
+  seg_tensor_set (&x, seg_conv_layer_forward (self->neck_narrow, x));
+  seg_tensor_set (&x, seg_norm_layer_forward (self->neck_norm[0], x));
+  seg_tensor_set (&x, seg_conv_layer_forward (self->neck_smooth, x));
+  seg_tensor_set (&x, seg_norm_layer_forward (self->neck_norm[1], x));
   return seg_cast (x, SEG_DTYPE_F32);
 }

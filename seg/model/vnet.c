@@ -243,5 +243,7 @@ seg_vnet_forward (SegVnet *self, SegTensor *x, SegTensor **features)
   if (features != NULL)
     *features = seg_tensor_ref (y);
   logits = seg_conv_layer_forward (self->out, y);
+  if (seg_tensor_get_dtype (logits) == SEG_DTYPE_F64)
+    return g_steal_pointer (&logits);
   return seg_cast (logits, SEG_DTYPE_F32);
 }

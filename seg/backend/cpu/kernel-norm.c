@@ -35,14 +35,17 @@ typedef struct
 } Sums;
 
 static void
-add_block (const Sums *s, const float *x, const float *dout, int64_t n, float *sum, float *other)
+add_block (const Sums *s, const float *restrict x, const float *restrict dout, int64_t n,
+           float *restrict sum, float *restrict other)
 {
+  const float *restrict mean = s->mean, *restrict rstd = s->rstd;
+  const float *restrict gamma = s->gamma, *restrict beta = s->beta;
   const SegAct act = s->params != NULL ? s->params->act : SEG_ACT_NONE;
   const float a = s->params != NULL ? (float) s->params->act_a : 0;
 
   if (dout == NULL)
     {
-      const float *shift = s->shift;
+      const float *restrict shift = s->shift;
 
       for (int64_t i = 0; i < n; i++)
         {
@@ -57,8 +60,8 @@ add_block (const Sums *s, const float *x, const float *dout, int64_t n, float *s
   case which:                                                                                      \
     for (int64_t i = 0; i < n; i++)                                                                \
       {                                                                                            \
-        const float normal = (x[i] - s->mean[i]) * s->rstd[i];                                     \
-        const float g = dout[i] * act_slope (which, normal * s->gamma[i] + s->beta[i], a);         \
+        const float normal = (x[i] - mean[i]) * rstd[i];                                           \
+        const float g = dout[i] * act_slope (which, normal * gamma[i] + beta[i], a);               \
                                                                                                    \
         sum[i] += g;                                                                               \
         other[i] += g * normal;                                                                    \
@@ -121,8 +124,12 @@ typedef struct
 } Apply;
 
 static void
-apply_block (const Apply *p, const float *x, const float *dout, float *y, int64_t n)
+apply_block (const Apply *p, const float *restrict x, const float *restrict dout,
+             float *restrict y, int64_t n)
 {
+  const float *restrict mean = p->s->mean, *restrict rstd = p->s->rstd;
+  const float *restrict gamma = p->s->gamma, *restrict beta = p->s->beta;
+  const float *restrict scale = p->scale, *restrict shift = p->shift, *restrict of_g = p->of_g;
   const SegAct act = p->s->params->act;
   const float a = (float) p->s->params->act_a;
 
@@ -130,15 +137,14 @@ apply_block (const Apply *p, const float *x, const float *dout, float *y, int64_
   case which:                                                                                      \
     if (dout == NULL)                                                                              \
       for (int64_t i = 0; i < n; i++)                                                              \
-        y[i] = apply_act (which, x[i] * p->scale[i] + p->shift[i], a);                             \
+        y[i] = apply_act (which, x[i] * scale[i] + shift[i], a);                                   \
     else                                                                                           \
       for (int64_t i = 0; i < n; i++)                                                              \
         {                                                                                          \
-          const float normal = (x[i] - p->s->mean[i]) * p->s->rstd[i];                             \
-          const float g                                                                            \
-              = dout[i] * act_slope (which, normal * p->s->gamma[i] + p->s->beta[i], a);           \
+          const float normal = (x[i] - mean[i]) * rstd[i];                                         \
+          const float g = dout[i] * act_slope (which, normal * gamma[i] + beta[i], a);             \
                                                                                                    \
-          y[i] = p->of_g[i] * g + p->scale[i] * normal + p->shift[i];                              \
+          y[i] = of_g[i] * g + scale[i] * normal + shift[i];                                       \
         }                                                                                          \
     break
   switch (act)

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "app/bench.h"
+#include "app/json-output.h"
+#include "app/verbs.h"
+#include "seg/model/vit.h"
+#include "seg/model/vnet.h"
+#include "seg/nn/optimiser.h"
+#include "seg/tensor/context.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* bench ops, train and infer: the engine's speed beside the machine's measured limit. */
+
+typedef struct
+{
+  char *device;
+  char *dtype;
+  char *size;
+  char *model;
+  int filters;
+  int batch;
+  int repeat;
+  int threads;
+  gboolean op_times;
+} Options;
+
+typedef struct
+{
+  SegDevice *device;
+  SegContext *context;
+  SegDtype dtype;
+  double seconds;
+  double gflop;
+} Bench;
+
+static gboolean
+parse (Options *options, const char *name, const char *summary, int *argc, char ***argv, int *status)
+{
+  const GOptionEntry entries[] = {
+    { "device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda, ref", "DEVICE" },
+    { "dtype", 0, 0, G_OPTION_ARG_STRING, &options->dtype, "f32 or bf16", "DTYPE" },
+    { "size", 0, 0, G_OPTION_ARG_STRING, &options->size, "Sides of the patch", "X,Y,Z" },
+    { "model", 0, 0, G_OPTION_ARG_STRING, &options->model, "vit_b, vit_l, vit_h, vnet", "MODEL" },
+    { "filters", 0, 0, G_OPTION_ARG_INT, &options->filters, "V-Net's first channels", "F" },
+    { "batch", 0, 0, G_OPTION_ARG_INT, &options->batch, "Patches at once", "N" },
+    { "repeat", 0, 0, G_OPTION_ARG_INT, &options->repeat, "Measured repeats", "N" },
+    { "threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "Compute threads", "N" },
+    { "op-times", 0, 0, G_OPTION_ARG_NONE, &options->op_times, "One line for each operation",
+      NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context, summary);
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (g_option_context_parse (context, argc, argv, &error))
+    return TRUE;
+  *status = app_usage ("bench %s: %s", name, error->message);
+  return FALSE;
+}
+
+static gboolean
+bench_open (Bench *bench, const Options *options, GError **error)
+{
+  if (!seg_dtype_from_name (options->dtype != NULL ? options->dtype : "f32", &bench->dtype)
+      || (bench->dtype != SEG_DTYPE_F32 && bench->dtype != SEG_DTYPE_BF16))
+    {
+      g_set_error (error, SEG_ERROR, SEG_ERROR_UNSUPPORTED, "dtype %s: f32 or bf16",
+                   options->dtype);
+      return FALSE;
+    }
+  bench->device = seg_device_open (options->device, options->threads, error);
+  if (bench->device == NULL)
+    return FALSE;
+  bench->context = seg_context_new (bench->device, 1);
+  return TRUE;
+}
+
+static void
+bench_clear (Bench *bench)
+{
+  g_clear_pointer (&bench->context, seg_context_unref);
+  g_clear_pointer (&bench->device, seg_device_unref);
+}
+
+static void
+print_op_times (Bench *bench, const char *name, int repeat)
+{
+  g_autoptr (GArray) times = seg_context_get_times (bench->context);
+  const double limit = seg_device_get_peak_gflops (bench->device, bench->dtype);
+
+  for (guint t = 0; t < times->len; t++)
+    {
+      const SegOpTime *time = &g_array_index (times, SegOpTime, t);
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+      const double gflops = time->seconds > 0 ? time->gflop / time->seconds : 0;
+
+      json_builder_begin_object (builder);
+      app_json_add_string (builder, "bench", name);
+      app_json_add_string (builder, "op", time->name);
+      app_json_add_string (builder, "backend", time->backend);
+      app_json_add_number (builder, "calls", (double) time->n_calls / repeat);
+      app_json_add_number (builder, "seconds", time->seconds / repeat);
+      app_json_add_number (builder, "gflops", gflops);
+      app_json_add_number (builder, "share_of_peak", limit > 0 ? gflops / limit : 0);
+      app_json_add_number (builder, "gbytes_per_s",
+                           time->seconds > 0 ? time->gbytes / time->seconds : 0);
+      json_builder_end_object (builder);
+      app_json_print (builder);
+    }
+}
+
+static int
+report (Bench *bench, const char *name, const Options *options, const char *what)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  const double peak_rss = app_bench_peak_rss_mib ();
+  const double gemm = seg_device_get_peak_gflops (bench->device, bench->dtype);
+  SegMemoryStats stats;
+
+  seg_context_get_memory (bench->context, &stats);
+  json_builder_begin_object (builder);
+  app_json_add_string (builder, "bench", name);
+  app_json_add_string (builder, "what", what);
+  app_json_add_string (builder, "device", seg_device_get_info (bench->device)->name);
+  app_json_add_string (builder, "dtype", seg_dtype_get_name (bench->dtype));
+  app_json_add_number (builder, "seconds", bench->seconds);
+  app_json_add_number (builder, "gflop", bench->gflop);
+  app_json_add_number (builder, "gemm_gflops", gemm);
+  app_json_add_number (builder, "of_limit",
+                       gemm > 0 ? bench->seconds / (bench->gflop / gemm) : 0);
+  app_json_add_number (builder, "tensor_peak_mib", (double) stats.peak_bytes / 1048576);
+  app_json_add_number (builder, "peak_rss_mib", peak_rss);
+  json_builder_end_object (builder);
+  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+}
+
+/* One call of @step for each repeat after two to settle; the median. */
+typedef gboolean (*Step) (Bench *bench, gpointer data);
+
+static gboolean
+measure (Bench *bench, const Options *options, const char *name, Step step, gpointer data,
+         GError **error)
+{
+  g_autofree double *seconds = g_new (double, options->repeat);
+  g_autoptr (GArray) times = NULL;
+
+  for (int r = -2; r < options->repeat; r++)
+    {
+      gint64 start_us;
+
+      /* operations are counted, not timed, in the second settling run */
+      seg_context_set_timing (bench->context, r == -1 || (r >= 0 && options->op_times));
+      if (r == 0)
+        {
+          times = seg_context_get_times (bench->context);
+          for (guint t = 0; t < times->len; t++)
+            bench->gflop += g_array_index (times, SegOpTime, t).gflop;
+          seg_context_clear_times (bench->context);
+        }
+      start_us = g_get_monotonic_time ();
+      if (!step (bench, data) || !seg_context_check (bench->context, error))
+        {
+          seg_context_check (bench->context, error);
+          if (error != NULL && *error == NULL)
+            g_set_error (error, SEG_ERROR, SEG_ERROR_BACKEND, "the step failed");
+          return FALSE;
+        }
+      seg_device_get_backend (bench->device);
+      if (r >= 0)
+        seconds[r] = (double) (g_get_monotonic_time () - start_us) * 1e-6;
+    }
+  bench->seconds = app_bench_median (seconds, (gsize) options->repeat);
+  if (options->op_times)
+    print_op_times (bench, name, options->repeat);
+  return TRUE;
+}
+
+/* --- train ------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  SegVnet *net;
+  SegOptimiser *optimiser;
+  SegTensor *x;
+  SegTensor *target;
+} Train;
+
+static SegTensor *
+loss_of (SegTensor *logits, SegTensor *target)
+{
+  g_autoptr (SegTensor) p = seg_softmax (logits, 1);
+  g_autoptr (SegTensor) dice
+      = seg_dice_loss (p, target, NULL, NULL,
+                       &(SegDiceParams) { .square = TRUE, .smooth = 1e-5, .ignore = -1 });
+  g_autoptr (SegTensor) ce = seg_cross_entropy (logits, target, NULL, NULL, -1);
+  g_autoptr (SegTensor) sum = seg_add (ce, dice);
+
+  return seg_affine (sum, 0.5, 0);
+}
+
+static gboolean
+train_step (Bench *bench, gpointer data)
+{
+  Train *train = data;
+  g_autoptr (SegTape) tape = seg_tape_begin (bench->context);
+  g_autoptr (SegTensor) x = seg_cast (train->x, bench->dtype);
+  g_autoptr (SegTensor) logits = seg_vnet_forward (train->net, x, NULL);
+  g_autoptr (SegTensor) loss = loss_of (logits, train->target);
+
+  seg_tensor_clear (&x);
+  seg_tensor_clear (&logits);
+  return seg_tape_backward (tape, loss) && seg_optimiser_step (train->optimiser)
+         && isfinite (seg_tensor_get_scalar (loss));
+}
+
+static gboolean
+parse_size (const char *text, gint64 size[3])
+{
+  int x, y, z;
+
+  if (text == NULL)
+    return TRUE;
+  if (sscanf (text, "%d,%d,%d", &x, &y, &z) != 3 || x < 1 || y < 1 || z < 1 || x > 1024 || y > 1024
+      || z > 1024)
+    return FALSE;
+  size[0] = x;
+  size[1] = y;
+  size[2] = z;
+  return TRUE;
+}
+
+int
+app_bench_train (int argc, char **argv)
+{
+  Options options = { .filters = 16, .batch = 2, .repeat = 3 };
+  gint64 size[3] = { 112, 112, 80 };
+  g_autofree char *what = NULL;
+  g_autoptr (GError) error = NULL;
+  Bench bench = { NULL };
+  Train train = { NULL };
+  int status = APP_EXIT_FAILURE;
+
+  if (!parse (&options, "train", "V-Net: forward, backward and a step of SGD; median seconds.",
+              &argc, &argv, &status))
+    return status;
+  if (argc > 1 || !parse_size (options.size, size) || options.filters < 1 || options.filters > 256
+      || options.batch < 1 || options.batch > 64 || options.repeat < 1 || options.repeat > 1000)
+    return app_usage ("bench train: --filters F --size X,Y,Z --batch N --dtype f32|bf16");
+  if (!bench_open (&bench, &options, &error))
+    return app_fail (error);
+  train.net = seg_vnet_new (bench.context, &(SegVnetParams) { .filters = options.filters });
+  train.optimiser = seg_optimiser_new (seg_vnet_get_module (train.net),
+                                       &(SegOptimiserParams) { .kind = SEG_OPTIMISER_SGD,
+                                                               .lr = 0.01,
+                                                               .momentum = 0.9,
+                                                               .weight_decay = 1e-4 });
+  train.x = seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
+                                   SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0, 1);
+  {
+    g_autoptr (SegTensor) zero = seg_constant (bench.context, 0);
+    g_autoptr (SegTensor) positive = seg_greater (train.x, zero);
+    g_autoptr (SegTensor) map
+        = seg_reshape (positive, 4, (gint64[]) { options.batch, size[0], size[1], size[2] });
+    g_autoptr (SegTensor) index = seg_cast (map, SEG_DTYPE_U8);
+
+    train.target = seg_dense_plain (index);
+  }
+  what = g_strdup_printf ("vnet %d filters, %dx%dx%d, batch %d", options.filters, (int) size[0],
+                          (int) size[1], (int) size[2], options.batch);
+  if (measure (&bench, &options, "train", train_step, &train, &error))
+    status = report (&bench, "train", &options, what);
+  else
+    status = app_fail (error);
+  seg_tensor_unref (train.x);
+  seg_tensor_unref (train.target);
+  seg_optimiser_free (train.optimiser);
+  seg_vnet_free (train.net);
+  bench_clear (&bench);
+  return status;
+}
+
+/* --- infer ------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  SegModule *root;
+  SegVit *vit;
+  SegVnet *vnet;
+  SegTensor *x;
+} Infer;
+
+static gboolean
+infer_step (Bench *bench, gpointer data)
+{
+  Infer *infer = data;
+  g_autoptr (SegTensor) x = seg_cast (infer->x, bench->dtype);
+  g_autoptr (SegTensor) out = infer->vit != NULL ? seg_vit_forward (infer->vit, x)
+                                                 : seg_vnet_forward (infer->vnet, x, NULL);
+  g_autoptr (SegTensor) mean = seg_mean (out, SEG_ALL_AXES);
+
+  return isfinite (seg_tensor_get_scalar (mean));
+}
+
+int
+app_bench_infer (int argc, char **argv)
+{
+  Options options = { .filters = 16, .batch = 1, .repeat = 3 };
+  gint64 size[3] = { 112, 112, 80 };
+  g_autoptr (GError) error = NULL;
+  SegVitParams vit;
+  Bench bench = { NULL };
+  Infer infer = { NULL };
+  int status = APP_EXIT_FAILURE;
+  const char *model;
+
+  if (!parse (&options, "infer", "A forward pass with random weights; median seconds.", &argc,
+              &argv, &status))
+    return status;
+  model = options.model != NULL ? options.model : "vit_b";
+  if (argc > 1 || !parse_size (options.size, size) || options.batch < 1 || options.batch > 64
+      || options.filters < 1 || options.filters > 256 || options.repeat < 1 || options.repeat > 1000
+      || (strcmp (model, "vnet") != 0 && !seg_vit_params_from_name (model, &vit)))
+    return app_usage ("bench infer: --model vit_b|vit_l|vit_h|vnet --dtype f32|bf16");
+  if (!bench_open (&bench, &options, &error))
+    return app_fail (error);
+  if (strcmp (model, "vnet") == 0)
+    {
+      infer.vnet = seg_vnet_new (bench.context, &(SegVnetParams) { .filters = options.filters });
+      seg_module_set_training (seg_vnet_get_module (infer.vnet), FALSE);
+      infer.x = seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
+                                       SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0,
+                                       1);
+    }
+  else
+    {
+      infer.root = seg_module_new (bench.context);
+      infer.vit = seg_vit_new (infer.root, "image_encoder", &vit);
+      infer.x = seg_tensor_new_normal (
+          bench.context, SEG_DTYPE_F32,
+          SEG_SHAPE (options.batch, 3, vit.image_size, vit.image_size), 0, 1);
+    }
+  if (measure (&bench, &options, "infer", infer_step, &infer, &error))
+    status = report (&bench, "infer", &options, model);
+  else
+    status = app_fail (error);
+  seg_tensor_unref (infer.x);
+  seg_module_unref (infer.root);
+  seg_vnet_free (infer.vnet);
+  bench_clear (&bench);
+  return status;
+}
+
+/* --- ops --------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  const char *name;
+  gint64 in, out, kernel, stride;
+  gint64 size[3];
+  gboolean transposed;
+} ConvCase;
+
+static const ConvCase conv_cases[] = {
+  { "conv 1-16 k3 112x112x80", 1, 16, 3, 1, { 112, 112, 80 }, FALSE },
+  { "conv 16-16 k3 112x112x80", 16, 16, 3, 1, { 112, 112, 80 }, FALSE },
+  { "conv 32-32 k3 56x56x40", 32, 32, 3, 1, { 56, 56, 40 }, FALSE },
+  { "conv 256-256 k3 7x7x5", 256, 256, 3, 1, { 7, 7, 5 }, FALSE },
+  { "conv 16-32 k2 s2 112x112x80", 16, 32, 2, 2, { 112, 112, 80 }, FALSE },
+  { "transposed 32-16 k2 s2 56x56x40", 32, 16, 2, 2, { 56, 56, 40 }, TRUE },
+  { "conv 16-2 k1 112x112x80", 16, 2, 1, 1, { 112, 112, 80 }, FALSE },
+};
+
+typedef struct
+{
+  SegTensor *x, *weight, *bias;
+  SegConvParams params;
+} ConvBench;
+
+static gboolean
+conv_step (Bench *bench, gpointer data)
+{
+  ConvBench *conv = data;
+  g_autoptr (SegTape) tape = seg_tape_begin (bench->context);
+  g_autoptr (SegTensor) y = seg_conv (conv->x, conv->weight, conv->bias, &conv->params);
+
+  return seg_tape_backward_from (tape, y, y);
+}
+
+static int
+bench_conv (const Options *options, const ConvCase *c, GError **error)
+{
+  Bench bench = { NULL };
+  ConvBench conv = { NULL };
+  int status = APP_EXIT_FAILURE;
+  gint64 shape[5] = { c->transposed ? c->in : c->out, c->transposed ? c->out : c->in, c->kernel,
+                      c->kernel, c->kernel };
+
+  if (!bench_open (&bench, options, error))
+    return APP_EXIT_FAILURE;
+  conv.params = seg_conv_params (3, (int) c->stride, c->kernel == 3 ? 1 : 0);
+  conv.params.transposed = c->transposed;
+  conv.x = seg_tensor_new_normal (bench.context, bench.dtype,
+                                  SEG_SHAPE (options->batch, c->in, c->size[0], c->size[1], c->size[2]),
+                                  0, 1);
+  conv.weight = seg_tensor_new_plain (bench.context, SEG_DTYPE_F32, 5, shape);
+  conv.bias = seg_tensor_new_plain (bench.context, SEG_DTYPE_F32, 1, &c->out);
+  seg_tensor_set_requires_grad (conv.x, TRUE);
+  seg_tensor_set_requires_grad (conv.weight, TRUE);
+  seg_tensor_set_requires_grad (conv.bias, TRUE);
+  seg_init_uniform (conv.weight, 0.1);
+  seg_init_uniform (conv.bias, 0.1);
+  if (measure (&bench, options, "ops", conv_step, &conv, error))
+    status = report (&bench, "ops", options, c->name);
+  seg_tensor_unref (conv.x);
+  seg_tensor_unref (conv.weight);
+  seg_tensor_unref (conv.bias);
+  bench_clear (&bench);
+  return status;
+}
+
+int
+app_bench_ops (int argc, char **argv)
+{
+  Options options = { .batch = 2, .repeat = 3 };
+  g_autoptr (GError) error = NULL;
+  int status = APP_EXIT_OK;
+
+  if (!parse (&options, "ops", "V-Net's convolutions, forward and backward; median seconds.", &argc,
+              &argv, &status))
+    return status;
+  if (argc > 1 || options.batch < 1 || options.batch > 64 || options.repeat < 1
+      || options.repeat > 1000)
+    return app_usage ("bench ops: --batch N --repeat N --dtype f32|bf16");
+  for (gsize c = 0; c < G_N_ELEMENTS (conv_cases) && status == APP_EXIT_OK; c++)
+    if (bench_conv (&options, &conv_cases[c], &error) != APP_EXIT_OK)
+      status = app_fail (error);
+  return status;
+}
