@@ -358,12 +358,15 @@ read_prompt (JsonNode *root)
   return g_steal_pointer (&self);
 }
 
-/* json-glib parses by recursion: text nested deeper than any prompt would use up the stack. */
+/* One object, and not nested deeper than any prompt: json-glib parses by recursion, and loses memory
+ * where something stands before the object. */
 static gboolean
-is_shallow (const char *json)
+is_shallow_object (const char *json)
 {
   int depth = 0;
 
+  if (json[strspn (json, " \t\r\n")] != '{')
+    return FALSE;
   for (; *json != '\0'; json++)
     {
       if (*json == '[' || *json == '{')
@@ -383,11 +386,11 @@ volume_prompt_from_json (const char *json, GError **error)
   g_autoptr (GError) parse_error = NULL;
   VolumePrompt *self = NULL;
 
-  if (!is_shallow (json) || !g_utf8_validate (json, -1, NULL)
+  if (!is_shallow_object (json) || !g_utf8_validate (json, -1, NULL)
       || !json_parser_load_from_data (parser, json, -1, &parse_error))
     {
       g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_FORMAT, "a prompt that is not JSON: %s",
-                   parse_error != NULL ? parse_error->message : "nested too deeply or not UTF-8");
+                   parse_error != NULL ? parse_error->message : "not one object, or nested too deeply, or not UTF-8");
       return NULL;
     }
   self = read_prompt (json_parser_get_root (parser));

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -451,8 +452,8 @@ volume_scan_get_range (VolumeScan *self, float *min, float *max)
   double lo, hi;
 
   volume_scan_get_exact_range (self, &lo, &hi);
-  *min = (float)lo;
-  *max = (float)hi;
+  *min = (float)CLAMP (lo, -FLT_MAX, FLT_MAX);
+  *max = (float)CLAMP (hi, -FLT_MAX, FLT_MAX);
 }
 
 static int
@@ -514,10 +515,15 @@ volume_scan_get_default_window (VolumeScan *self, double *centre, double *width)
           lo = min;
           hi = max;
         }
+      lo = CLAMP (lo, -FLT_MAX, FLT_MAX);
+      hi = CLAMP (hi, -FLT_MAX, FLT_MAX);
       if (!(hi > lo))
         {
-          lo -= 0.5;
-          hi += 0.5;
+          /* One value only: a window around it, wide enough for a float to tell its ends apart. */
+          double half = fmax (0.5, 1e-6 * fabs (lo));
+
+          lo -= half;
+          hi += half;
         }
       self->window_centre = 0.5 * (lo + hi);
       self->window_width = hi - lo;

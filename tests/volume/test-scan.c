@@ -166,6 +166,25 @@ test_range_and_window (void)
     g_assert_cmpfloat (width, ==, 400);
   }
   for (int v = 0; v < N; v++)
+    values[v] = 3e30f;
+  {
+    g_autoptr (VolumeScan) scan = make_float_scan (values, 1, 0);
+
+    volume_scan_get_default_window (scan, &centre, &width);
+    g_assert_cmpfloat (width, >, 0);
+    g_assert_cmpfloat ((float) (centre + 0.5 * width), >, (float) (centre - 0.5 * width));
+  }
+  for (int v = 0; v < N; v++)
+    values[v] = v % 2 ? 3e38f : -3e38f;
+  {
+    g_autoptr (VolumeScan) scan = make_float_scan (values, 1e10, 0);
+
+    volume_scan_get_range (scan, &min, &max);
+    g_assert_true (isfinite (min) && isfinite (max));
+    volume_scan_get_default_window (scan, &centre, &width);
+    g_assert_true (isfinite (centre) && isfinite (width));
+  }
+  for (int v = 0; v < N; v++)
     values[v] = NAN;
   {
     g_autoptr (VolumeScan) scan = make_float_scan (values, 1, 0);
