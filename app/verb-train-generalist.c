@@ -102,6 +102,16 @@ run (const Options *options, GError **error)
   if (options->resume && !seg_practice_restore (practice, options->folder, error))
     return FALSE;
   first = seg_practice_get_step (practice);
+  {
+    g_autofree char *line
+        = g_strdup_printf ("{\"from_step\":%" G_GINT64_FORMAT ",\"steps\":%" G_GINT64_FORMAT
+                           ",\"seed\":%" G_GINT64_FORMAT ",\"batch\":%d,\"rate\":%g,"
+                           "\"dtype\":\"%s\",\"version\":\"" PACKAGE_VERSION "\"}",
+                           first, options->steps, options->seed, options->batch, options->lr,
+                           options->dtype);
+    if (!append_log (options->folder, line, error))
+      return FALSE;
+  }
   while (seg_practice_get_step (practice) < options->steps && !stop_asked)
     {
       const gint64 at = seg_practice_get_step (practice) + 1;

@@ -403,7 +403,6 @@ seg_practice_restore (SegPractice *self, const char *folder, GError **error)
   gint64 step, offset;
 
   if (checkpoint == NULL || !same_int (checkpoint, "seed", (gint64) self->params.seed, error)
-      || !same_int (checkpoint, "n_steps", self->params.n_steps, error)
       || !same_int (checkpoint, "batch", self->params.batch, error)
       || !same_int (checkpoint, "dtype", self->params.dtype, error)
       || !seg_checkpoint_get_int (checkpoint, "step", &step, error)

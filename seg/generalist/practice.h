@@ -45,7 +45,8 @@ typedef struct
 gboolean seg_practice_examine (SegPractice *self, int n_scenes, gboolean blank,
                                SegPracticeReport *report, GError **error);
 
-/* A checkpoint in @folder, and back; save is atomic. Restoring checks seed, batch and length. */
+/* A checkpoint in @folder, and back; save is atomic. Restoring checks seed, batch and dtype; with
+ * another length the rest of the schedule follows the new one. */
 gboolean seg_practice_save (SegPractice *self, const char *folder, GError **error);
 gboolean seg_practice_restore (SegPractice *self, const char *folder, GError **error);
 /* The averaged network as the weight file the program ships (f16 safetensors). */
