@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 int app_bench_infer (int argc, char **argv);
 int app_bench_open (int argc, char **argv);
 int app_bench_ops (int argc, char **argv);
+int app_bench_prompt (int argc, char **argv);
 int app_bench_train (int argc, char **argv);
 
 /* For all of them. */

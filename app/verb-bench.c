@@ -17,6 +17,7 @@ static const struct
   { "infer", "a network's forward pass", app_bench_infer },
   { "open", "opening scans", app_bench_open },
   { "ops", "the engine's convolutions", app_bench_ops },
+  { "prompt", "simulated clicks on scans with truth: Dice and times", app_bench_prompt },
   { "train", "a training step of V-Net", app_bench_train },
 };
 
