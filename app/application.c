@@ -205,22 +205,6 @@ dropped_cb (AppApplication *self, GListModel *files)
   app_application_new_project (self, files);
 }
 
-/* Built-in weights unless the person chose a file; embeddings are kept in the user's cache. */
-static void
-give_prompter (AppApplication *self)
-{
-  GSettings *settings = app_settings_get_default ();
-  g_autofree char *weights = g_settings_get_string (settings, "generalist");
-  g_autofree char *cache
-      = g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
-  const guint64 budget = (guint64) g_settings_get_int (settings, "embedding-cache-mib") << 20;
-  g_autoptr (AppEnginePrompter) prompter
-      = app_engine_prompter_new (app_engine_get_default (), weights[0] != '\0' ? weights : NULL, cache,
-                                 budget);
-
-  app_session_set_prompter (self->session, APP_PROMPTER (prompter));
-}
-
 static void
 make_window (AppApplication *self)
 {
@@ -232,7 +216,6 @@ make_window (AppApplication *self)
     open_device (self);
   ui_view_state_set_device (ui_window_get_state (window), self->device);
   self->session = app_session_new (window);
-  give_prompter (self);
   app_window_actions_add (self->session);
   open_prompter (self);
   show_jobs (self, window);
