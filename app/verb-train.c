@@ -9,6 +9,7 @@
 
 #include <glib-unix.h>
 #include <math.h>
+#include <unistd.h>
 
 typedef struct
 {
@@ -17,6 +18,8 @@ typedef struct
   gboolean ended;
   int status;
   char *shown;
+  gboolean is_terminal;
+  int tenth;
 } Train;
 
 static void
@@ -78,7 +81,16 @@ progress_cb (AppJob *job, GParamSpec *pspec, gpointer data)
   line = left >= 0 ? g_strdup_printf ("%3.0f %%  %s, %.0f s left", 100 * app_job_get_fraction (job),
                                       message, left)
                    : g_strdup (message);
-  if (g_strcmp0 (line, self->shown) != 0)
+  if (!self->is_terminal)
+    {
+      /* A log gets a line for each tenth, not a line that is drawn over. */
+      const int tenth = (int) (10 * app_job_get_fraction (job));
+
+      if (tenth != self->tenth || self->shown == NULL)
+        g_printerr ("%s\n", line);
+      self->tenth = tenth;
+    }
+  else if (g_strcmp0 (line, self->shown) != 0)
     g_printerr ("\r\033[K%s", line);
   g_free (self->shown);
   self->shown = g_steal_pointer (&line);
@@ -95,7 +107,7 @@ static int
 train (DbStore *store, const AppTrainRequest *request, gboolean json)
 {
   g_autoptr (GError) error = NULL;
-  Train self = { .json = json };
+  Train self = { .json = json, .is_terminal = isatty (STDERR_FILENO) };
   guint interrupt, terminate;
 
   self.job = app_flow_train (store, app_engine_get_default (), request, done_cb, &self, &error);
@@ -106,7 +118,7 @@ train (DbStore *store, const AppTrainRequest *request, gboolean json)
   terminate = g_unix_signal_add (SIGTERM, interrupted_cb, &self);
   while (!self.ended && app_job_get_state (self.job) != APP_JOB_STATE_PAUSED)
     g_main_context_iteration (NULL, TRUE);
-  if (self.shown != NULL)
+  if (self.shown != NULL && self.is_terminal)
     g_printerr ("\r\033[K");
   if (!self.ended)
     {

@@ -4,6 +4,7 @@
 # from the truth, one short round of training, predictions, the next selection, pictures of slices.
 set -eu
 out=$1
+: "${CROSSLABEL:?the program to run}"
 seed=${CROSSLABEL_DEMO_SEED:-1}
 step () { echo; echo "== $*"; }
 
@@ -11,8 +12,8 @@ rm -rf "$out"
 mkdir -p "$out"
 project="$out/phantoms.crosslabel"
 
-step "Eight phantoms"
-"$CROSSLABEL" phantom --out "$out/scans" --count 8 --seed "$seed" --size 64,64,48 --organs 2 >/dev/null
+step "Six phantoms"
+"$CROSSLABEL" phantom --out "$out/scans" --count 6 --seed "$seed" --size 64,64,48 --organs 2 >/dev/null
 labels=$("$CROSSLABEL" phantom --out "$out/scans" --count 1 --seed "$seed" --size 64,64,48 --organs 2 --json \
   | sed -n 's/.*"labels" *: *\[\([^]]*\)\].*/\1/p' | tr -d '" ' | tr ',' ' ')
 scans=("$out"/scans/phantom_???.nii.gz)

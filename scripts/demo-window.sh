@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The window on a project of four phantoms, made the first time and kept.
 set -eu
+: "${CROSSLABEL:?the program to run}"
 demo="${XDG_DATA_HOME:-$HOME/.local/share}/crosslabel/demo"
 project="$demo/phantoms.crosslabel"
 if [ ! -e "$project" ]; then
