@@ -40,5 +40,7 @@ void app_window_actions_add (AppSession *session);
 void app_window_actions_update (AppSession *session);
 /* app/window-files.c: export, import, statistics. */
 void app_window_files_add (AppSession *session);
+/* app/window-training.c: rounds, predictions, proposals. */
+void app_window_training_add (AppSession *session);
 
 G_END_DECLS
