@@ -12,6 +12,7 @@ int app_bench_open (int argc, char **argv);
 int app_bench_ops (int argc, char **argv);
 int app_bench_prompt (int argc, char **argv);
 int app_bench_train (int argc, char **argv);
+int app_bench_render (int argc, char **argv);
 
 /* For all of them. */
 double app_bench_median (double *values, gsize n); /* sorts @values */

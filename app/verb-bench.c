@@ -19,6 +19,9 @@ static const struct
   { "ops", "the engine's convolutions", app_bench_ops },
   { "prompt", "simulated clicks on scans with truth: Dice and times", app_bench_prompt },
   { "train", "a training step of V-Net", app_bench_train },
+#ifdef HAVE_RENDER
+  { "render", "drawing slices and the 3-D view", app_bench_render },
+#endif
 };
 
 static int
