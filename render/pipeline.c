@@ -136,11 +136,9 @@ create_sampler (RenderDevice *self, VkFilter filter, VkSampler *sampler, GError 
     .sType = VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO,
     .magFilter = filter,
     .minFilter = filter,
-    /* Within one texel of the edge the same as clamping; llvmpipe filters 8-bit textures in
-     * 8-bit fixed point when it sees a simpler mode. */
-    .addressModeU = VK_SAMPLER_ADDRESS_MODE_MIRRORED_REPEAT,
-    .addressModeV = VK_SAMPLER_ADDRESS_MODE_MIRRORED_REPEAT,
-    .addressModeW = VK_SAMPLER_ADDRESS_MODE_MIRRORED_REPEAT,
+    .addressModeU = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
+    .addressModeV = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
+    .addressModeW = VK_SAMPLER_ADDRESS_MODE_CLAMP_TO_EDGE,
   };
   VkResult result = self->life->vk.CreateSampler (self->life->handle, &info, NULL, sampler);
 

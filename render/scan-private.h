@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 void render_scan_get_value_map (RenderScan *self, double *scale, double *offset);
 /* Whether the linear sampler may be used on it. */
 gboolean render_scan_is_linear (RenderScan *self);
+/* Whether that sampler's weights are as good as floats. */
+gboolean render_scan_has_exact_sampler (RenderScan *self);
 /* A region that holds every voxel of @box. @axis: the box is a thin slab across this voxel axis,
  * which can be sent ahead; −1: it is not. @exact: FALSE where a coarser level stands in.
  * RENDER_ERROR_LATER while the scan is on its way. */

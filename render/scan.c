@@ -526,3 +526,9 @@ render_scan_is_linear (RenderScan *self)
 {
   return self->linear;
 }
+
+gboolean
+render_scan_has_exact_sampler (RenderScan *self)
+{
+  return self->linear && self->device->info.is_software && self->texel_bytes > 1;
+}

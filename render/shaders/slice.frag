@@ -7,7 +7,8 @@
 #include "uniforms.h"
 #include "bindings.glsl"
 
-layout (constant_id = 0) const int INTERPOLATION = 0; // 0 nearest, 1 linear, 2 Catmull–Rom
+layout (constant_id = 0) const int INTERPOLATION = 0; // 0 nearest, 1 linear, 2 Catmull–Rom, 3 linear
+                                              // by the sampler, where its weights are exact
 layout (constant_id = 1) const int AXIS = 3;          // across the plane; 3: none of the grid
 layout (constant_id = 2) const bool COLOUR_MAP = false;
 layout (constant_id = 3) const bool FILL = false;
@@ -127,6 +128,8 @@ sample_scan (vec3 ijk)
   ivec3 last = ivec3 (u.scan_region.size.xyz) - 1;
   if (INTERPOLATION == 0)
     return fetch (clamp (ivec3 (floor (texel + 0.5)), ivec3 (0), last));
+  if (INTERPOLATION == 3)
+    return textureLod (scan_linear, (texel + 0.5) / u.scan_region.size.xyz, 0.0).r;
   if (INTERPOLATION == 1)
     return AXIS < 3 ? sample_linear_plane (texel, last) : sample_linear (texel, last);
   return AXIS < 3 ? sample_cubic_plane (texel, last) : sample_cubic (texel, last);
@@ -151,17 +154,14 @@ on_scan (vec3 ijk)
   return all (greaterThanEqual (ijk, vec3 (-0.5))) && all (lessThan (ijk, u.size_ijk.xyz - 0.5));
 }
 
-// Whether another label, or the scan's end, is within the outline's width.
+// Whether another label is within the outline's width. Voxels' edges run along x and y, so looking
+// along the diagonals finds straight edges and both kinds of corners.
 bool
 at_edge (vec3 ijk, uint label)
 {
-  vec3 x = u.ijk_per_x.xyz * u.label.y;
-  vec3 y = u.ijk_per_y.xyz * u.label.y;
-  vec3 p = (x + y) * 0.70711;
-  vec3 q = (x - y) * 0.70711;
-  return label_at (ijk + x) != label || label_at (ijk - x) != label || label_at (ijk + y) != label
-         || label_at (ijk - y) != label || label_at (ijk + p) != label
-         || label_at (ijk - p) != label || label_at (ijk + q) != label
+  vec3 p = (u.ijk_per_x.xyz + u.ijk_per_y.xyz) * u.label.y;
+  vec3 q = (u.ijk_per_x.xyz - u.ijk_per_y.xyz) * u.label.y;
+  return label_at (ijk + p) != label || label_at (ijk - p) != label || label_at (ijk + q) != label
          || label_at (ijk - q) != label;
 }
 
