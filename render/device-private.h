@@ -39,6 +39,7 @@ typedef struct
   gsize allocated_bytes;
   VkImageLayout layout;
   VkFramebuffer framebuffer; /* of render targets */
+  RenderLife *life;
 } RenderTexture;
 
 typedef struct
@@ -176,6 +177,7 @@ RenderTexture *render_texture_create (RenderDevice *self, const RenderTexturePar
 void render_texture_destroy (RenderDevice *self, RenderTexture *texture);
 /* Destroys it when the slot being recorded, and with it all before, is done. */
 void render_texture_release (RenderDevice *self, RenderTexture *texture);
+/* The taker puts it back into self->targets when what draws into it is done. */
 RenderTexture *render_target_take (RenderDevice *self, int width, int height, GError **error);
 RenderBuffer *render_readback_take (RenderDevice *self, gsize size_bytes, GError **error);
 /* Host memory of the current slot, to be read by its commands. */

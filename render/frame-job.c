@@ -21,21 +21,30 @@ check_size (RenderFrameJob *self, RenderDevice *device, GError **error)
   return FALSE;
 }
 
+static VkRect2D
+band_area (const RenderFrameJob *self)
+{
+  const int n = MAX (self->n_bands, 1);
+  const int from = self->height * self->band / n, to = self->height * (self->band + 1) / n;
+
+  return (VkRect2D){ { 0, from }, { (guint32) self->width, (guint32) (to - from) } };
+}
+
 static void
-begin_pass (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
+begin_pass (RenderFrameJob *self, RenderDevice *device)
 {
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
-  const VkRect2D area = { { 0, 0 }, { (guint32) self->width, (guint32) self->height } };
+  const VkRect2D area = band_area (self);
   const VkViewport viewport = { 0.0f, 0.0f, (float) self->width, (float) self->height, 0.0f, 1.0f };
   const VkRenderPassBeginInfo info = {
     .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
     .renderPass = device->render_pass,
-    .framebuffer = target->framebuffer,
+    .framebuffer = self->target->framebuffer,
     .renderArea = area,
   };
 
-  render_texture_barrier (device, target, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL);
+  render_texture_barrier (device, self->target, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL);
   vk->CmdBeginRenderPass (cmd, &info, VK_SUBPASS_CONTENTS_INLINE);
   vk->CmdSetViewport (cmd, 0, 1, &viewport);
   vk->CmdSetScissor (cmd, 0, 1, &area);
@@ -43,7 +52,7 @@ begin_pass (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
 
 /* The picture into the frame's memory, visible to the host when the slot is done. */
 static void
-read_back (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
+read_back (RenderFrameJob *self, RenderDevice *device)
 {
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
@@ -61,40 +70,73 @@ read_back (RenderFrameJob *self, RenderDevice *device, RenderTexture *target)
     .size = VK_WHOLE_SIZE,
   };
 
-  render_texture_barrier (device, target, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL);
-  vk->CmdCopyImageToBuffer (cmd, target->image, target->layout, barrier.buffer, 1, &copy);
+  render_texture_barrier (device, self->target, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL);
+  vk->CmdCopyImageToBuffer (cmd, self->target->image, self->target->layout, barrier.buffer, 1,
+                            &copy);
   vk->CmdPipelineBarrier (cmd, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0,
                           NULL, 1, &barrier, 0, NULL);
+}
+
+static void
+drop_target (RenderFrameJob *self, RenderDevice *device)
+{
+  render_texture_destroy (device, g_steal_pointer (&self->target));
+  g_clear_pointer (&self->life, render_life_unref);
+}
+
+static gboolean
+is_last_band (const RenderFrameJob *self)
+{
+  return self->band + 1 >= MAX (self->n_bands, 1);
+}
+
+/* The frame's own memory, and the picture's as it comes into being. */
+static gboolean
+take_memory (RenderFrameJob *self, RenderDevice *device, GError **error)
+{
+  RenderBuffer *buffer = NULL;
+
+  if (self->target == NULL)
+    {
+      self->target = render_target_take (device, self->width, self->height, error);
+      if (self->target == NULL)
+        return FALSE;
+      self->life = render_life_ref (device->life);
+    }
+  if (!is_last_band (self))
+    return TRUE;
+  buffer = render_readback_take (device, (gsize) self->width * (gsize) self->height * 4, error);
+  if (buffer == NULL)
+    return FALSE;
+  self->frame = render_frame_new_take (device, buffer, self->width, self->height);
+  render_frame_set_exact (self->frame, self->exact);
+  return TRUE;
 }
 
 static gboolean
 record_cb (RenderJob *job, RenderDevice *device, GError **error)
 {
   RenderFrameJob *self = (RenderFrameJob *) job;
-  RenderTexture *target;
-  RenderBuffer *buffer;
 
   if (self->task != NULL
       && g_cancellable_set_error_if_cancelled (g_task_get_cancellable (self->task), error))
     return FALSE;
+  /* Asked for again after a loss: from the beginning. */
   g_clear_pointer (&self->frame, render_frame_unref);
-  self->exact = TRUE;
+  if (self->target != NULL && self->life != device->life)
+    {
+      drop_target (self, device);
+      self->band = 0;
+    }
   if (!check_size (self, device, error) || !self->prepare (self, device, error)
-      || render_device_begin (device, error) == NULL || !self->bind (self, device, error))
+      || render_device_begin (device, error) == NULL || !self->bind (self, device, error)
+      || !take_memory (self, device, error))
     return FALSE;
-  target = render_target_take (device, self->width, self->height, error);
-  buffer =
-      target == NULL
-          ? NULL
-          : render_readback_take (device, (gsize) self->width * (gsize) self->height * 4, error);
-  if (buffer == NULL)
-    return FALSE;
-  self->frame = render_frame_new_take (device, buffer, self->width, self->height);
-  render_frame_set_exact (self->frame, self->exact);
-  begin_pass (self, device, target);
+  begin_pass (self, device);
   self->draw (self, device);
   device->life->vk.CmdEndRenderPass (device->slot->cmd);
-  read_back (self, device, target);
+  if (is_last_band (self))
+    read_back (self, device);
   return TRUE;
 }
 
@@ -114,6 +156,24 @@ done_cb (RenderJob *job, RenderDevice *device, const GError *error)
 {
   RenderFrameJob *self = (RenderFrameJob *) job;
 
+  if (error == NULL && !is_last_band (self))
+    {
+      self->band++;
+      render_device_post (device, job);
+      return;
+    }
+  if (self->target != NULL && self->life == device->life && error == NULL)
+    {
+      g_ptr_array_add (device->targets, g_steal_pointer (&self->target));
+      g_clear_pointer (&self->life, render_life_unref);
+    }
+  else if (self->target != NULL)
+    {
+      /* What was recorded may still be drawing into it. */
+      if (self->life == device->life)
+        self->life->vk.DeviceWaitIdle (self->life->handle);
+      drop_target (self, device);
+    }
   if (error == NULL)
     render_frame_finish_read (self->frame, device);
   self->clear (self);

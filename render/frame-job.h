@@ -15,6 +15,9 @@ struct _RenderFrameJob
 {
   RenderJob job;
   int width, height;
+  /* Drawn in so many horizontal bands, one turn of the queue each, so that a slow picture lets
+   * quick ones pass; 0 counts as 1. */
+  int n_bands;
   /* Sends what is missing; may be called more than once. */
   gboolean (*prepare) (RenderFrameJob *self, RenderDevice *device, GError **error);
   /* Uniforms, descriptor sets and pipelines; then, inside the render pass, draws. */
@@ -26,6 +29,9 @@ struct _RenderFrameJob
 
   /* private */
   RenderFrame *frame;
+  RenderTexture *target; /* (owned) between bands, with the life of the device it belongs to */
+  RenderLife *life;
+  int band;
   GTask *task; /* NULL: somebody waits */
   GMutex lock;
   GCond done;

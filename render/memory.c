@@ -217,6 +217,7 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
   VkResult result;
   int type;
 
+  texture->life = self->life;
   texture->format = params->format;
   texture->size[0] = params->width;
   texture->size[1] = params->height;
@@ -261,23 +262,23 @@ render_texture_destroy (RenderDevice *self, RenderTexture *texture)
 
   if (texture == NULL)
     return;
-  vk = &self->life->vk;
+  vk = &texture->life->vk;
   if (texture->framebuffer != VK_NULL_HANDLE)
     {
-      vk->DestroyFramebuffer (self->life->handle, texture->framebuffer, NULL);
+      vk->DestroyFramebuffer (texture->life->handle, texture->framebuffer, NULL);
       render_objects_add (-1);
     }
   if (texture->view != VK_NULL_HANDLE)
     {
-      vk->DestroyImageView (self->life->handle, texture->view, NULL);
+      vk->DestroyImageView (texture->life->handle, texture->view, NULL);
       render_objects_add (-1);
     }
   if (texture->image != VK_NULL_HANDLE)
     {
-      vk->DestroyImage (self->life->handle, texture->image, NULL);
+      vk->DestroyImage (texture->life->handle, texture->image, NULL);
       render_objects_add (-1);
     }
-  free_memory (self, self->life, texture->memory, texture->allocated_bytes);
+  free_memory (self, texture->life, texture->memory, texture->allocated_bytes);
   g_free (texture);
 }
 
@@ -316,8 +317,6 @@ render_target_take (RenderDevice *self, int width, int height, GError **error)
                                                             .height = height,
                                                             .is_target = TRUE },
                                     error);
-  if (target != NULL)
-    g_ptr_array_add (self->slot->targets, target);
   return target;
 }
 

@@ -245,8 +245,8 @@ slice_key (const SliceJob *self)
   RenderPipelineKey key = { .pass = RENDER_PASS_SLICE };
   gint32 *c = key.constants;
 
-  c[CONSTANT_INTERPOLATION]
-      = uses_sampler (self) ? INTERPOLATION_BY_SAMPLER : (gint32) params->interpolation;
+  c[CONSTANT_INTERPOLATION] =
+      uses_sampler (self) ? INTERPOLATION_BY_SAMPLER : (gint32) params->interpolation;
   c[CONSTANT_AXIS] = self->axis < 0 ? 3 : self->axis;
   c[CONSTANT_COLOUR_MAP] = params->colour_map > RENDER_COLOUR_MAP_GREY_INVERTED;
   c[CONSTANT_FILL] = labels

@@ -21,6 +21,8 @@ enum
 };
 
 #define MAX_STEPS 4096
+#define MOVING_STEPS 200 /* the most along the diagonal while the view moves */
+#define N_SOFTWARE_BANDS 12 /* of a picture that takes longer than a slice may wait */
 
 typedef struct
 {
@@ -209,7 +211,9 @@ choose_step (VolumeJob *self)
   if (!isfinite (step))
     step = geometry->spacing_mm[0];
   step = MAX (step, self->diameter_mm / 1000.0);
-  self->step_mm = self->params.quality == RENDER_QUALITY_MOVING ? 2.0 * step : step;
+  self->step_mm = self->params.quality == RENDER_QUALITY_MOVING
+                      ? MAX (2.0 * step, self->diameter_mm / MOVING_STEPS)
+                      : step;
 }
 
 static gboolean
@@ -265,7 +269,7 @@ clear_cb (RenderFrameJob *frame_job)
 }
 
 static RenderFrameJob *
-volume_job_new (const RenderVolumeParams *params)
+volume_job_new (RenderDevice *device, const RenderVolumeParams *params)
 {
   VolumeJob *self = g_new0 (VolumeJob, 1);
   const int shrink = params->quality == RENDER_QUALITY_MOVING ? 2 : 1;
@@ -276,6 +280,8 @@ volume_job_new (const RenderVolumeParams *params)
     render_labels_ref (params->labels);
   self->frame_job.width = params->width > 0 ? MAX (params->width / shrink, 1) : params->width;
   self->frame_job.height = params->height > 0 ? MAX (params->height / shrink, 1) : params->height;
+  if (render_device_get_info (device)->is_software && params->quality == RENDER_QUALITY_FINAL)
+    self->frame_job.n_bands = N_SOFTWARE_BANDS;
   self->frame_job.prepare = prepare_cb;
   self->frame_job.bind = bind_cb;
   self->frame_job.draw = draw_cb;
@@ -289,7 +295,7 @@ render_volume_async (RenderDevice *device, const RenderVolumeParams *params,
 {
   g_return_if_fail (params->scan != NULL);
 
-  render_frame_job_start (volume_job_new (params), device, cancellable, callback, user_data,
+  render_frame_job_start (volume_job_new (device, params), device, cancellable, callback, user_data,
                           render_volume_async);
 }
 
@@ -306,5 +312,5 @@ render_volume_sync (RenderDevice *device, const RenderVolumeParams *params, GErr
 {
   g_return_val_if_fail (params->scan != NULL, NULL);
 
-  return render_frame_job_run (volume_job_new (params), device, error);
+  return render_frame_job_run (volume_job_new (device, params), device, error);
 }

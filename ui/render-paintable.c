@@ -297,6 +297,9 @@ ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumePar
       wish_set_volume (&self->settled, params);
       self->settled.volume.quality = RENDER_QUALITY_FINAL;
     }
+  /* A picture in full that is no longer wanted makes way. */
+  if (self->under_way.kind == WISH_VOLUME && self->under_way.volume.quality == RENDER_QUALITY_FINAL)
+    g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->settle_id, g_source_remove);
   self->settle_id = g_timeout_add (SETTLE_MS, settle_cb, self);
   start_waiting (self);

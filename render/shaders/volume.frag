@@ -128,8 +128,6 @@ main ()
   float transmitted = 1.0;
   vec3 sum = vec3 (0.0);
   float greatest = 0.0;
-  float hit = -1.0;
-  float hit_transmitted = 0.0;
   bool hits = from < to;
 
   if (CUT)
@@ -150,50 +148,70 @@ main ()
         }
     }
 
+  // The surface first, in long steps: shares are smooth over several voxels. An opaque one ends the
+  // ray.
+  float hit = -1.0;
+  if (SURFACE)
+    {
+      float ahead = from;
+      for (int n = 0; n < int (u.direction_ijk.w); n++)
+        {
+          if (!hits || ahead >= to || hit >= 0.0)
+            break;
+          hit = share_at (origin + along * ahead) >= 0.5 ? ahead : -1.0;
+          ahead += 2.0;
+        }
+    }
+  bool found = SURFACE && hit >= 0.0;
+  float stop = found && u.label.x > 0.99 ? hit : to;
+  float hit_transmitted = -1.0;
   float start = fract (52.9829189 * fract (dot (floor (pixel), vec2 (0.06711056, 0.00583715))));
   float t = from + start;
   float before = 0.0;
-  for (int n = 0; n < int (u.direction_ijk.w); n++)
+  for (int n = 0; n < (MODE == 2 ? 0 : int (u.direction_ijk.w)); n++)
     {
-      if (!hits || t >= to || transmitted < 0.02)
+      if (!hits || t >= stop || transmitted < 0.02)
         break;
-      vec3 ijk = origin + along * t;
-      if (SURFACE && hit < 0.0 && share_at (ijk) >= 0.5)
+      float shade = shade_at (origin + along * t);
+      if (found && hit_transmitted < 0.0 && t >= hit)
         {
-          hit = t;
           hit_transmitted = transmitted;
           transmitted *= 1.0 - u.label.x;
         }
       if (MODE == 0)
         {
-          float shade = shade_at (ijk);
           float rise = clamp ((shade - before) * 2.5, 0.0, 1.0);
           float opacity = u.window.w * shade * shade;
           sum += transmitted * opacity * ink (shade) * (0.72 + 0.38 * rise);
           transmitted *= 1.0 - opacity;
           before = shade;
         }
-      else if (MODE == 1)
-        greatest = max (greatest, shade_at (ijk));
+      else
+        greatest = max (greatest, shade);
       t += 1.0;
+    }
+  if (found && hit_transmitted < 0.0)
+    {
+      hit_transmitted = transmitted;
+      transmitted *= 1.0 - u.label.x;
     }
   if (MODE == 1)
     {
       sum += transmitted * ink (greatest);
-      transmitted = hits && greatest > 0.0 ? 0.0 : transmitted;
+      transmitted = hits && greatest > 0.0 && !found ? 0.0 : transmitted;
     }
-  if (SURFACE && hit >= 0.0)
+  if (found)
     {
-      float low = hit - 1.0;
+      float low = max (hit - 2.0, from);
       float high = hit;
-      for (int n = 0; n < 5; n++)
+      for (int n = 0; n < 6; n++)
         {
           float middle = 0.5 * (low + high);
           bool in_it = share_at (origin + along * middle) >= 0.5;
           high = in_it ? middle : high;
           low = in_it ? low : middle;
         }
-      sum += hit_transmitted * u.label.x * surface (origin + along * max (high, from));
+      sum += hit_transmitted * u.label.x * surface (origin + along * high);
     }
   colour = vec4 (clamp (sum + transmitted * u.background.rgb, 0.0, 1.0), 1.0);
 }
