@@ -3,8 +3,6 @@
 
 #include "app/application.h"
 #include "app/engine-prompter.h"
-
-#include "app/engine-prompter.h"
 #include "app/heartbeat.h"
 #include "app/settings.h"
 #include "app/verbs.h"
@@ -15,8 +13,6 @@
 #include <locale.h>
 #include <stdlib.h>
 
-/* Encoded slices kept on the disk, so that a case opened again is prompted at once. */
-#define EMBEDDING_CACHE_BYTES (G_GUINT64_CONSTANT (2) << 30)
 
 struct _AppApplication
 {
@@ -96,10 +92,12 @@ open_prompter (AppApplication *self)
   g_autofree char *path = generalist_path ();
   g_autofree char *cache =
       g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
+  const int mib = g_settings_get_int (app_settings_get_default (), "embedding-cache-mib");
+  const guint64 budget = (guint64)mib << 20;
 
   if (self->prompter == NULL)
     self->prompter =
-        app_engine_prompter_new (app_engine_get_default (), path, cache, EMBEDDING_CACHE_BYTES);
+        app_engine_prompter_new (app_engine_get_default (), path, cache, budget);
   app_session_set_prompter (self->session, APP_PROMPTER (self->prompter));
 }
 

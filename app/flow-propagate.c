@@ -5,12 +5,16 @@
 #include "app/flow-propagate.h"
 #include "seg/generalist/clicks.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A slice is accepted while the estimate stays above this, and the answer overlaps the one before. */
 #define LEAST_IOU 0.35
 #define LEAST_OVERLAP 0.45
 #define LARGEST_GROWTH 1.8
+/* … and while what it covers looks like the inside of the first slice: nearer than half way to what
+ * surrounded the structure there. */
+#define HALF_WAY 0.5
 
 static gsize
 count (const guint8 *mask, gsize n)
@@ -79,7 +83,45 @@ typedef struct
   AppFlowEmbed embed;
   gpointer embed_data;
   int width, height;
+  double inside, contrast; /* of the first slice: mean of the mask, distance to its surroundings */
 } Walk;
+
+/* Means of what a mask covers and of the rest of its grown box. */
+static void
+measure (const Walk *walk, int index, const guint8 *mask, double *inside, double *outside)
+{
+  g_autoptr (SegPicture) picture = app_flow_prompt_cut (walk->scan, walk->plane, index);
+  double sum[2] = { 0, 0 };
+  gsize n[2] = { 0, 0 };
+  float box[4];
+  int dx, dy;
+
+  seg_box_around (mask, walk->width, walk->height, 0, NULL, box);
+  dx = 2 + (int) (box[2] - box[0]) / 4;
+  dy = 2 + (int) (box[3] - box[1]) / 4;
+  for (int y = MAX (0, (int) box[1] - dy); y <= MIN (walk->height - 1, (int) box[3] + dy); y++)
+    for (int x = MAX (0, (int) box[0] - dx); x <= MIN (walk->width - 1, (int) box[2] + dx); x++)
+      {
+        const gsize p = (gsize) y * (gsize) walk->width + (gsize) x;
+        const float value = picture->pixels[p];
+
+        if (!isfinite (value))
+          continue;
+        sum[mask[p] == 0] += CLAMP (value, picture->low, picture->high);
+        n[mask[p] == 0]++;
+      }
+  *inside = n[0] > 0 ? sum[0] / (double) n[0] : 0;
+  *outside = n[1] > 0 ? sum[1] / (double) n[1] : *inside;
+}
+
+static gboolean
+looks_alike (const Walk *walk, int index, const guint8 *mask)
+{
+  double inside, outside;
+
+  measure (walk, index, mask, &inside, &outside);
+  return fabs (inside - walk->inside) <= HALF_WAY * walk->contrast;
+}
 
 static SegAnswer *
 ask (Walk *walk, int index, const SegPrompt *prompt, GError **error)
@@ -109,7 +151,7 @@ step (Walk *walk, int index, const guint8 *before, double *confidence, GError **
   n_before = count (before, n);
   /* The rule gives no estimate (NaN): the overlap decides alone. */
   if (n_now < 4 || answer->iou[0] < LEAST_IOU || (double) n_now > LARGEST_GROWTH * (double) n_before
-      || seg_mask_dice (mask, before, n) < LEAST_OVERLAP)
+      || seg_mask_dice (mask, before, n) < LEAST_OVERLAP || !looks_alike (walk, index, mask))
     return NULL;
   *confidence = MIN (*confidence, (double) answer->iou[0]);
   return g_steal_pointer (&mask);
@@ -134,6 +176,8 @@ app_flow_propagate (SegGeneralist *generalist, VolumeScan *scan, VolumePlane pla
   g_ptr_array_add (result->masks, g_memdup2 (start, n));
   if (count (start, n) == 0)
     return TRUE;
+  measure (&walk, index, start, &walk.inside, &walk.contrast);
+  walk.contrast = fabs (walk.inside - walk.contrast);
   for (int way = -1; way <= 1; way += 2)
     {
       const guint8 *before = start;

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prompts between voxels and pictures, through the engine thread. The rule answers, so that no
+ * weights are needed: what is tested is the way there and back. */
+#include "app/engine-prompter.h"
+#include "app/flow-prompt.h"
+#include "app/flow-propagate.h"
+#include "seg/generalist/clicks.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NX 40
+#define NY 52
+#define NZ 30
+
+/* A bright ellipsoid on an oblique, flipped grid; @truth gets it as well. */
+static VolumeScan *
+make_scan (guint8 *truth)
+{
+  const int size[3] = { NX, NY, NZ };
+  /* Axes in the order P, S, L with a tilt. */
+  const double affine[4][4]
+      = { { 0.1, 0, -1.5, 10 }, { -0.8, 0.1, 0, 20 }, { 0.05, 0.9, 0.1, -5 }, { 0, 0, 0, 1 } };
+  gint16 *values = g_new (gint16, NX * NY * NZ);
+  VolumeGeometry geometry;
+
+  g_assert_true (volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
+  for (int k = 0, v = 0; k < NZ; k++)
+    for (int j = 0; j < NY; j++)
+      for (int i = 0; i < NX; i++, v++)
+        {
+          const double r = hypot (hypot ((i - 18) / 9.0, (j - 30) / 12.0), (k - 14) / 8.0);
+
+          values[v] = (gint16) ((r < 1 ? 400 : 100) + (i * 31 + j * 17 + k * 7) % 23);
+          if (truth != NULL)
+            truth[v] = r < 1;
+        }
+  return volume_scan_new_take (&geometry, VOLUME_DTYPE_I16,
+                               g_bytes_new_take (values, sizeof (gint16) * NX * NY * NZ), 1, 0);
+}
+
+static void
+test_voxels_and_pixels (void)
+{
+  g_autoptr (VolumeScan) scan = make_scan (NULL);
+  const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
+
+  for (int plane = 0; plane < VOLUME_N_PLANES; plane++)
+    {
+      VolumeSliceFrame frame;
+      g_autoptr (VolumePrompt) prompt = volume_prompt_new (plane, 7);
+      g_autoptr (SegPrompt) pixels = NULL;
+      g_autoptr (SegPicture) picture = app_flow_prompt_cut (scan, plane, 7);
+      g_autoptr (GError) error = NULL;
+      g_autofree guint8 *screen = NULL;
+      g_autofree guint8 *voxels = NULL;
+      g_autofree guint8 *back = NULL;
+      const VolumeBox box = app_flow_prompt_get_box (geometry, plane, 7);
+      double ijk[3] = { 18, 30, 14 };
+      VolumeBox drawn;
+      gsize n, at;
+
+      volume_geometry_get_slice_frame (geometry, plane, &frame);
+      g_assert_cmpint (picture->width, ==, frame.n_u);
+      g_assert_cmpint (picture->height, ==, frame.n_v);
+      n = (gsize) frame.n_u * (gsize) frame.n_v;
+      ijk[frame.axis_normal] = 7;
+      volume_prompt_add_point (prompt, ijk, VOLUME_PROMPT_NEGATIVE);
+      for (int a = 0; a < 3; a++)
+        drawn.lo[a] = a == frame.axis_normal ? 7 : 4, drawn.hi[a] = a == frame.axis_normal ? 8 : 11;
+      volume_prompt_set_box (prompt, &drawn);
+      pixels = app_flow_prompt_translate (geometry, prompt, &error);
+      g_assert_no_error (error);
+      {
+        const SegPromptPoint *point = &g_array_index (pixels->points, SegPromptPoint, 0);
+        /* The picture shows there what the voxel holds. */
+        g_assert_cmpfloat (picture->pixels[(int) point->y * frame.n_u + (int) point->x], ==,
+                           volume_scan_get_value (scan, (int) ijk[0], (int) ijk[1], (int) ijk[2]));
+        g_assert_false (point->positive);
+      }
+      g_assert_cmpfloat (pixels->box[2] - pixels->box[0], ==, 6);
+      g_assert_cmpfloat (pixels->box[3] - pixels->box[1], ==, 6);
+
+      /* One voxel there and back. */
+      screen = g_new0 (guint8, n);
+      voxels = g_new0 (guint8, n);
+      back = g_new0 (guint8, n);
+      screen[3 * frame.n_u + 5] = 1;
+      app_flow_prompt_place_mask (geometry, plane, 7, screen, voxels);
+      volume_slice_frame_to_ijk (&frame, 5, 3, 7, ijk);
+      at = 0;
+      for (int a = 2; a >= 0; a--)
+        at = at * (gsize) (box.hi[a] - box.lo[a]) + (gsize) (lrint (ijk[a]) - box.lo[a]);
+      g_assert_cmpuint (voxels[at], ==, 1);
+      app_flow_prompt_take_mask (geometry, plane, 7, voxels, back);
+      g_assert_cmpmem (screen, n, back, n);
+
+      /* Off the slice, and out of the scan. */
+      ijk[frame.axis_normal] = 9;
+      volume_prompt_add_point (prompt, ijk, VOLUME_PROMPT_POSITIVE);
+      g_assert_null (app_flow_prompt_translate (geometry, prompt, &error));
+      g_assert_error (error, VOLUME_ERROR, VOLUME_ERROR_MISMATCH);
+    }
+}
+
+typedef struct
+{
+  SegGeneralist *generalist;
+  int n_encoded;
+} Embedder;
+
+static SegEmbedding *
+embed_cb (VolumeScan *scan, VolumePlane plane, int index, gpointer user_data, GError **error)
+{
+  Embedder *self = user_data;
+  g_autoptr (SegPicture) picture = app_flow_prompt_cut (scan, plane, index);
+
+  self->n_encoded++;
+  return seg_generalist_encode (self->generalist, picture, error);
+}
+
+static gboolean
+stop_cb (double fraction, gpointer user_data)
+{
+  return --*(int *) user_data > 0;
+}
+
+static void
+test_propagate (void)
+{
+  g_autofree guint8 *truth = g_new (guint8, NX * NY * NZ);
+  g_autofree guint8 *found = NULL;
+  g_autoptr (VolumeScan) scan = make_scan (truth);
+  const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
+  g_autoptr (SegGeneralist) rule = seg_generalist_new_rule ();
+  Embedder embedder = { rule, 0 };
+  AppFlowPropagation result;
+  VolumeSliceFrame frame;
+  g_autofree guint8 *start = NULL;
+  g_autofree guint8 *sheet = NULL;
+  g_autoptr (GError) error = NULL;
+  int across, ticks = 3;
+  gsize n_in = 0, n_both = 0, n_truth = 0, n;
+
+  volume_geometry_get_slice_frame (geometry, VOLUME_PLANE_CORONAL, &frame);
+  across = frame.axis_normal;
+  n = (gsize) frame.n_u * (gsize) frame.n_v;
+  start = g_new0 (guint8, n);
+  sheet = g_new0 (guint8, n);
+  g_assert_cmpint (across, ==, 0); /* the slice i = 18 */
+  for (int k = 0; k < NZ; k++)
+    for (int j = 0; j < NY; j++)
+      sheet[k * NY + j] = truth[(k * NY + j) * NX + 18];
+  app_flow_prompt_take_mask (geometry, VOLUME_PLANE_CORONAL, 18, sheet, start);
+  g_assert_true (app_flow_propagate (rule, scan, VOLUME_PLANE_CORONAL, 18, start, 40, embed_cb,
+                                     &embedder, NULL, NULL, &result, &error));
+  g_assert_no_error (error);
+  /* The ellipsoid reaches from 10 to 26; it goes most of the way, and ends within. */
+  g_assert_cmpint (result.first, <=, 13);
+  g_assert_cmpint (result.last, >=, 23);
+  g_assert_cmpint (result.first, >=, 8);
+  g_assert_cmpint (result.last, <=, 28);
+  g_assert_cmpint ((int) result.masks->len, ==, result.last - result.first + 1);
+  found = g_new0 (guint8, (gsize) (result.last - result.first + 1) * NY * NZ);
+  app_flow_propagation_place (&result, geometry, VOLUME_PLANE_CORONAL, found);
+  for (int k = 0; k < NZ; k++)
+    for (int j = 0; j < NY; j++)
+      for (int i = 0; i < NX; i++)
+        {
+          const gboolean in = i >= result.first && i <= result.last
+                              && found[(k * NY + j) * (result.last - result.first + 1) + i - result.first];
+          n_in += in;
+          n_truth += truth[(k * NY + j) * NX + i];
+          n_both += in && truth[(k * NY + j) * NX + i];
+        }
+  g_assert_cmpfloat (2.0 * (double) n_both / (double) (n_in + n_truth), >, 0.9);
+  app_flow_propagation_clear (&result);
+  /* Stopped on the way: nothing is left. */
+  g_assert_false (app_flow_propagate (rule, scan, VOLUME_PLANE_CORONAL, 18, start, 40, embed_cb,
+                                      &embedder, stop_cb, &ticks, &result, &error));
+  g_assert_error (error, SEG_ERROR, SEG_ERROR_CANCELLED);
+  g_assert_null (result.masks);
+}
+
+static void
+test_vote (void)
+{
+  g_autofree guint8 *truth = g_new (guint8, NX * NY * NZ);
+  g_autofree guint8 *fused = g_new (guint8, NX * NY * NZ);
+  g_autoptr (VolumeScan) scan = make_scan (truth);
+  g_autoptr (SegGeneralist) rule = seg_generalist_new_rule ();
+  Embedder embedder = { rule, 0 };
+  g_autoptr (GError) error = NULL;
+  gsize n_all;
+
+  g_assert_true (app_flow_vote (rule, scan, truth, 2, embed_cb, &embedder, NULL, NULL, fused, &error));
+  g_assert_no_error (error);
+  g_assert_cmpfloat (seg_mask_dice (truth, fused, NX * NY * NZ), >, 0.9);
+  /* Slices without the structure are not asked. */
+  g_assert_cmpint (embedder.n_encoded, <, 18 + 25 + 17);
+  n_all = 0;
+  for (int v = 0; v < NX * NY * NZ; v++)
+    n_all += fused[v];
+  g_assert_true (app_flow_vote (rule, scan, truth, 3, embed_cb, &embedder, NULL, NULL, fused, &error));
+  for (int v = 0; v < NX * NY * NZ; v++)
+    n_all -= fused[v];
+  g_assert_cmpuint (n_all, <, NX * NY * NZ); /* unanimity is never more than the majority */
+}
+
+/* ---- through the engine thread --------------------------------------------------------------- */
+
+typedef struct
+{
+  gboolean done;
+  AppPromptAnswer *answer;
+  GError *error;
+} Reply;
+
+static void
+reply_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Reply *reply = user_data;
+
+  reply->answer = app_prompter_answer_finish (APP_PROMPTER (source), result, &reply->error);
+  reply->done = TRUE;
+}
+
+static void
+used_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Reply *reply = user_data;
+
+  app_engine_prompter_use_finish (APP_ENGINE_PROMPTER (source), result, &reply->error);
+  reply->done = TRUE;
+}
+
+static void
+wait_for (Reply *reply)
+{
+  while (!reply->done)
+    g_main_context_iteration (NULL, TRUE);
+  reply->done = FALSE;
+}
+
+static void
+test_prompter (void)
+{
+  g_autofree guint8 *truth = g_new (guint8, NX * NY * NZ);
+  g_autoptr (VolumeScan) scan = make_scan (truth);
+  g_autoptr (AppEngine) engine = app_engine_new ();
+  g_autoptr (AppEnginePrompter) prompter = app_engine_prompter_new (engine, NULL, NULL, 0);
+  g_autoptr (VolumePrompt) prompt = volume_prompt_new (VOLUME_PLANE_CORONAL, 18);
+  const double inside[3] = { 18, 30, 14 }, outside[3] = { 18, 2, 2 };
+  Reply reply = { FALSE };
+  gsize n_before = 0, n_wrong = 0;
+
+  volume_prompt_add_point (prompt, inside, VOLUME_PROMPT_POSITIVE);
+  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb, &reply);
+  wait_for (&reply);
+  g_assert_no_error (reply.error);
+  g_assert_nonnull (reply.answer);
+  g_assert_cmpint (reply.answer->box.lo[0], ==, 18);
+  g_assert_cmpint (reply.answer->box.hi[0], ==, 19);
+  for (int k = 0; k < NZ; k++)
+    for (int j = 0; j < NY; j++)
+      {
+        n_before += reply.answer->masks[0][k * NY + j];
+        n_wrong += !reply.answer->masks[0][k * NY + j] != !truth[(k * NY + j) * NX + 18];
+      }
+  g_assert_cmpuint (n_before, >, 150);
+  g_assert_cmpuint (n_wrong, <, 40);
+  {
+    g_autoptr (AppPromptAnswer) before = g_steal_pointer (&reply.answer);
+
+    volume_prompt_add_point (prompt, outside, VOLUME_PROMPT_NEGATIVE);
+    app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, before, 0, NULL, reply_cb, &reply);
+    wait_for (&reply);
+    g_assert_no_error (reply.error);
+    app_prompt_answer_free (g_steal_pointer (&reply.answer));
+  }
+  /* A generalist that cannot be opened: said, and the one before still answers. */
+  app_engine_prompter_use_async (prompter, "/no/such/weights.pth", NULL, used_cb, &reply);
+  wait_for (&reply);
+  g_assert_nonnull (reply.error);
+  g_clear_error (&reply.error);
+  g_assert_null (app_prompter_get_missing (APP_PROMPTER (prompter)));
+  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb, &reply);
+  wait_for (&reply);
+  g_assert_no_error (reply.error);
+  app_prompt_answer_free (reply.answer);
+  g_clear_object (&prompter);
+  app_engine_shutdown (engine);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_setenv ("CROSSLABEL_BUILTIN_WEIGHTS", "/no/such/file", TRUE);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/app/prompt/voxels-and-pixels", test_voxels_and_pixels);
+  g_test_add_func ("/app/prompt/propagate", test_propagate);
+  g_test_add_func ("/app/prompt/vote", test_vote);
+  g_test_add_func ("/app/prompt/prompter", test_prompter);
+  return g_test_run ();
+}
