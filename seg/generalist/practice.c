@@ -442,3 +442,12 @@ seg_practice_export (SegPractice *self, const char *path, GError **error)
 
   return seg_compact_save (self->average, path, note, error);
 }
+
+gboolean
+seg_practice_import (SegPractice *self, const char *path, GError **error)
+{
+  g_autoptr (GMappedFile) file = g_mapped_file_new (path, FALSE, error);
+  g_autoptr (GBytes) bytes = file != NULL ? g_mapped_file_get_bytes (file) : NULL;
+
+  return bytes != NULL && seg_compact_load_bytes (self->average, bytes, path, error);
+}
