@@ -335,6 +335,9 @@ set_laptop (AppTrainPlan *plan, const int size[3])
 
   params->filters = LAPTOP_FILTERS;
   seg_preprocess_choose_patch (size, LAPTOP_PATCH_VOXELS, FALSE, params->patch);
+  /* A few hundred steps are too few for the papers' rate. */
+  params->adamw = TRUE;
+  params->lr = 2e-3;
   params->lr_poly = TRUE;
   params->dropout = 0.2;
   params->window_overlap = 0.25;

@@ -85,7 +85,8 @@ seg_method_new (const char *name, const SegMethodParams *params, SegContext *con
   if (self->student != NULL)
     self->optimiser
         = seg_optimiser_new (seg_vnet_get_module (self->student),
-                             &(SegOptimiserParams){ .kind = SEG_OPTIMISER_SGD,
+                             &(SegOptimiserParams){ .kind = params->adamw ? SEG_OPTIMISER_ADAMW
+                                                                        : SEG_OPTIMISER_SGD,
                                                     .lr = params->lr,
                                                     .momentum = params->momentum,
                                                     .weight_decay = params->weight_decay });

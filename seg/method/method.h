@@ -23,6 +23,7 @@ typedef struct
   int batch_unlabelled; /* 2; 0 where the method uses none */
   double lr;            /* 0.01 */
   gboolean lr_poly;     /* lr (1 − t / n_steps)^0.9 instead of the paper's steps: short runs */
+  gboolean adamw;       /* AdamW instead of SGD with momentum: short runs */
   double momentum;      /* 0.9 */
   double weight_decay;  /* 1e-4 */
   double ema_decay;     /* 0.99, of the teacher */

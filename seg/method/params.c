@@ -103,6 +103,7 @@ static const Field fields[] = {
   FIELD (batch_unlabelled, FIELD_INT, 0, 64),
   FIELD (lr, FIELD_DOUBLE, 0, 100),
   FIELD (lr_poly, FIELD_BOOLEAN, 0, 1),
+  FIELD (adamw, FIELD_BOOLEAN, 0, 1),
   FIELD (momentum, FIELD_DOUBLE, 0, 1),
   FIELD (weight_decay, FIELD_DOUBLE, 0, 1),
   FIELD (ema_decay, FIELD_DOUBLE, 0, 1),
