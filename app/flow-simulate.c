@@ -546,6 +546,8 @@ make_plan (Simulation *self, GError **error)
                                                .generalist = t->generalist },
                             self->data->scans, error))
     return FALSE;
+  /* The table is of the last checkpoint (DESIGN 7). */
+  self->plan.n_validations = 1;
   text = app_round_plan_describe (&self->plan, &time);
   self->said (text, self->said_data);
   return TRUE;

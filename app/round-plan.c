@@ -345,7 +345,7 @@ set_laptop (AppTrainPlan *plan, const int size[3])
   params->teacher_clean_pass = FALSE;
   plan->refresh_scans = LAPTOP_REFRESH_SCANS;
   plan->refresh_slice_step = 2;
-  plan->n_validations = 4;
+  plan->n_validations = 2;
   plan->foreground_share = 0.5;
   plan->checkpoint_seconds = 20;
 }
