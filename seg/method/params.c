@@ -209,8 +209,17 @@ seg_method_params_from_json (SegMethodParams *params, const char *json, GError *
     {
       const char *text = find_value (json, fields[f].name);
 
+      /* A decision that a file does not know of was off when it was written. */
+      if (text == NULL && fields[f].offset > G_STRUCT_OFFSET (SegMethodParams, patch[2]))
+        {
+          if (fields[f].kind != FIELD_BOOLEAN)
+            goto missing;
+          *(gboolean *) ((char *) params + fields[f].offset) = FALSE;
+          continue;
+        }
       if (text == NULL)
         {
+        missing:
           g_set_error (error, SEG_ERROR, SEG_ERROR_FORMAT, "parameters of a method: no “%s”",
                        fields[f].name);
           return FALSE;
