@@ -31,6 +31,14 @@
 #define BLOCK_BYTES ((gsize)64 << 20)
 #define CHUNK_CACHE_BYTES ((gsize)64 << 20)
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 typedef enum
 {
   KIND_IMAGE,
@@ -435,7 +443,7 @@ set_limits (void)
     int resource;
     rlim_t limit;
   } limits[] = {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(CROSSLABEL_SANITIZED)
+#ifndef SANITIZED /* a sanitizer's shadow is larger than any limit */
     { RLIMIT_AS, MEMORY_LIMIT },
 #endif
     { RLIMIT_CPU, CPU_LIMIT_SECONDS },
