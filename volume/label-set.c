@@ -19,6 +19,7 @@
 struct _VolumeLabelSet
 {
   GPtrArray *labels; /* VolumeLabel */
+  GHashTable *by_id; /* id → VolumeLabel in labels */
 };
 
 static void
@@ -36,6 +37,7 @@ volume_label_set_new (void)
   VolumeLabelSet *self = g_new0 (VolumeLabelSet, 1);
 
   self->labels = g_ptr_array_new_with_free_func (free_label);
+  self->by_id = g_hash_table_new (NULL, NULL);
   return self;
 }
 
@@ -44,6 +46,7 @@ volume_label_set_free (VolumeLabelSet *self)
 {
   if (self == NULL)
     return;
+  g_hash_table_unref (self->by_id);
   g_ptr_array_unref (self->labels);
   g_free (self);
 }
@@ -51,14 +54,7 @@ volume_label_set_free (VolumeLabelSet *self)
 static VolumeLabel *
 find (const VolumeLabelSet *self, guint16 id)
 {
-  for (guint l = 0; l < self->labels->len; l++)
-    {
-      VolumeLabel *label = g_ptr_array_index (self->labels, l);
-
-      if (label->id == id)
-        return label;
-    }
-  return NULL;
+  return g_hash_table_lookup (self->by_id, GUINT_TO_POINTER (id));
 }
 
 VolumeLabelSet *
@@ -73,6 +69,7 @@ volume_label_set_copy (const VolumeLabelSet *self)
 
       dst->name = g_strdup (src->name);
       g_ptr_array_add (copy->labels, dst);
+      g_hash_table_insert (copy->by_id, GUINT_TO_POINTER (dst->id), dst);
     }
   return copy;
 }
@@ -157,7 +154,10 @@ volume_label_set_put (VolumeLabelSet *self, guint16 id, const char *name, const 
   g_free (label->name);
   label->name = clean_name (name);
   if (is_new)
-    g_ptr_array_add (self->labels, label);
+    {
+      g_ptr_array_add (self->labels, label);
+      g_hash_table_insert (self->by_id, GUINT_TO_POINTER (id), label);
+    }
 }
 
 void
@@ -183,6 +183,7 @@ volume_label_set_remove (VolumeLabelSet *self, guint16 id)
 {
   VolumeLabel *label = find (self, id);
 
+  g_hash_table_remove (self->by_id, GUINT_TO_POINTER (id));
   return label != NULL && g_ptr_array_remove (self->labels, label);
 }
 
