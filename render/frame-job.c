@@ -37,8 +37,12 @@ begin_pass (RenderFrameJob *self, RenderDevice *device)
   const VkCommandBuffer cmd = device->slot->cmd;
   const VkRect2D area = band_area (self);
   const VkViewport viewport = { 0.0f, 0.0f, (float) self->width, (float) self->height, 0.0f, 1.0f };
+  const VkClearValue clear = { .color = { .float32 = { self->background[0], self->background[1],
+                                                       self->background[2], 1.0f } } };
   const VkRenderPassBeginInfo info = {
     .sType = VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO,
+    .clearValueCount = 1,
+    .pClearValues = &clear,
     .renderPass = device->render_pass,
     .framebuffer = self->target->framebuffer,
     .renderArea = area,

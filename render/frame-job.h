@@ -15,6 +15,7 @@ struct _RenderFrameJob
 {
   RenderJob job;
   int width, height;
+  float background[3]; /* sRGB, where nothing is drawn */
   /* Drawn in so many horizontal bands, one turn of the queue each, so that a slow picture lets
    * quick ones pass; 0 counts as 1. */
   int n_bands;

@@ -16,6 +16,9 @@ typedef struct
 static const guint32 full_screen_vert[] =
 #include "render/shaders/full-screen.vert.inc"
     ;
+static const guint32 slice_vert[] =
+#include "render/shaders/slice.vert.inc"
+    ;
 static const guint32 slice_frag[] =
 #include "render/shaders/slice.frag.inc"
     ;
@@ -37,7 +40,7 @@ static const struct
 {
   Spirv vertex, fragment;
 } passes[RENDER_N_PASSES] = {
-  [RENDER_PASS_SLICE] = { .vertex = SPIRV (full_screen_vert), .fragment = SPIRV (slice_frag) },
+  [RENDER_PASS_SLICE] = { .vertex = SPIRV (slice_vert), .fragment = SPIRV (slice_frag) },
   [RENDER_PASS_VOLUME] = { .vertex = SPIRV (full_screen_vert), .fragment = SPIRV (volume_frag) },
   [RENDER_PASS_MARKS] = { .vertex = SPIRV (marks_vert), .fragment = SPIRV (marks_frag) },
 };
@@ -193,7 +196,7 @@ create_render_pass (RenderDevice *self, GError **error)
   const VkAttachmentDescription attachment = {
     .format = VK_FORMAT_R8G8B8A8_UNORM,
     .samples = VK_SAMPLE_COUNT_1_BIT,
-    .loadOp = VK_ATTACHMENT_LOAD_OP_DONT_CARE,
+    .loadOp = VK_ATTACHMENT_LOAD_OP_CLEAR,
     .storeOp = VK_ATTACHMENT_STORE_OP_STORE,
     .stencilLoadOp = VK_ATTACHMENT_LOAD_OP_DONT_CARE,
     .stencilStoreOp = VK_ATTACHMENT_STORE_OP_DONT_CARE,

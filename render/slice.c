@@ -317,16 +317,60 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   return self->pipeline != VK_NULL_HANDLE;
 }
 
+/* The pixels along one side of the frame whose centres lie in −0.5 ≤ index < n − 0.5. */
+static void
+covered_pixels (double origin, double per_pixel, int n, int side, int *from, int *to)
+{
+  const double a = (-0.5 - origin) / per_pixel - 0.5, b = (n - 0.5 - origin) / per_pixel - 0.5;
+  const double first = per_pixel > 0.0 ? ceil (a) : floor (b) + 1.0;
+  const double end = per_pixel > 0.0 ? ceil (b) : floor (a) + 1.0;
+
+  *from = (int) CLAMP (first, 0.0, side);
+  *to = (int) CLAMP (end, *from, side);
+}
+
+/* The part of the frame that a plane of the grid covers; all of it for others. */
+static VkRect2D
+covered_area (const SliceJob *self)
+{
+  const RenderSliceView *view = &self->view;
+  const int *size = render_scan_get_geometry (self->params.scan)->size;
+  int from[2] = { 0, 0 }, to[2] = { view->width, view->height };
+
+  if (self->axis >= 0)
+    for (int c = 0; c < 3; c++)
+      {
+        if (c == self->axis)
+          continue;
+        if (view->ijk_per_x[c] != 0.0)
+          covered_pixels (view->origin_ijk[c], view->ijk_per_x[c], size[c], view->width, &from[0],
+                          &to[0]);
+        else
+          covered_pixels (view->origin_ijk[c], view->ijk_per_y[c], size[c], view->height, &from[1],
+                          &to[1]);
+      }
+  if (self->axis >= 0
+      && (view->origin_ijk[self->axis] < -0.5
+          || view->origin_ijk[self->axis] >= size[self->axis] - 0.5))
+    to[0] = from[0];
+  return (VkRect2D){ { from[0], from[1] },
+                     { (guint32) (to[0] - from[0]), (guint32) (to[1] - from[1]) } };
+}
+
 static void
 draw_cb (RenderFrameJob *frame_job, RenderDevice *device)
 {
   SliceJob *self = (SliceJob *) frame_job;
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
+  const VkRect2D covered = covered_area (self);
+  const VkRect2D all = { { 0, 0 }, { (guint32) frame_job->width, (guint32) frame_job->height } };
 
+  vk->CmdSetScissor (cmd, 0, 1, &covered);
   render_frame_job_draw_full (device, self->pipeline, self->set);
   if (self->n_instances == 0)
     return;
+  vk->CmdSetScissor (cmd, 0, 1, &all);
   vk->CmdBindPipeline (cmd, VK_PIPELINE_BIND_POINT_GRAPHICS, self->marks_pipeline);
   vk->CmdBindVertexBuffers (cmd, 0, 1, &self->instances, &self->instances_offset);
   vk->CmdDraw (cmd, 4, self->n_instances, 0, 0);
@@ -363,6 +407,7 @@ slice_job_new (const RenderSliceParams *params)
   self->params.marks = NULL;
   self->frame_job.width = params->width;
   self->frame_job.height = params->height;
+  memcpy (self->frame_job.background, params->background, sizeof params->background);
   self->frame_job.prepare = prepare_cb;
   self->frame_job.bind = bind_cb;
   self->frame_job.draw = draw_cb;

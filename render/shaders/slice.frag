@@ -9,7 +9,7 @@
 
 layout (constant_id = 0) const int INTERPOLATION = 0; // 0 nearest, 1 linear, 2 Catmull–Rom, 3 linear
                                               // by the sampler, where its weights are exact
-layout (constant_id = 1) const int AXIS = 3;          // across the plane; 3: none of the grid
+layout (constant_id = 1) const int AXIS = 3; // across the plane; 3: none, or between voxels
 layout (constant_id = 2) const bool COLOUR_MAP = false;
 layout (constant_id = 3) const bool FILL = false;
 layout (constant_id = 4) const bool OUTLINE = false;
@@ -19,6 +19,10 @@ layout (constant_id = 7) const bool PROVENANCE = false;
 layout (constant_id = 8) const bool FIELD = false;
 
 layout (set = 0, binding = 0, std140) uniform Uniforms { RenderSliceUniforms u; };
+layout (location = 0) in vec3 in_ijk;
+layout (location = 1) in vec3 in_scan;
+layout (location = 2) in vec3 in_scan_01;
+layout (location = 3) in vec3 in_label;
 layout (location = 0) out vec4 colour;
 
 const int A = AXIS == 0 ? 1 : 0; // the two axes in the plane
@@ -122,17 +126,16 @@ sample_cubic (vec3 texel, ivec3 last)
 }
 
 float
-sample_scan (vec3 ijk)
+sample_scan ()
 {
-  vec3 texel = ijk * u.scan_region.scale.xyz + u.scan_region.offset.xyz;
   ivec3 last = ivec3 (u.scan_region.size.xyz) - 1;
-  if (INTERPOLATION == 0)
-    return fetch (clamp (ivec3 (floor (texel + 0.5)), ivec3 (0), last));
   if (INTERPOLATION == 3)
-    return textureLod (scan_linear, (texel + 0.5) / u.scan_region.size.xyz, 0.0).r;
+    return textureLod (scan_linear, in_scan_01, 0.0).r;
+  if (INTERPOLATION == 0)
+    return fetch (clamp (ivec3 (floor (in_scan + 0.5)), ivec3 (0), last));
   if (INTERPOLATION == 1)
-    return AXIS < 3 ? sample_linear_plane (texel, last) : sample_linear (texel, last);
-  return AXIS < 3 ? sample_cubic_plane (texel, last) : sample_cubic (texel, last);
+    return AXIS < 3 ? sample_linear_plane (in_scan, last) : sample_linear (in_scan, last);
+  return AXIS < 3 ? sample_cubic_plane (in_scan, last) : sample_cubic (in_scan, last);
 }
 
 ivec3
@@ -143,9 +146,10 @@ region_texel (RenderRegionUniforms region, vec3 ijk)
 }
 
 uint
-label_at (vec3 ijk)
+label_at (vec3 texel)
 {
-  return texelFetch (labels_texture, region_texel (u.label_region, ijk), 0).r;
+  ivec3 last = ivec3 (u.label_region.size.xyz) - 1;
+  return texelFetch (labels_texture, clamp (ivec3 (floor (texel + 0.5)), ivec3 (0), last), 0).r;
 }
 
 bool
@@ -157,16 +161,17 @@ on_scan (vec3 ijk)
 // Whether another label is within the outline's width. Voxels' edges run along x and y, so looking
 // along the diagonals finds straight edges and both kinds of corners.
 bool
-at_edge (vec3 ijk, uint label)
+at_edge (uint label)
 {
-  vec3 p = (u.ijk_per_x.xyz + u.ijk_per_y.xyz) * u.label.y;
-  vec3 q = (u.ijk_per_x.xyz - u.ijk_per_y.xyz) * u.label.y;
-  return label_at (ijk + p) != label || label_at (ijk - p) != label || label_at (ijk + q) != label
-         || label_at (ijk - q) != label;
+  vec3 step = u.label_region.scale.xyz * u.label.y;
+  vec3 p = (u.ijk_per_x.xyz + u.ijk_per_y.xyz) * step;
+  vec3 q = (u.ijk_per_x.xyz - u.ijk_per_y.xyz) * step;
+  return label_at (in_label + p) != label || label_at (in_label - p) != label
+         || label_at (in_label + q) != label || label_at (in_label - q) != label;
 }
 
 vec3
-draw_labels (vec3 base, vec3 ijk, uint label)
+draw_labels (vec3 base, uint label)
 {
   vec4 look = palette (label);
   bool others = u.label.z > 0.5 && float (label) != u.label.z;
@@ -179,7 +184,7 @@ draw_labels (vec3 base, vec3 ijk, uint label)
   result = mix (base, look.rgb, fill);
   if (OUTLINE)
     {
-      float line = label != 0u && look.a > 0.0 && at_edge (ijk, label) ? 1.0 : 0.0;
+      float line = label != 0u && look.a > 0.0 && at_edge (label) ? 1.0 : 0.0;
       vec3 ink = chosen ? mix (look.rgb, vec3 (1.0), 0.45) : look.rgb;
       result = mix (result, ink, line * (others ? 0.4 : 1.0));
     }
@@ -247,11 +252,10 @@ draw_field (vec3 base, vec3 ijk)
 void
 main ()
 {
-  vec2 pixel = gl_FragCoord.xy;
-  vec3 ijk = u.origin_ijk.xyz + pixel.x * u.ijk_per_x.xyz + pixel.y * u.ijk_per_y.xyz;
-  float shade = clamp (sample_scan (ijk) * u.window.x + u.window.y, 0.0, 1.0);
+  vec3 ijk = in_ijk;
+  float shade = clamp (sample_scan () * u.window.x + u.window.y, 0.0, 1.0);
   vec3 result = COLOUR_MAP ? colour_map (shade, int (u.window.z)) : vec3 (shade);
-  uint label = FILL || OUTLINE || COMPARE || HATCH ? label_at (ijk) : 0u;
+  uint label = FILL || OUTLINE || COMPARE || HATCH ? label_at (in_label) : 0u;
   uint provenance
       = HATCH || PROVENANCE
             ? texelFetch (provenance_texture, region_texel (u.provenance_region, ijk), 0).r
@@ -264,8 +268,9 @@ main ()
   if (COMPARE)
     result = draw_comparison (result, ijk, label);
   else if (FILL || OUTLINE)
-    result = draw_labels (result, ijk, label);
+    result = draw_labels (result, label);
   if (PROVENANCE)
     result = draw_provenance (result, provenance);
-  colour = vec4 (on_scan (ijk) ? result : u.background.rgb, 1.0);
+  // Planes of the grid are drawn where the scan is and nowhere else.
+  colour = vec4 (AXIS < 3 || on_scan (ijk) ? result : u.background.rgb, 1.0);
 }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// One triangle over the whole frame. The maps pixel → ijk → texel are affine, so they are done here,
+// three times instead of once a pixel.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define RENDER_GLSL
+#include "uniforms.h"
+
+layout (set = 0, binding = 0, std140) uniform Uniforms { RenderSliceUniforms u; };
+
+layout (location = 0) out vec3 out_ijk;
+layout (location = 1) out vec3 out_scan;    // texels
+layout (location = 2) out vec3 out_scan_01; // what a sampler wants
+layout (location = 3) out vec3 out_label;   // texels
+
+void
+main ()
+{
+  vec2 corner = vec2 ((gl_VertexIndex << 1) & 2, gl_VertexIndex & 2);
+  vec2 pixel = corner * u.frame.xy;
+  vec3 ijk = u.origin_ijk.xyz + pixel.x * u.ijk_per_x.xyz + pixel.y * u.ijk_per_y.xyz;
+
+  out_ijk = ijk;
+  out_scan = ijk * u.scan_region.scale.xyz + u.scan_region.offset.xyz;
+  out_scan_01 = (out_scan + 0.5) / u.scan_region.size.xyz;
+  out_label = ijk * u.label_region.scale.xyz + u.label_region.offset.xyz;
+  gl_Position = vec4 (corner * 2.0 - 1.0, 0.0, 1.0);
+}
