@@ -380,6 +380,9 @@ app_application_main (int argc, char **argv)
                   "for what works without one\n");
       return APP_EXIT_FAILURE;
     }
+  /* For tests: right to left without a right-to-left translation. */
+  if (g_strcmp0 (g_getenv ("CROSSLABEL_DIRECTION"), "rtl") == 0)
+    gtk_widget_set_default_direction (GTK_TEXT_DIR_RTL);
   application = app_application_new ();
   return g_application_run (G_APPLICATION (application), argc, argv);
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The picture follows labels and cursor at this pace; slices come first on two cores. */
-#define SETTLE_MS 150
+#define SETTLE_MS 500
 
 struct _UiVolumeView
 {
