@@ -33,8 +33,7 @@ for folder in ("ui", "app"):
         if re.search(r"\b(N?_|g_dngettext) \(", path.read_text()):
             found.add(path.relative_to(root).as_posix())
 for path in (root / "resources").rglob("*"):
-    if path.suffix == ".ui" or path.name.endswith((".desktop.in", ".metainfo.xml.in",
-                                                   ".gschema.xml")):
+    if path.suffix == ".ui" or path.name.endswith((".desktop.in", ".metainfo.xml.in")):
         found.add(path.relative_to(root).as_posix())
 results.append((found <= listed, f"POTFILES lists every file with words, missing: "
                 f"{sorted(found - listed)}"))
