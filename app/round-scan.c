@@ -71,7 +71,7 @@ guint8 *
 app_round_scan_read_labels (const AppRoundScan *self, const VolumeGeometry *geometry,
                             const char *path, int n_classes, GError **error)
 {
-  g_autoptr (VolumeScan) labels = volume_scan_load (path, 0, error);
+  g_autoptr (VolumeScan) labels = volume_scan_load_labels (path, error);
   g_autofree guint8 *classes = NULL;
   const VolumeGeometry *own;
   VolumeBox box;

@@ -270,7 +270,6 @@ test_flood (Fixture *f, gconstpointer data)
   g_autoptr (VolumeMask) solid = volume_tool_flood (scan, seed, 50, 150, &grid, NULL, NULL);
   g_autoptr (VolumeMask) nothing = volume_tool_flood (scan, outside, 50, 150, &grid, NULL, NULL);
   g_autoptr (VolumeMask) all = volume_tool_threshold (scan, 50, 150, &grid);
-  g_autoptr (GCancellable) cancelled = g_cancellable_new ();
 
   for (int j = 0; j < 30; j++)
     for (int i = 0; i < 40; i++)
@@ -285,6 +284,33 @@ test_flood (Fixture *f, gconstpointer data)
 
   volume_mask_apply (flat, f->builder, 3);
   g_assert_cmpuint (finish (f), ==, in_slice);
+}
+
+/* A flood of half a million voxels stops when it is told to. */
+static void
+test_flood_cancelled (void)
+{
+  const int size[3] = { 80, 80, 80 }, seed[3] = { 1, 2, 3 };
+  const double affine[4][4]
+      = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+  const VolumeBox grid = volume_box_of_grid (size);
+  g_autoptr (GCancellable) cancelled = g_cancellable_new ();
+  g_autoptr (VolumeScan) scan = NULL;
+  g_autoptr (VolumeMask) mask = NULL;
+  g_autoptr (GError) error = NULL;
+  VolumeGeometry geometry;
+
+  g_assert_true (volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
+  scan = volume_scan_new_take (&geometry, VOLUME_DTYPE_U8,
+                               g_bytes_new_take (g_malloc0 (512000), 512000), 1, 0);
+  g_cancellable_cancel (cancelled);
+  mask = volume_tool_flood (scan, seed, -1, 1, &grid, cancelled, &error);
+  g_assert_null (mask);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  mask = volume_tool_flood (scan, seed, -1, 1, &grid, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (volume_mask_count (mask), ==, 512000);
 }
 
 static void
@@ -482,6 +508,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/volume/tools/flood-cancelled", test_flood_cancelled);
 #define ADD(name, func) g_test_add ("/volume/tools/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("raster", test_raster);
   ADD ("brush-round", test_brush_round);
