@@ -6,7 +6,8 @@ Each peer reslices the same scan (256 x 256 x 160 int16, two labels), lays the l
 reads the picture back; each turn shows another slice. The three programs take turns, so that a busy
 machine is busy for all of them. Prints one JSON line per case, with the ratio peer / crosslabel.
 
-Needs python3-vtk9, python3-vispy, python3-numpy and a display for VTK (xvfb-run does). Run as:
+Needs python3-vtk9, python3-vispy, python3-opengl, python3-pyqt5 with its qtopengl, python3-numpy
+and a display (xvfb-run does). Run as:
     LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a python3 tests/bench/render-peers.py path/to/crosslabel
 """
 import json
@@ -180,30 +181,42 @@ def measure_crosslabel(program, case):
     return [(result["ms"], result["cpu_ms"])]
 
 
+def measure_peer(name, side, n_views):
+    """In a process of its own: the peers' GL contexts do not bear each other."""
+    result = subprocess.run(
+        [sys.executable, __file__, "--peer", name, str(side), str(n_views)],
+        capture_output=True, text=True,
+    )
+    if result.returncode != 0:
+        raise RuntimeError(result.stderr.strip().splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def run_peer(name, side, n_views):
+    values, labels = make_scan()
+    peer = {"vtk": Vtk, "vispy": Vispy}[name](values, labels, side, n_views)
+    measure(peer)
+    print(json.dumps(measure(peer)))
+
+
 def main():
     program = sys.argv[1]
-    values, labels = make_scan()
     cases = [
         ("linear with labels 800x800", 800, 1),
         ("three linked views 600x600", 600, 3),
     ]
     for case, side, n_views in cases:
-        peers = {}
-        for name, make in (("vtk", Vtk), ("vispy", Vispy)):
-            try:
-                peers[name] = make(values, labels, side, n_views)
-                measure(peers[name])
-            except Exception as error:  # a peer that cannot run here is said, not hidden
-                print(json.dumps({"case": case, "peer": name, "skipped": str(error)[:200]}))
-                peers.pop(name, None)
-        times = {name: [] for name in ["crosslabel", *peers]}
+        times = {"crosslabel": [], "vtk": [], "vispy": []}
         for _ in range(ROUNDS):
             times["crosslabel"] += measure_crosslabel(program, case)
-            for name, peer in peers.items():
-                times[name] += measure(peer)
+            for name in ("vtk", "vispy"):
+                try:
+                    times[name] += measure_peer(name, side, n_views)
+                except RuntimeError as error:  # a peer that cannot run here is said, not hidden
+                    print(json.dumps({"case": case, "program": name, "skipped": str(error)[:200]}))
         medians = {
             name: [statistics.median(t[column] for t in taken) for column in (0, 1)]
-            for name, taken in times.items()
+            for name, taken in times.items() if taken
         }
         for name, (ms, cpu_ms) in medians.items():
             print(json.dumps({
@@ -215,4 +228,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "--peer":
+        run_peer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        main()
