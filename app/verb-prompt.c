@@ -171,6 +171,13 @@ read_picture (Asked *self, GError **error)
 
   if (rgb == NULL)
     return FALSE;
+  if ((gint64)width * height > SEG_PICTURE_MAX_PIXELS)
+    {
+      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
+                   "%s: %d × %d pixels, more than the %d million a prompt may cover", self->file,
+                   width, height, SEG_PICTURE_MAX_PIXELS / 1000000);
+      return FALSE;
+    }
   bytes = g_bytes_get_data (rgb, NULL);
   self->picture = seg_picture_new (width, height, 3);
   for (gsize p = 0; p < (gsize) width * (gsize) height * 3; p++)

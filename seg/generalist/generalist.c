@@ -8,7 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_PIXELS (20000 * (gint64) 20000)
 
 static const char *const kind_names[] = {
   [SEG_GENERALIST_BUILTIN] = "built-in",
@@ -161,11 +160,11 @@ check_picture (const SegPicture *picture, GError **error)
                    picture->width, picture->height, picture->channels);
       return FALSE;
     }
-  if ((gint64) picture->width * picture->height > MAX_PIXELS)
+  if ((gint64) picture->width * picture->height > SEG_PICTURE_MAX_PIXELS)
     {
       g_set_error (error, SEG_ERROR, SEG_ERROR_TOO_LARGE,
-                   "a picture of %d × %d pixels is larger than the 20000 × 20000 a prompt may cover",
-                   picture->width, picture->height);
+                   "a picture of %d × %d pixels is more than the %d million a prompt may cover",
+                   picture->width, picture->height, SEG_PICTURE_MAX_PIXELS / 1000000);
       return FALSE;
     }
   return TRUE;

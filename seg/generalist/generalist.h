@@ -31,6 +31,9 @@ typedef struct
   float low, high;
 } SegPicture;
 
+/* Larger ones are refused by encode (SEG_ERROR_TOO_LARGE): about 1 GiB of work. */
+#define SEG_PICTURE_MAX_PIXELS (36 * 1000 * 1000)
+
 SegPicture *seg_picture_new (int width, int height, int channels) G_GNUC_WARN_UNUSED_RESULT;
 SegPicture *seg_picture_copy (const SegPicture *self) G_GNUC_WARN_UNUSED_RESULT;
 void seg_picture_free (SegPicture *self);

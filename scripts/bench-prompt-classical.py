@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Classical answers to the simulated clicks of `crosslabel bench prompt`, for comparison alone.
+
+    crosslabel bench prompt --data DIR --cases 30 --dump CASES
+    bench-prompt-classical.py CASES/laseg.bin …
+
+Needs numpy, scipy, scikit-image and OpenCV. The same cases, the same clicks: first the deepest pixel
+of the truth, then of the largest error. One JSON line per set and method; Dice is simulated.
+"""
+import json
+import struct
+import sys
+
+import cv2
+import numpy as np
+from scipy import ndimage
+from skimage.segmentation import flood, random_walker
+
+ASKED = (1, 3, 5, 10)
+
+
+def cases(path):
+    with open(path, "rb") as file:
+        while head := file.read(12):
+            width, height, channels = struct.unpack("<iii", head)
+            size = width * height
+            pixels = np.frombuffer(file.read(4 * size * channels), np.float32)
+            truth = np.frombuffer(file.read(size), np.uint8).reshape(height, width) > 0
+            yield pixels.reshape(height, width, channels), truth
+
+
+def dice(a, b):
+    total = a.sum() + b.sum()
+    return 1.0 if total == 0 else 2.0 * (a & b).sum() / total
+
+
+def next_click(truth, answer):
+    best = None
+    for positive, wrong in ((True, truth & ~answer), (False, answer & ~truth)):
+        labels, count = ndimage.label(wrong)
+        if count == 0:
+            continue
+        sizes = np.bincount(labels.ravel())[1:]
+        size = sizes.max()
+        if best is None or size > best[0]:
+            best = (size, positive, labels == 1 + sizes.argmax())
+    if best is None:
+        return None
+    depth = ndimage.distance_transform_edt(np.pad(best[2], 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return x, y, best[1]
+
+
+def grey(pixels):
+    value = pixels.mean(axis=2)
+    low, high = np.percentile(value, (0.5, 99.5))
+    return np.clip((value - low) / max(high - low, 1e-6), 0, 1)
+
+
+def disc(shape, x, y, radius):
+    yy, xx = np.ogrid[: shape[0], : shape[1]]
+    return (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
+
+
+def walk(beta):
+    def answer(pixels, clicks, box):
+        image = grey(pixels)
+        seeds = np.zeros(image.shape, np.int32)
+        seeds[0], seeds[-1], seeds[:, 0], seeds[:, -1] = 2, 2, 2, 2
+        for x, y, positive in clicks:
+            seeds[disc(image.shape, x, y, 2)] = 1 if positive else 2
+        return random_walker(image, seeds, beta=beta, mode="cg_j", tol=1e-3) == 1
+
+    return answer
+
+
+def grow(pixels, clicks, box):
+    """Flood from each positive click with the tolerance of its surroundings; negative ones cut."""
+    image = ndimage.gaussian_filter(grey(pixels), 1)
+    found = np.zeros(image.shape, bool)
+    for x, y, positive in clicks:
+        if positive:
+            near = image[disc(image.shape, x, y, 4)]
+            found |= flood(image, (y, x), tolerance=max(2.0 * near.std(), 0.06))
+    for x, y, positive in clicks:
+        if not positive:
+            near = image[disc(image.shape, x, y, 4)]
+            found &= ~flood(image, (y, x), tolerance=max(1.0 * near.std(), 0.03))
+    return ndimage.binary_fill_holes(ndimage.binary_opening(found, iterations=1))
+
+
+def cut(pixels, clicks, box):
+    image = np.repeat((grey(pixels) * 255).astype(np.uint8)[..., None], 3, 2)
+    if pixels.shape[2] == 3:
+        image = np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8)[..., ::-1])
+    mask = np.full(image.shape[:2], cv2.GC_PR_BGD, np.uint8)
+    if box is not None:
+        x0, y0, x1, y1 = (int(round(v)) for v in box)
+        mask[:] = cv2.GC_BGD
+        mask[y0 : y1 + 1, x0 : x1 + 1] = cv2.GC_PR_FGD
+    for x, y, positive in clicks:
+        radius = 0.06 * max(mask.shape)
+        if positive:
+            mask[disc(mask.shape, x, y, radius) & (mask == cv2.GC_PR_BGD)] = cv2.GC_PR_FGD
+        mask[disc(mask.shape, x, y, 2)] = cv2.GC_FGD if positive else cv2.GC_BGD
+    if box is None:
+        mask[0], mask[-1], mask[:, 0], mask[:, -1] = (cv2.GC_BGD,) * 4
+    try:
+        cv2.grabCut(image, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:
+        pass  # too few pixels of a kind: the mask stays as it was drawn
+    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+
+
+def ellipse(truth, jitter):
+    ys, xs = np.nonzero(truth)
+    box = np.array([xs.min(), ys.min(), xs.max(), ys.max()], float)
+    size = np.array([box[2] - box[0] + 1, box[3] - box[1] + 1] * 2)
+    box = box + jitter.uniform(-0.05, 0.05, 4) * size
+    limit = np.array([truth.shape[1] - 1, truth.shape[0] - 1] * 2)
+    return np.clip(box, 0, limit)
+
+
+METHODS = {
+    "random walker, beta 130": walk(130),
+    "random walker, beta 500": walk(500),
+    "random walker, beta 4000": walk(4000),
+    "region growing": grow,
+    "GrabCut": cut,
+}
+
+
+def main():
+    for path in sys.argv[1:]:
+        loaded = list(cases(path))
+        for name, method in METHODS.items():
+            sums = np.zeros(10)
+            box_sum = 0.0
+            jitter = np.random.default_rng(1)
+            for pixels, truth in loaded:
+                answer = np.zeros(truth.shape, bool)
+                clicks, value = [], 0.0
+                for k in range(10):
+                    click = next_click(truth, answer)
+                    if click is not None:
+                        clicks.append(click)
+                        answer = method(pixels, clicks, None)
+                        value = dice(truth, answer)
+                    sums[k] += value
+                if name == "GrabCut":
+                    box_sum += dice(truth, cut(pixels, [], ellipse(truth, jitter)))
+            row = {str(k): round(sums[k - 1] / len(loaded), 4) for k in ASKED}
+            if name == "GrabCut":
+                row["box"] = round(box_sum / len(loaded), 4)
+            print(json.dumps({"simulated": True, "set": path, "method": name, "cases": len(loaded), "dice": row}),
+                  flush=True)
+
+
+if __name__ == "__main__":
+    main()
