@@ -67,6 +67,7 @@ report_libraries (Doctor *self)
 #endif
 }
 
+#ifdef HAVE_UI
 static void
 report_display (Doctor *self)
 {
@@ -84,6 +85,7 @@ report_display (Doctor *self)
             "Log in to a desktop, or use the verbs, which need none.");
     }
 }
+#endif
 
 static void
 report_machine (Doctor *self)
@@ -257,7 +259,9 @@ app_verb_doctor (int argc, char **argv)
     }
   report_libraries (&self);
   report_machine (&self);
+#ifdef HAVE_UI
   report_display (&self);
+#endif
   report_vulkan (&self);
   report_engine (&self);
   report_missing (&self);

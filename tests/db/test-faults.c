@@ -429,6 +429,7 @@ test_create (void)
           g_autoptr (DbStore) store = db_store_open (path, DB_OPEN_WRITE, &error);
 
           g_assert_no_error (error);
+          g_assert_nonnull (store);
         }
       else
         {
