@@ -305,7 +305,13 @@ volume_nifti_write_labels (const char *path, VolumeScan *like, const guint16 *la
     most = MAX (most, labels[v]);
   if (most <= 255)
     {
-      bytes = g_new (guint8, n);
+      bytes = g_try_new (guint8, n);
+      if (bytes == NULL)
+        {
+          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: no memory for the labels",
+                       path);
+          return FALSE;
+        }
       for (gsize v = 0; v < n; v++)
         bytes[v] = (guint8)labels[v];
     }

@@ -475,6 +475,87 @@ def jpeg_huge_claim(folder):
                                 b"\0\x08\x01\x01\0\0\x3f\0" + b"\0" * 50)
 
 
+# A reader of HDF5 files and pictures that a hostile file has taken over: what it says is not believed.
+
+def taken_over(folder, reply):
+    """The path of a picture whose reader answers with these bytes."""
+    answer = put(folder, "reply", reply)
+    reader = put(folder, "reader", f"#!/bin/sh\nexec cat {answer}\n".encode())
+    os.chmod(reader, 0o700)
+    ENVIRONMENT["CROSSLABEL_DECODER"] = reader
+    return put(folder, "a.png", png(5, 4, b"\0abcde" * 4))
+
+
+def reply(kind=1, code=0, size=(5, 4, 1), dtype=0, samples=1, n_bytes=20, rest=b"x" * 20, magic=0x31444C43):
+    return struct.pack("<10IQ", magic, kind, code, *size, dtype, samples, 0, 0, n_bytes) + rest
+
+
+@case(refused=False)
+def reader_honest(folder):
+    return taken_over(folder, reply())
+
+
+@case()
+def reader_silent(folder):
+    return taken_over(folder, b"")
+
+
+@case()
+def reader_garbled(folder):
+    return taken_over(folder, os.urandom(4096))
+
+
+@case()
+def reader_claims_terabytes(folder):
+    return taken_over(folder, reply(size=(1 << 20, 1 << 20, 4), n_bytes=1 << 42))
+
+
+@case()
+def reader_overflows(folder):
+    return taken_over(folder, reply(size=(0xFFFFFFFF,) * 3, n_bytes=20))
+
+
+@case()
+def reader_sizes_disagree(folder):
+    return taken_over(folder, reply(n_bytes=21))
+
+
+@case()
+def reader_nothing_at_all(folder):
+    return taken_over(folder, reply(size=(0, 4, 1), n_bytes=0))
+
+
+@case()
+def reader_stops_early(folder):
+    return taken_over(folder, reply(rest=b"x" * 19))
+
+
+@case()
+def reader_unknown_type(folder):
+    return taken_over(folder, reply(dtype=99))
+
+
+@case()
+def reader_colours_unasked(folder):
+    return taken_over(folder, reply(samples=3, n_bytes=60, rest=b"x" * 60))
+
+
+@case()
+def reader_endless_excuse(folder):
+    return taken_over(folder, reply(kind=3, n_bytes=1 << 40, rest=b"y" * 5000))
+
+
+@case()
+def reader_odd_excuse(folder):
+    return taken_over(folder, reply(kind=3, code=77777, n_bytes=4, rest=b"\xff\xfe\xfdz"))
+
+
+@case()
+def reader_missing(folder):
+    ENVIRONMENT["CROSSLABEL_DECODER"] = os.path.join(folder, "nowhere")
+    return put(folder, "a.png", png(5, 4, b"\0abcde" * 4))
+
+
 def run(path):
     """Exit status, output, errors, peak memory in KiB, seconds."""
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
@@ -513,6 +594,7 @@ def main():
             if name == "no_permission" and os.geteuid() == 0:
                 print(f"ok {number} - {name} # SKIP root may read everything")
                 continue
+            ENVIRONMENT.pop("CROSSLABEL_DECODER", None)
             try:
                 said = judge(function(folder), refused)
                 print(f"ok {number} - {name}")
