@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/job.h"
+#include "app/trainer.h"
+#include "active/planes.h"
+#include "volume/phantom.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#define N_SCANS 5
+#define N_STEPS 12
+#define N_CLASSES 3
+
+/* Phantoms of 32 × 32 × 16 voxels: 0, 1 with three signed slices, 2, 3 unlabelled, 4 to validate. */
+typedef struct
+{
+  char *folder;
+  GPtrArray *scans;
+  AppTrainPlan plan;
+  GHashTable *metrics; /* "step name" → value as text, bit for bit */
+  int stop_at; /* steps after which the check hook asks to stop; 0 never */
+  gint64 step;
+  AppTrainHooks hooks;
+} Fixture;
+
+static gboolean
+check (gpointer data, GError **error)
+{
+  Fixture *f = data;
+
+  if (f->stop_at == 0 || f->step < f->stop_at)
+    return TRUE;
+  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED, "paused");
+  return FALSE;
+}
+
+static void
+metric (gint64 step, const char *name, double value, gpointer data)
+{
+  Fixture *f = data;
+
+  f->step = step;
+  if (g_str_has_suffix (name, "seconds"))
+    return;
+  g_hash_table_replace (f->metrics, g_strdup_printf ("%03d %s", (int) step, name),
+                        g_strdup_printf ("%a", value));
+}
+
+static void
+set_up (Fixture *f, const char *method)
+{
+  g_autoptr (GError) error = NULL;
+
+  memset (f, 0, sizeof *f);
+  f->folder = g_dir_make_tmp ("crosslabel-trainer-XXXXXX", &error);
+  g_assert_no_error (error);
+  f->scans = g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
+  f->metrics = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  f->hooks = (AppTrainHooks){ .check = check, .metric = metric, .data = f };
+  f->plan.method = g_strdup (method);
+  f->plan.generalist = g_strdup ("rule");
+  seg_method_params_init (&f->plan.params, method, FALSE);
+  f->plan.params.n_classes = N_CLASSES;
+  f->plan.params.filters = 2;
+  f->plan.params.n_steps = N_STEPS;
+  for (int a = 0; a < 3; a++)
+    f->plan.params.patch[a] = 16;
+  f->plan.params.n_refreshes = f->plan.params.n_refreshes > 0 ? 2 : 0;
+  f->plan.params.seed = 5;
+  f->plan.refresh_slice_step = 2;
+  f->plan.n_validations = 2;
+  f->plan.foreground_share = 0.5;
+  f->plan.checkpoint_seconds = 1e9;
+  seg_preprocess_init (&f->plan.preprocess);
+  for (int s = 0; s < N_SCANS; s++)
+    {
+      g_autofree char *path = NULL, *label = NULL, *name = g_strdup_printf ("scan %d", s);
+      ActivePlanes planes;
+      AppRoundScan *scan;
+
+      volume_phantom_write (&(VolumePhantomParams){ .seed = 9,
+                                                    .index = (guint) s,
+                                                    .size = { 32, 32, 16 },
+                                                    .n_organs = 2 },
+                            f->folder, &path, &label, &error);
+      g_assert_no_error (error);
+      scan = app_round_scan_new (s + 1, name, path, NULL, 0);
+      scan->validation = s == 4;
+      app_round_scan_prepare (scan, &f->plan.preprocess, &error);
+      g_assert_no_error (error);
+      scan->truth_ijk = app_round_scan_read_labels (
+          scan, seg_prepared_get_geometry (scan->prepared), label, N_CLASSES, &error);
+      g_assert_no_error (error);
+      if (s < 2)
+        {
+          SegPlane signed_planes[3];
+
+          g_assert_true (active_planes_from_truth (
+              &planes, scan->truth_ijk, seg_prepared_get_geometry (scan->prepared)->size));
+          for (int a = 0; a < 3; a++)
+            signed_planes[a] = (SegPlane){ a, planes.index[a] };
+          app_round_scan_set_planes (scan, signed_planes, 3, FALSE);
+          active_planes_clear (&planes);
+        }
+      g_ptr_array_add (f->scans, scan);
+    }
+}
+
+static void
+tear_down (Fixture *f)
+{
+  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (f->folder, name, NULL);
+
+      g_unlink (path);
+    }
+  g_rmdir (f->folder);
+  g_ptr_array_unref (f->scans);
+  g_hash_table_unref (f->metrics);
+  app_train_plan_clear (&f->plan);
+  g_free (f->folder);
+}
+
+static char *
+model_hash (Fixture *f, AppTrainer *trainer)
+{
+  const char *const labels[] = { "a", "b", NULL };
+  g_autofree char *path = g_build_filename (f->folder, "model.safetensors", NULL);
+  g_autofree char *bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize size;
+
+  app_trainer_write_model (trainer, path, labels, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+  return g_compute_checksum_for_data (G_CHECKSUM_SHA256, (const guchar *) bytes, size);
+}
+
+/* Runs to the end, being interrupted after the given steps; answers the model's hash. */
+static char *
+train (Fixture *f, const int *stops)
+{
+  for (;; stops++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (AppTrainer) trainer
+          = app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+
+      g_assert_no_error (error);
+      f->stop_at = *stops;
+      if (app_trainer_run (trainer, &error))
+        {
+          g_assert_cmpint (*stops, ==, 0);
+          g_assert_cmpint (app_trainer_get_step (trainer), ==, N_STEPS);
+          return model_hash (f, trainer);
+        }
+      g_assert_error (error, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+    }
+}
+
+static void
+assert_same_metrics (GHashTable *a, GHashTable *b)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_assert_cmpuint (g_hash_table_size (a), ==, g_hash_table_size (b));
+  g_hash_table_iter_init (&iter, a);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    {
+      const char *other = g_hash_table_lookup (b, key);
+
+      if (g_strcmp0 (other, value) != 0)
+        g_error ("%s: %s and %s", (char *) key, (char *) value, other);
+    }
+}
+
+/* I7: interrupted before, in the middle of and after a refresh, the curve and the model are those of
+ * the uninterrupted run, bit for bit. */
+static void
+test_resumed_is_uninterrupted (gconstpointer data)
+{
+  const char *method = data;
+  Fixture whole, cut;
+  g_autofree char *hash = NULL, *cut_hash = NULL;
+
+  set_up (&whole, method);
+  hash = train (&whole, (const int[]){ 0 });
+  set_up (&cut, method);
+  cut_hash = train (&cut, (const int[]){ 1, 3, 8, 0 });
+  assert_same_metrics (whole.metrics, cut.metrics);
+  g_assert_cmpstr (hash, ==, cut_hash);
+  g_assert_true (g_hash_table_contains (whole.metrics, "012 loss"));
+  g_assert_true (g_hash_table_contains (whole.metrics, "012 dice"));
+  if (strcmp (method, "gm-abs") == 0)
+    {
+      g_assert_true (g_hash_table_contains (whole.metrics, "012 loss.generalist"));
+      g_assert_false (g_hash_table_contains (whole.metrics, "001 loss.generalist"));
+    }
+  tear_down (&whole);
+  tear_down (&cut);
+}
+
+/* What is under the voxels that nobody signed does not change the training by one bit (I3). */
+static void
+test_unsigned_voxels_do_not_matter (void)
+{
+  Fixture a, b;
+  g_autofree char *hash_a = NULL, *hash_b = NULL;
+
+  set_up (&a, "sup-only");
+  hash_a = train (&a, (const int[]){ 0 });
+  set_up (&b, "sup-only");
+  for (int s = 0; s < 2; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (b.scans, s);
+      const int *size = seg_prepared_get_geometry (scan->prepared)->size;
+      gsize v = 0;
+
+      for (int k = 0; k < size[2]; k++)
+        for (int j = 0; j < size[1]; j++)
+          for (int i = 0; i < size[0]; i++, v++)
+            if (i != scan->scan_planes[0].index && j != scan->scan_planes[1].index
+                && k != scan->scan_planes[2].index)
+              scan->truth_ijk[v] = 2;
+    }
+  hash_b = train (&b, (const int[]){ 0 });
+  g_assert_cmpstr (hash_a, ==, hash_b);
+  tear_down (&a);
+  tear_down (&b);
+}
+
+/* I6: a validation scan changes nothing of the training, only of what is measured. */
+static void
+test_validation_is_not_trained_on (void)
+{
+  Fixture a, b;
+  g_autofree char *hash_a = NULL, *hash_b = NULL;
+
+  set_up (&a, "mean-teacher");
+  hash_a = train (&a, (const int[]){ 0 });
+  set_up (&b, "mean-teacher");
+  {
+    AppRoundScan *scan = g_ptr_array_index (b.scans, 4);
+    SegPlane plane = { 0, 5 };
+
+    memset (scan->truth_ijk, 0, 32 * 32 * 16); /* nothing to measure: no Dice */
+    app_round_scan_set_planes (scan, &plane, 1, FALSE);
+  }
+  hash_b = train (&b, (const int[]){ 0 });
+  g_assert_cmpstr (hash_a, ==, hash_b);
+  g_assert_true (g_hash_table_contains (a.metrics, "012 dice"));
+  tear_down (&a);
+  tear_down (&b);
+}
+
+static void
+expect_refusal (Fixture *f, const char *words)
+{
+  g_autoptr (GError) error = NULL;
+  AppTrainer *trainer = app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+
+  g_assert_null (trainer);
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, words));
+}
+
+static void
+test_bad_input (void)
+{
+  Fixture f;
+  AppRoundScan *scan;
+
+  set_up (&f, "sup-only");
+  for (int s = 0; s < 2; s++)
+    {
+      scan = g_ptr_array_index (f.scans, s);
+      for (int v = 0; v < 32 * 32 * 16; v++)
+        if (scan->truth_ijk[v] == 2)
+          scan->truth_ijk[v] = 0;
+    }
+  expect_refusal (&f, "Label 2");
+  for (int s = 0; s < 2; s++)
+    memset (((AppRoundScan *) g_ptr_array_index (f.scans, s))->truth_ijk, 0, 32 * 32 * 16);
+  expect_refusal (&f, "background alone");
+  for (int s = 0; s < 2; s++)
+    app_round_scan_set_planes (g_ptr_array_index (f.scans, s), NULL, 0, FALSE);
+  expect_refusal (&f, "No training scan is labelled");
+  g_free (f.plan.method);
+  f.plan.method = g_strdup ("magic");
+  expect_refusal (&f, "magic");
+  tear_down (&f);
+}
+
+/* A learning rate beyond reason: the loss runs away, and the round stops with what it was. */
+static void
+test_nan_stops_the_round (void)
+{
+  Fixture f;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AppTrainer) trainer = NULL;
+
+  set_up (&f, "sup-only");
+  f.plan.params.lr = 90;
+  f.plan.params.n_steps = 200;
+  f.plan.params.lr_poly = FALSE;
+  f.plan.params.weight_decay = 1;
+  trainer = app_trainer_new (&f.plan, f.scans, f.folder, &f.hooks, &error);
+  g_assert_no_error (error);
+  g_assert_false (app_trainer_run (trainer, &error));
+  g_assert_error (error, SEG_ERROR, SEG_ERROR_NOT_FINITE);
+  g_clear_pointer (&trainer, app_trainer_free);
+  tear_down (&f);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_data_func ("/app/trainer/resumed/sup-only", "sup-only", test_resumed_is_uninterrupted);
+  g_test_add_data_func ("/app/trainer/resumed/mean-teacher", "mean-teacher",
+                        test_resumed_is_uninterrupted);
+  g_test_add_data_func ("/app/trainer/resumed/ua-mt", "ua-mt", test_resumed_is_uninterrupted);
+  g_test_add_data_func ("/app/trainer/resumed/gm-abs", "gm-abs", test_resumed_is_uninterrupted);
+  g_test_add_func ("/app/trainer/unsigned-voxels", test_unsigned_voxels_do_not_matter);
+  g_test_add_func ("/app/trainer/validation", test_validation_is_not_trained_on);
+  g_test_add_func ("/app/trainer/bad-input", test_bad_input);
+  g_test_add_func ("/app/trainer/not-a-number", test_nan_stops_the_round);
+  return g_test_run ();
+}
