@@ -33,6 +33,7 @@ typedef struct
   int round; /* the one at work, from 1 */
   double dice;
   double dice_per_class[256];
+  double loss; /* moving average */
 } Simulation;
 
 static gint64
@@ -382,7 +383,9 @@ hook_metric (gint64 step, const char *name, double value, gpointer data)
 {
   Simulation *self = data;
 
-  if (strcmp (name, "dice") == 0)
+  if (strcmp (name, "loss.supervised") == 0)
+    self->loss = isnan (self->loss) ? value : 0.95 * self->loss + 0.05 * value;
+  else if (strcmp (name, "dice") == 0)
     self->dice = value;
   else if (g_str_has_prefix (name, "dice."))
     self->dice_per_class[(guint8) atoi (name + strlen ("dice."))] = value;
@@ -407,12 +410,14 @@ keep_round (Simulation *self, AppTrainer *trainer)
       json_builder_add_null_value (builder);
   json_builder_end_array (builder);
   add_int (builder, "steps", app_trainer_get_step (trainer));
+  add_number (builder, "loss_supervised", self->loss);
   add_number (builder, "seconds", app_trainer_get_seconds (trainer));
   json_builder_end_object (builder);
   g_ptr_array_add (self->rounds, json_builder_get_root (builder));
 
-  line = g_strdup_printf ("round %d: %u labelled, Dice %.4f, %" G_GINT64_FORMAT " steps, %.0f s",
-                          self->round, self->labelled->len, self->dice,
+  line = g_strdup_printf ("round %d: %u labelled, Dice %.4f, supervised loss %.3f, %" G_GINT64_FORMAT
+                          " steps, %.0f s",
+                          self->round, self->labelled->len, self->dice, self->loss,
                           app_trainer_get_step (trainer), app_trainer_get_seconds (trainer));
   self->said (line, self->said_data);
 }
@@ -491,7 +496,7 @@ one_round (Simulation *self, GError **error)
                    g_strerror (errno));
       return FALSE;
     }
-  self->dice = NAN;
+  self->dice = self->loss = NAN;
   for (gsize k = 0; k < G_N_ELEMENTS (self->dice_per_class); k++)
     self->dice_per_class[k] = NAN;
   trainer = app_trainer_new (&self->plan, self->data->scans, folder, &hooks, error);
