@@ -3,6 +3,7 @@
 
 #include "app/session.h"
 #include "app/shown-labels.h"
+#include "app/thumbnails.h"
 #include "app/tool.h"
 
 G_BEGIN_DECLS
@@ -16,6 +17,7 @@ struct _AppSession
   UiWindow *window; /* the application keeps it; NULL after it was destroyed */
   UiViewState *state;
   DbStore *store;
+  AppThumbnails *thumbnails;
   GCancellable *opening; /* the project or case that is being opened */
   char *opening_path;
 

@@ -501,6 +501,8 @@ take_store (AppSession *self, DbStore *store)
   g_signal_connect_object (store, "failed", G_CALLBACK (store_failed_cb), self, G_CONNECT_SWAPPED);
   app_settings_add_recent (db_store_get_path (store));
   ui_window_set_titles (self->window, db_store_get_name (store), NULL);
+  /* Before the list has rows, which ask for their pictures as they come into sight. */
+  self->thumbnails = app_thumbnails_new (store, ui_window_get_case_list (self->window));
   ui_case_list_set_model (ui_window_get_case_list (self->window), db_store_get_cases (store));
   ui_label_list_set_model (ui_window_get_label_list (self->window), db_store_get_labels (store));
   app_session_watch_labels (self, TRUE);
@@ -556,6 +558,7 @@ app_session_close_project (AppSession *self)
   if (self->store == NULL)
     return;
   app_session_watch_labels (self, FALSE);
+  g_clear_pointer (&self->thumbnails, app_thumbnails_free);
   if (self->window != NULL)
     {
       ui_case_list_set_model (ui_window_get_case_list (self->window), NULL);
