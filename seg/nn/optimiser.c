@@ -192,6 +192,7 @@ seg_optimiser_step (SegOptimiser *self)
       /* PyTorch's clip_grad_norm_ has the same 1e-6 */
       grad_scale = MIN (1, self->params.clip_norm / (self->grad_norm + 1e-6));
     }
+  seg_context_hold (context);
   for (guint s = 0; s < self->slots->len; s++)
     {
       Slot *slot = &g_array_index (self->slots, Slot, s);
@@ -206,6 +207,7 @@ seg_optimiser_step (SegOptimiser *self)
     }
   self->n_steps++;
   seg_optimiser_zero_grad (self);
+  seg_context_release (context);
   return !seg_context_failed (context);
 }
 
@@ -288,6 +290,8 @@ seg_ema_update (SegModule *teacher, SegModule *student, double decay, SegEmaScop
 {
   Ema ema = { student, decay, scope, TRUE };
 
+  seg_context_hold (seg_module_get_context (teacher));
   seg_module_foreach (teacher, ema_cb, &ema);
+  seg_context_release (seg_module_get_context (teacher));
   return ema.good;
 }

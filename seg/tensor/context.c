@@ -120,6 +120,19 @@ seg_context_set_yield (SegContext *self, SegYieldFunc yield, gpointer user_data)
 }
 
 void
+seg_context_hold (SegContext *self)
+{
+  self->held++;
+}
+
+void
+seg_context_release (SegContext *self)
+{
+  g_return_if_fail (self->held > 0);
+  self->held--;
+}
+
+void
 seg_context_get_random_state (SegContext *self, guint64 *seed, guint64 *offset)
 {
   *seed = self->random_seed;
@@ -351,7 +364,7 @@ may_go_on (SegContext *self)
 {
   if (self->error != NULL)
     return FALSE;
-  if (self->yield != NULL && !self->in_yield)
+  if (self->yield != NULL && !self->in_yield && self->held == 0)
     {
       gboolean go_on;
 

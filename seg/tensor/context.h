@@ -61,6 +61,11 @@ void seg_context_fail (SegContext *self, SegError code, const char *format,
 typedef gboolean (*SegYieldFunc) (SegContext *self, gpointer user_data);
 void seg_context_set_yield (SegContext *self, SegYieldFunc yield, gpointer user_data);
 
+/* Between these nothing yields, so that what is written happens as a whole or not at all (a step of
+ * the optimiser, a moving average). They nest. */
+void seg_context_hold (SegContext *self);
+void seg_context_release (SegContext *self);
+
 /* The random stream: Philox counter-based, so its whole state is (seed, offset). */
 void seg_context_get_random_state (SegContext *self, guint64 *seed, guint64 *offset);
 void seg_context_set_random_state (SegContext *self, guint64 seed, guint64 offset);

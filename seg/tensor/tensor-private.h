@@ -51,6 +51,7 @@ struct _SegContext
   SegYieldFunc yield;
   gpointer yield_data;
   gboolean in_yield;
+  int held;
   gboolean timing;
   SegOpTime times[SEG_N_OPS][2]; /* by the device, by ref instead of it */
 };
