@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* bench ops, train and infer: the engine's speed beside the machine's measured limit. */
 
@@ -34,8 +35,18 @@ typedef struct
   SegContext *context;
   SegDtype dtype;
   double seconds;
+  double cpu_seconds; /* of all threads: what a busy machine does not change */
   double gflop;
 } Bench;
+
+static double
+get_cpu_seconds (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
 
 static gboolean
 parse (Options *options, const char *name, const char *summary, int *argc, char ***argv, int *status)
@@ -130,6 +141,7 @@ report (Bench *bench, const char *name, const Options *options, const char *what
   app_json_add_string (builder, "device", seg_device_get_info (bench->device)->name);
   app_json_add_string (builder, "dtype", seg_dtype_get_name (bench->dtype));
   app_json_add_number (builder, "seconds", bench->seconds);
+  app_json_add_number (builder, "cpu_seconds", bench->cpu_seconds);
   app_json_add_number (builder, "gflop", bench->gflop);
   app_json_add_number (builder, "gemm_gflops", gemm);
   app_json_add_number (builder, "of_limit",
@@ -148,10 +160,12 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
          GError **error)
 {
   g_autofree double *seconds = g_new (double, options->repeat);
+  g_autofree double *cpu_seconds = g_new (double, options->repeat);
   g_autoptr (GArray) times = NULL;
 
   for (int r = -2; r < options->repeat; r++)
     {
+      double cpu_start;
       gint64 start_us;
 
       /* operations are counted, not timed, in the second settling run */
@@ -163,6 +177,7 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
             bench->gflop += g_array_index (times, SegOpTime, t).gflop;
           seg_context_clear_times (bench->context);
         }
+      cpu_start = get_cpu_seconds ();
       start_us = g_get_monotonic_time ();
       if (!step (bench, data) || !seg_context_check (bench->context, error))
         {
@@ -171,11 +186,13 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
             g_set_error (error, SEG_ERROR, SEG_ERROR_BACKEND, "the step failed");
           return FALSE;
         }
-      seg_device_get_backend (bench->device);
-      if (r >= 0)
-        seconds[r] = (double) (g_get_monotonic_time () - start_us) * 1e-6;
+      if (r < 0)
+        continue;
+      seconds[r] = (double) (g_get_monotonic_time () - start_us) * 1e-6;
+      cpu_seconds[r] = get_cpu_seconds () - cpu_start;
     }
   bench->seconds = app_bench_median (seconds, (gsize) options->repeat);
+  bench->cpu_seconds = app_bench_median (cpu_seconds, (gsize) options->repeat);
   if (options->op_times)
     print_op_times (bench, name, options->repeat);
   return TRUE;

@@ -392,10 +392,13 @@ describe_host (SegTensor *like, SegDtype dtype, gpointer data, SegBackendTensor 
 }
 
 static gboolean
-copy_on_host (SegBackendTensor *dst, SegBackendTensor *src)
+copy_on_host (SegContext *context, SegBackendTensor *dst, SegBackendTensor *src)
 {
   SegBackendCall call = { SEG_OP_COPY, NULL, 0, 1, 1, { dst }, { src } };
+  SegDevice *device = context->device;
 
+  if (device->info.host_memory && device->backend->op_supported (device->handle, &call))
+    return device->backend->op_run (device->handle, &call) == SEG_STATUS_OK;
   return seg_backend_ref.op_run (seg_device_get_reference (), &call) == SEG_STATUS_OK;
 }
 
@@ -451,7 +454,7 @@ seg_tensor_download (SegTensor *self, SegDtype data_dtype, gpointer data)
   else
     backend->synchronize (self->context->device->handle);
   describe_host (self, data_dtype, data, &dst);
-  return copy_on_host (&dst, &src);
+  return copy_on_host (self->context, &dst, &src);
 }
 
 gboolean
@@ -473,7 +476,7 @@ seg_tensor_upload (SegTensor *self, SegDtype data_dtype, gconstpointer data)
   if (self->context->device->info.host_memory && !is_same_bytes (self, data_dtype))
     {
       backend->synchronize (self->context->device->handle);
-      return copy_on_host (&dst, &src);
+      return copy_on_host (self->context, &dst, &src);
     }
   if (!is_same_bytes (self, data_dtype))
     {
@@ -486,7 +489,7 @@ seg_tensor_upload (SegTensor *self, SegDtype data_dtype, gconstpointer data)
           return FALSE;
         }
       dst.data = host;
-      copy_on_host (&dst, &src);
+      copy_on_host (self->context, &dst, &src);
       dst.data = device_data;
     }
   if (backend->upload (self->context->device->handle, dst.data, host != NULL ? host : data, size)

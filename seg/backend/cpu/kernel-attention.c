@@ -4,9 +4,11 @@
 SegStatus CPU_NAME (seg_cpu_run_attention) (SegBackendDevice *device, const SegBackendCall *call);
 
 /* Attention in tiles of queries: products by oneDNN, softmax with bias and relative position here.
- * A tile is one head of one batch element, or some of its queries: scores stay in the cache. */
+ * A tile is one head of some batch elements (windows), or some queries of one: scores stay in the
+ * outer caches, and the products are large enough to be worth waking threads for. */
 
-#define TILE 256 /* queries */
+#define TILE 256          /* queries of one batch element */
+#define TILE_SCORES 1048576 /* scores of several */
 
 typedef struct
 {
@@ -14,10 +16,12 @@ typedef struct
   const SegBackendTensor *q, *k, *v, *bias, *rel_h, *rel_w;
   int64_t tq, tk, dq, dv;
   /* of the tile at work */
-  int64_t b, head, first, n;
+  int64_t b, n_batch, head, first, n; /* n queries of each of n_batch elements */
   float *scores;     /* [n][tk] */
   float *row_h;      /* [n][gh]: q · rel_h of each key row, [n][gw] follows */
   float *row_w;
+  float *turned_h; /* the tables, see turn_table() */
+  float *turned_w;
   void *p; /* probabilities in the dtype of v, [n][tk] */
 } Tile;
 
@@ -34,38 +38,49 @@ at (const SegBackendTensor *t, int64_t b, int64_t row, int64_t column)
          + (b * t->stride[0] + row * t->stride[1] + column) * (int64_t) size_of (t->dtype);
 }
 
+/* turned[d][j] = rel[2n−2−j][d]: what a query in row r adds for the keys 0 … n−1 then starts at
+ * n−1−r and runs on, so that the loop over keys is the inner one. */
+static void
+turn_table (const SegBackendTensor *rel, int64_t n, int64_t d_head, float *turned)
+{
+  const float *r = rel->data;
+
+  for (int64_t j = 0; j < 2 * n - 1; j++)
+    for (int64_t d = 0; d < d_head; d++)
+      turned[d * (2 * n - 1) + j] = r[(2 * n - 2 - j) * d_head + d];
+}
+
+static void
+relative_row (const float *restrict q, int64_t d_head, const float *turned, int64_t n, int64_t row,
+              float *restrict out)
+{
+  for (int64_t k = 0; k < n; k++)
+    out[k] = 0;
+  for (int64_t d = 0; d < d_head; d++)
+    {
+      const float *restrict r = turned + d * (2 * n - 1) + n - 1 - row;
+      const float factor = q[d];
+
+      for (int64_t k = 0; k < n; k++)
+        out[k] += factor * r[k];
+    }
+}
+
 static void
 relative_cb (void *data, int64_t low, int64_t high, int thread)
 {
   Tile *t = data;
   const int64_t gh = t->params->grid[0], gw = t->params->grid[1];
-  const float *rel_h = t->rel_h->data, *rel_w = t->rel_w->data;
   float block[BLOCK];
 
   for (int64_t i = low; i < high; i++)
     {
-      const int64_t row = t->first + i;
-      const float *q = fetch (t->q, t->b * t->q->stride[0] + row * t->q->stride[1] + t->head * t->dq,
+      const int64_t row = t->first + i % t->n, b = t->b + i / t->n;
+      const float *q = fetch (t->q, b * t->q->stride[0] + row * t->q->stride[1] + t->head * t->dq,
                               (int) t->dq, block);
 
-      for (int64_t y = 0; y < gh; y++)
-        {
-          const float *r = rel_h + (row / gw - y + gh - 1) * t->dq;
-          float sum = 0;
-
-          for (int64_t d = 0; d < t->dq; d++)
-            sum += q[d] * r[d];
-          t->row_h[i * gh + y] = sum;
-        }
-      for (int64_t x = 0; x < gw; x++)
-        {
-          const float *r = rel_w + (row % gw - x + gw - 1) * t->dq;
-          float sum = 0;
-
-          for (int64_t d = 0; d < t->dq; d++)
-            sum += q[d] * r[d];
-          t->row_w[i * gw + x] = sum;
-        }
+      relative_row (q, t->dq, t->turned_h, gh, row / gw, t->row_h + i * gh);
+      relative_row (q, t->dq, t->turned_w, gw, row % gw, t->row_w + i * gw);
     }
 }
 
@@ -85,14 +100,20 @@ softmax_cb (void *data, int64_t low, int64_t high, int thread)
 
       if (t->rel_h != NULL)
         for (int64_t y = 0; y < gh; y++)
-          for (int64_t x = 0; x < gw; x++)
-            s[y * gw + x] += t->row_h[i * gh + y] + t->row_w[i * gw + x];
+          {
+            const float above = t->row_h[i * gh + y];
+            const float *restrict beside = t->row_w + i * gw;
+            float *restrict line = s + y * gw;
+
+            for (int64_t x = 0; x < gw; x++)
+              line[x] += above + beside[x];
+          }
       if (t->bias != NULL)
         {
-          const int64_t nb = t->bias->shape[0] == 1 ? 0 : t->b;
+          const int64_t nb = t->bias->shape[0] == 1 ? 0 : t->b + i / t->n;
           const int64_t nh = t->bias->shape[1] == 1 ? 0 : t->head;
           const int64_t start = nb * t->bias->stride[0] + nh * t->bias->stride[1]
-                                + (t->first + i) * t->bias->stride[2];
+                                + (t->first + i % t->n) * t->bias->stride[2];
 
           for (j = 0; j < n; j += BLOCK)
             {
@@ -137,17 +158,17 @@ static SegStatus
 attend (SegBackendDevice *device, Tile *t)
 {
   const CpuProduct scores = {
-    .batch = 1,
+    .batch = t->n_batch,
     .m = t->n,
     .n = t->tk,
     .k = t->dq,
     .dtype_a = t->q->dtype,
     .dtype_b = t->k->dtype,
     .dtype_c = SEG_DTYPE_F32,
-    .a_batch = t->n * t->q->stride[1],
+    .a_batch = t->q->stride[0],
     .a_row = t->q->stride[1],
     .a_column = 1,
-    .b_batch = t->tk * t->k->stride[1],
+    .b_batch = t->k->stride[0],
     .b_row = 1,
     .b_column = t->k->stride[1],
     .c_batch = t->n * t->tk,
@@ -161,8 +182,8 @@ attend (SegBackendDevice *device, Tile *t)
   if (status != SEG_STATUS_OK)
     return status;
   if (t->rel_h != NULL)
-    seg_cpu_parallel (device, t->n, 8, relative_cb, t);
-  seg_cpu_parallel (device, t->n, MAX (1, GRAIN / t->tk), softmax_cb, t);
+    seg_cpu_parallel (device, t->n_batch * t->n, 8, relative_cb, t);
+  seg_cpu_parallel (device, t->n_batch * t->n, MAX (1, GRAIN / t->tk), softmax_cb, t);
   return SEG_STATUS_OK;
 }
 
@@ -182,23 +203,33 @@ run_forward (SegBackendDevice *device, const SegBackendCall *call)
 {
   const SegBackendTensor *out = call->out[0];
   Tile t;
-  int64_t rows, grid;
+  int64_t rows, grid, per_tile = 1, n_rows;
 
   tile_init (&t, call);
   rows = MIN (TILE, t.tq);
   grid = t.params->grid[0] + t.params->grid[1];
-  t.scores = seg_cpu_scratch (device, rows * (2 * t.tk + grid) * sizeof (float));
+  if (rows == t.tq)
+    per_tile = MAX (1, MIN (t.q->shape[0], TILE_SCORES / (t.tq * t.tk)));
+  n_rows = rows * per_tile;
+  t.scores = seg_cpu_scratch (device,
+                              (n_rows * (2 * t.tk + grid) + 2 * grid * t.dq) * sizeof (float));
   if (t.scores == NULL)
     return SEG_STATUS_MEMORY;
-  t.p = t.v->dtype == SEG_DTYPE_F32 ? t.scores : t.scores + rows * t.tk;
-  t.row_h = t.scores + 2 * rows * t.tk;
-  t.row_w = t.row_h + rows * t.params->grid[0];
-  for (t.b = 0; t.b < t.q->shape[0]; t.b++)
+  t.p = t.v->dtype == SEG_DTYPE_F32 ? t.scores : t.scores + n_rows * t.tk;
+  t.row_h = t.scores + 2 * n_rows * t.tk;
+  t.row_w = t.row_h + n_rows * t.params->grid[0];
+  t.turned_h = t.row_w + n_rows * t.params->grid[1];
+  t.turned_w = t.turned_h + 2 * t.params->grid[0] * t.dq;
+  if (t.rel_h != NULL)
+    {
+      turn_table (t.rel_h, t.params->grid[0], t.dq, t.turned_h);
+      turn_table (t.rel_w, t.params->grid[1], t.dq, t.turned_w);
+    }
+  for (t.b = 0; t.b < t.q->shape[0]; t.b += per_tile)
     for (t.head = 0; t.head < t.params->heads; t.head++)
       for (t.first = 0; t.first < t.tq; t.first += rows)
         {
           CpuProduct product = {
-            .batch = 1,
             .n = t.dv,
             .k = t.tk,
             .dtype_a = t.v->dtype,
@@ -206,7 +237,8 @@ run_forward (SegBackendDevice *device, const SegBackendCall *call)
             .dtype_c = out->dtype,
             .a_row = t.tk,
             .a_column = 1,
-            .b_batch = t.tk * t.v->stride[1],
+            .b_batch = t.v->stride[0],
+            .c_batch = out->stride[0],
             .b_row = t.v->stride[1],
             .b_column = 1,
             .c_row = out->stride[1],
@@ -215,9 +247,10 @@ run_forward (SegBackendDevice *device, const SegBackendCall *call)
           SegStatus status;
 
           t.n = MIN (rows, t.tq - t.first);
+          t.n_batch = MIN (per_tile, t.q->shape[0] - t.b);
+          product.batch = t.n_batch;
           product.m = t.n;
           product.a_batch = t.n * t.tk;
-          product.c_batch = t.n * out->stride[1];
           status = attend (device, &t);
           if (status == SEG_STATUS_OK)
             status = seg_cpu_dnn_product (device, &product, t.p, at (t.v, t.b, 0, t.head * t.dv),
