@@ -233,7 +233,7 @@ test_dtypes (void)
         else
           g_assert_cmpfloat_with_epsilon (back[i], values[i],
                                           dtype == SEG_DTYPE_F32
-                                              ? 0
+                                              ? 1e-30
                                               : fabs (values[i]) * share + 3e-8);
     }
 }
