@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "seg/infer/loader.h"
+#include "strong-golden.h"
 
 #include <math.h>
 #include <string.h>
@@ -490,6 +491,34 @@ test_strong (void)
   g_assert_cmpint (changed, <=, 60);
 }
 
+/* Each operation alone and all in a row, against SciPy's splines and filters (record-strong.py). */
+static void
+test_strong_golden (void)
+{
+  const int size[3] = { 3, 6, 7 };
+
+  for (gsize t = 0; t < G_N_ELEMENTS (strong_golden); t++)
+    {
+      SegStrongParams params = seg_strong_3d;
+      float image[STRONG_N];
+      guint8 label[STRONG_N];
+      guint8 *labels[1] = { label };
+
+      params.n_ops = strong_golden[t].n_ops;
+      params.probability = 1;
+      for (int i = 0; i < STRONG_N; i++)
+        {
+          image[i] = (float) (sin (i * 0.37) * 2 + (i % 7) * 0.25);
+          label[i] = (guint8) (i / 5 % 3);
+        }
+      seg_augment_strong (&params, size, image, labels, 1, 21, (guint64) strong_golden[t].item);
+      for (int i = 0; i < STRONG_N; i++)
+        /* values of size 3 in single precision, through up to six operations */
+        g_assert_cmpfloat_with_epsilon (image[i], strong_golden[t].image[i], 5e-5);
+      g_assert_cmpmem (label, STRONG_N, strong_golden[t].label, STRONG_N);
+    }
+}
+
 static void
 test_paste (void)
 {
@@ -707,6 +736,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seg/sampler/noise-and-gamma", test_noise_and_gamma);
   g_test_add_func ("/seg/sampler/affine", test_affine);
   g_test_add_func ("/seg/sampler/strong", test_strong);
+  g_test_add_func ("/seg/sampler/strong/golden", test_strong_golden);
   g_test_add_func ("/seg/sampler/paste", test_paste);
   g_test_add_func ("/seg/sampler/two-stream", test_two_stream);
   g_test_add_func ("/seg/sampler/two-stream/few", test_two_stream_few);
