@@ -210,7 +210,9 @@ draw_hatch (vec3 base, uint label, uint provenance)
   float along = mod (gl_FragCoord.x + gl_FragCoord.y, 9.0);
   float line = clamp (1.2 - abs (along - 4.5), 0.0, 1.0);
   float ink = label == 0u && provenance == 0u ? 0.2 * line : 0.0;
-  return mix (base, vec3 (0.85, 0.93, 1.0), ink);
+  // Light on dark tissue, dark on bright.
+  vec3 tone = base.g > 0.5 ? vec3 (0.05, 0.15, 0.30) : vec3 (0.85, 0.93, 1.0);
+  return mix (base, tone, ink);
 }
 
 vec3

@@ -173,11 +173,11 @@ def measure(peer):
 
 
 def measure_crosslabel(program, case):
-    line = subprocess.run(
+    lines = subprocess.run(
         [program, "bench", "render", "--repeat", str(FRAMES), "--only", case],
         check=True, capture_output=True, text=True,
-    ).stdout.splitlines()[-1]
-    result = json.loads(line)
+    ).stdout.splitlines()
+    result = [r for r in map(json.loads, lines) if r["case"] == case][-1]
     return [(result["ms"], result["cpu_ms"])]
 
 
