@@ -167,6 +167,15 @@ hook_checkpoint (gint64 step, gpointer data)
     g_warning ("the checkpoint's place could not be noted: %s", error->message);
 }
 
+/* What was measured beyond the checkpoint is measured again. */
+static void
+hook_resumed (gint64 step, gpointer data)
+{
+  Round *self = data;
+
+  write_later (self, db_write_cut_metrics (self->round, step));
+}
+
 /* Preparing ------------------------------------------------------------------------------------------ */
 
 static gboolean
@@ -567,6 +576,7 @@ train_and_predict (Round *self, GError **error)
                                 .progress = hook_progress,
                                 .metric = hook_metric,
                                 .checkpoint = hook_checkpoint,
+                                .resumed = hook_resumed,
                                 .data = self };
   g_autoptr (AppTrainer) trainer
       = app_trainer_new (&self->plan, self->data->scans, self->folder, &hooks, error);

@@ -834,6 +834,8 @@ train (AppTrainer *self, GError **error)
 
   if (!begin_or_resume (self, error))
     return FALSE;
+  if (self->hooks.resumed != NULL)
+    self->hooks.resumed (seg_method_get_step (self->method), self->hooks.data);
   self->started_us = g_get_monotonic_time ();
   while (seg_method_get_step (self->method) < self->plan->params.n_steps)
     {

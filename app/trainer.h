@@ -40,6 +40,8 @@ typedef struct
   void (*metric) (gint64 step, const char *name, double value, gpointer data);
   /* A checkpoint of @step is on the disk. */
   void (*checkpoint) (gint64 step, gpointer data);
+  /* It goes on after @step: what was told beyond it will be told again. */
+  void (*resumed) (gint64 step, gpointer data);
   gpointer data;
 } AppTrainHooks;
 
