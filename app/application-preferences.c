@@ -39,19 +39,39 @@ app_application_show_preferences (AppApplication *self)
   gtk_window_present (GTK_WINDOW (window));
 }
 
-/* The shortcuts window shows the keys as they are now. */
+/* The shortcuts window shows the keys as they are now. GTK 4.8 fills one from an interface
+ * description alone, so that is written here. */
 
-static GtkWidget *
-make_shortcut (UiCommand *command)
+static void
+open_group (GString *xml, const char *title)
 {
-  return g_object_new (GTK_TYPE_SHORTCUTS_SHORTCUT, "title", ui_command_get_title (command),
-                       "accelerator", ui_command_get_accelerator (command), NULL);
+  g_autofree char *text = g_markup_printf_escaped ("<child><object class=\"GtkShortcutsGroup\">"
+                                                   "<property name=\"title\">%s</property>",
+                                                   title);
+
+  g_string_append (xml, text);
 }
 
 static void
-add_mouse (GtkWidget *section)
+close_group (GString *xml)
 {
-  GtkWidget *group = g_object_new (GTK_TYPE_SHORTCUTS_GROUP, "title", _ ("On a slice"), NULL);
+  g_string_append (xml, "</object></child>");
+}
+
+static void
+add_shortcut (GString *xml, const char *title, const char *accelerator)
+{
+  g_autofree char *text = g_markup_printf_escaped (
+      "<child><object class=\"GtkShortcutsShortcut\"><property name=\"title\">%s</property>"
+      "<property name=\"accelerator\">%s</property></object></child>",
+      title, accelerator);
+
+  g_string_append (xml, text);
+}
+
+static void
+add_slice_keys (GString *xml)
+{
   static const struct
   {
     const char *accelerator, *title;
@@ -62,26 +82,17 @@ add_mouse (GtkWidget *section)
     { "h", N_ ("Hide the labels while held") },
   };
 
+  open_group (xml, _ ("On a slice"));
   for (gsize k = 0; k < G_N_ELEMENTS (keys); k++)
-    gtk_box_append (GTK_BOX (group),
-                    g_object_new (GTK_TYPE_SHORTCUTS_SHORTCUT, "title", _ (keys[k].title),
-                                  "accelerator", keys[k].accelerator, NULL));
-  gtk_box_append (GTK_BOX (section), group);
+    add_shortcut (xml, _ (keys[k].title), keys[k].accelerator);
+  close_group (xml);
 }
 
-void
-app_application_show_shortcuts (AppApplication *self)
+static void
+add_commands (GString *xml, GListModel *commands)
 {
-  GtkWindow *parent = GTK_WINDOW (app_session_get_window (app_application_get_session (self)));
-  GListModel *commands = app_application_get_commands (self);
-  GtkWidget *section =
-      g_object_new (GTK_TYPE_SHORTCUTS_SECTION, "section-name", "all", "max-height", 14, NULL);
-  GtkWidget *window =
-      g_object_new (GTK_TYPE_SHORTCUTS_WINDOW, "transient-for", parent, "modal", TRUE, NULL);
-  GtkWidget *group = NULL;
   const char *title = NULL;
 
-  add_mouse (section);
   for (guint c = 0; c < g_list_model_get_n_items (commands); c++)
     {
       g_autoptr (UiCommand) command = g_list_model_get_item (commands, c);
@@ -90,12 +101,36 @@ app_application_show_shortcuts (AppApplication *self)
         continue;
       if (title == NULL || strcmp (title, ui_command_get_group (command)) != 0)
         {
+          if (title != NULL)
+            close_group (xml);
           title = ui_command_get_group (command);
-          group = g_object_new (GTK_TYPE_SHORTCUTS_GROUP, "title", title, NULL);
-          gtk_box_append (GTK_BOX (section), group);
+          open_group (xml, title);
         }
-      gtk_box_append (GTK_BOX (group), make_shortcut (command));
+      add_shortcut (xml, ui_command_get_title (command), ui_command_get_accelerator (command));
     }
-  gtk_window_set_child (GTK_WINDOW (window), section);
-  gtk_window_present (GTK_WINDOW (window));
+  if (title != NULL)
+    close_group (xml);
+}
+
+void
+app_application_show_shortcuts (AppApplication *self)
+{
+  GtkWindow *parent = GTK_WINDOW (app_session_get_window (app_application_get_session (self)));
+  g_autoptr (GtkBuilder) builder = NULL;
+  GString *xml = g_string_new ("<interface><object class=\"GtkShortcutsWindow\" id=\"window\">"
+                               "<property name=\"modal\">1</property><child>"
+                               "<object class=\"GtkShortcutsSection\">"
+                               "<property name=\"section-name\">all</property>"
+                               "<property name=\"max-height\">12</property>");
+  g_autofree char *text = NULL;
+  GtkWindow *window;
+
+  add_slice_keys (xml);
+  add_commands (xml, app_application_get_commands (self));
+  g_string_append (xml, "</object></child></object></interface>");
+  text = g_string_free (xml, FALSE);
+  builder = gtk_builder_new_from_string (text, -1);
+  window = GTK_WINDOW (gtk_builder_get_object (builder, "window"));
+  gtk_window_set_transient_for (window, parent);
+  gtk_window_present (window);
 }

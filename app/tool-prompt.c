@@ -179,10 +179,14 @@ show_answer (Prompt *self)
   app_shown_labels_preview (session->shown,
                             volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview"),
                             session->state);
-  /* Translators: which of the masks a generalist gave is shown, and how good it thinks it is */
-  text =
-      g_strdup_printf (_ ("Answer %d of %d, expected overlap %.0f %%. Enter accepts."),
-                       self->mask + 1, self->answer->n_masks, 100 * self->answer->iou[self->mask]);
+  if (isfinite (self->answer->iou[self->mask]))
+    /* Translators: which of the masks a generalist gave is shown, and how good it thinks it is */
+    text = g_strdup_printf (_ ("Answer %d of %d, expected overlap %.0f %%. Enter accepts."),
+                            self->mask + 1, self->answer->n_masks,
+                            100 * self->answer->iou[self->mask]);
+  else
+    text = g_strdup_printf (_ ("Answer %d of %d. Enter accepts."), self->mask + 1,
+                            self->answer->n_masks);
   say (self, text);
 }
 

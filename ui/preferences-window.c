@@ -125,14 +125,14 @@ build_general (UiPreferencesWindow *self)
                                         _ ("Viewing station: right drag windows"), NULL };
   GtkWidget *page = add_page (self, _ ("General"), "preferences-system-symbolic");
   GtkWidget *look = add_group (page, _ ("Appearance"), NULL);
-  GtkWidget *reading = add_group (page, _ ("Reading"), NULL);
+  GtkWidget *reading
+      = add_group (page, _ ("Reading"), _ ("Wheel: slice. Middle drag: pan. Left: the tool."));
 
   add_choice (self, look, _ ("Theme"), NULL, "theme", themes, theme_names);
   add_choice (self, look, _ ("Language"), _ ("Taken at the next start"), "language", languages,
               language_names);
   add_entry (self, reading, _ ("Name for signatures"), "reader");
-  add_choice (self, reading, _ ("Mouse"), _ ("Wheel: slice. Middle drag: pan. Left: the tool."),
-              "mouse-profile", profiles, profile_names);
+  add_choice (self, reading, _ ("Mouse"), NULL, "mouse-profile", profiles, profile_names);
   add_switch (self, reading, _ ("Mirrored display"),
               _ ("Neurological convention: the patient’s left on the left"), "neurological");
 }

@@ -194,6 +194,8 @@ build_header (UiSlicePane *self)
   gtk_widget_add_css_class (self->title, "heading");
   gtk_widget_add_css_class (self->title, classes[self->plane]);
   self->number = gtk_label_new (NULL);
+  /* "42 / 83" is not turned round in right-to-left languages. */
+  gtk_widget_set_direction (self->number, GTK_TEXT_DIR_LTR);
   gtk_widget_add_css_class (self->number, "numeric");
   gtk_widget_add_css_class (self->number, "dim-label");
   self->state_icon = gtk_image_new ();
