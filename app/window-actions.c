@@ -421,11 +421,20 @@ static const GActionEntry entries[] = {
 };
 
 /* Actions that need an open project, and those that need an open case. */
-static const char *const project_actions[] = { "next-case",   "previous-case", "find-case",
-                                               "label-add",   "close-project", "show-cases",
-                                               "show-panel",  "label",         "label-visible",
-                                               "label-locked" };
-static const char *const case_actions[] = { "skip-case",
+static const char *const project_actions[] = {
+  "export",        "label-set-import", "label-set-export",
+  "add-scans",     "statistics",       "start-round",
+  "show-rounds",   "select-cases",     "export-report",
+  "review",        "next-case",        "previous-case",
+  "find-case",     "label-add",        "close-project",
+  "show-cases",    "show-panel",       "label",
+  "label-visible", "label-locked"
+};
+static const char *const case_actions[] = { "import-labels",
+                                            "accept-prediction",
+                                            "show-prediction",
+                                            "show-uncertainty",
+                                            "skip-case",
                                             "complete",
                                             "go-to-tasks",
                                             "go-to-task",
@@ -513,6 +522,8 @@ app_window_actions_add (AppSession *session)
   UiWindow *window = app_session_get_window (session);
 
   g_action_map_add_action_entries (G_ACTION_MAP (window), entries, G_N_ELEMENTS (entries), session);
+  app_window_files_add (session);
+  app_window_training_add (session);
   g_signal_connect_object (app_session_get_state (session), "notify", G_CALLBACK (state_changed_cb),
                            window, 0);
   g_signal_connect (session, "project-changed", G_CALLBACK (app_window_actions_update), NULL);

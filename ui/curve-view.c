@@ -71,6 +71,8 @@ find_range (UiCurveView *self)
           range.y1 = MAX (range.y1, y);
         }
     }
+  if (!isfinite (range.x0))
+    range = (Range){ 0, 1, 0, 1 };
   if (self->has_range)
     {
       range.y0 = self->min;

@@ -125,8 +125,8 @@ build_general (UiPreferencesWindow *self)
                                         _ ("Viewing station: right drag windows"), NULL };
   GtkWidget *page = add_page (self, _ ("General"), "preferences-system-symbolic");
   GtkWidget *look = add_group (page, _ ("Appearance"), NULL);
-  GtkWidget *reading
-      = add_group (page, _ ("Reading"), _ ("Wheel: slice. Middle drag: pan. Left: the tool."));
+  GtkWidget *reading =
+      add_group (page, _ ("Reading"), _ ("Wheel: slice. Middle drag: pan. Left: the tool."));
 
   add_choice (self, look, _ ("Theme"), NULL, "theme", themes, theme_names);
   add_choice (self, look, _ ("Language"), _ ("Taken at the next start"), "language", languages,
@@ -246,12 +246,17 @@ build_keys (UiPreferencesWindow *self)
   GtkWidget *page = add_page (self, _ ("Keys"), "input-keyboard-symbolic");
   GtkWidget *all = add_group (page, _ ("All keys"),
                               _ ("Press a key’s button, then the new key. "
-                                 "Backspace removes it."));
+                                 "Backspace removes it. On a slice, arrow keys move "
+                                 "the crosshair, Page Up and Page Down the "
+                                 "slice, Space uses the tool at the "
+                                 "crosshair, and H hides the labels while "
+                                 "it is held."));
   GtkWidget *reset = gtk_button_new_with_mnemonic (_ ("_Reset All"));
   GtkWidget *group = NULL;
   const char *title = NULL;
   guint n = g_list_model_get_n_items (self->commands);
 
+  adw_preferences_page_set_name (ADW_PREFERENCES_PAGE (page), "keys");
   gtk_widget_set_valign (reset, GTK_ALIGN_CENTER);
   g_signal_connect_swapped (reset, "clicked", G_CALLBACK (reset_keys_cb), self);
   adw_preferences_group_set_header_suffix (ADW_PREFERENCES_GROUP (all), reset);
