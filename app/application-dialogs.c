@@ -80,16 +80,11 @@ about (GSimpleAction *action, GVariant *parameter, gpointer data)
 static void
 quit (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  GList *windows = gtk_application_get_windows (GTK_APPLICATION (data));
+  GtkWindow *main_window = window_of (data);
 
-  /* Closing commits what is pending; the program ends with its last window. */
-  while (windows != NULL)
-    {
-      GtkWindow *window = windows->data;
-
-      windows = windows->next;
-      gtk_window_close (window);
-    }
+  /* Its dialogs go with it. Closing commits what is pending; the program ends with its last
+   * window. */
+  gtk_window_close (main_window);
 }
 
 void

@@ -59,10 +59,13 @@ fill_request (UiRoundDialog *dialog, AppTrainRequest *request)
 static void
 planned_cb (const AppTrainPlan *plan, const AppPlanTime *time, const GError *error, gpointer data)
 {
-  g_autoptr (UiRoundDialog) dialog = data;
+  GWeakRef *asker = data;
+  g_autoptr (UiRoundDialog) dialog = g_weak_ref_get (asker);
   g_autofree char *text = NULL;
 
-  if (g_error_matches (error, APP_JOB_ERROR, APP_JOB_ERROR_CANCELLED))
+  g_weak_ref_clear (asker);
+  g_free (asker);
+  if (dialog == NULL || g_error_matches (error, APP_JOB_ERROR, APP_JOB_ERROR_CANCELLED))
     return;
   if (error != NULL)
     {
@@ -74,21 +77,32 @@ planned_cb (const AppTrainPlan *plan, const AppPlanTime *time, const GError *err
 }
 
 static void
+cancel_plan (UiRoundDialog *dialog)
+{
+  AppJob *plan = g_object_get_data (G_OBJECT (dialog), "plan");
+
+  if (plan != NULL && !app_job_has_ended (plan))
+    app_job_cancel (plan);
+}
+
+/* The question may outlive the dialog, and the dialog must not outlive its window. */
+static void
 replan (UiRoundDialog *dialog, AppSession *session)
 {
-  AppJob *old = g_object_get_data (G_OBJECT (dialog), "plan");
   AppTrainRequest request;
+  GWeakRef *asker;
 
-  if (old != NULL && !app_job_has_ended (old))
-    app_job_cancel (old);
+  cancel_plan (dialog);
   if (app_session_get_store (session) == NULL)
     return;
   fill_request (dialog, &request);
   ui_round_dialog_set_expected (dialog, NULL, TRUE);
+  asker = g_new0 (GWeakRef, 1);
+  g_weak_ref_init (asker, dialog);
   g_object_set_data_full (G_OBJECT (dialog), "plan",
                           app_flow_train_plan (app_session_get_store (session),
                                                app_engine_get_default (), &request, planned_cb,
-                                               g_object_ref (dialog)),
+                                               asker),
                           g_object_unref);
 }
 
@@ -121,11 +135,9 @@ start_cb (UiRoundDialog *dialog, AppSession *session)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (AppJob) job = NULL;
-  AppJob *plan = g_object_get_data (G_OBJECT (dialog), "plan");
   AppTrainRequest request;
 
-  if (plan != NULL && !app_job_has_ended (plan))
-    app_job_cancel (plan);
+  cancel_plan (dialog);
   fill_request (dialog, &request);
   job = app_flow_train (app_session_get_store (session), app_engine_get_default (), &request,
                         round_done_cb, g_object_ref (session), &error);
@@ -170,6 +182,7 @@ show_round_dialog (AppSession *session)
   describe_data (dialog, store);
   g_signal_connect_object (dialog, "changed", G_CALLBACK (replan), session, 0);
   g_signal_connect_object (dialog, "start", G_CALLBACK (start_cb), session, 0);
+  g_signal_connect (dialog, "unmap", G_CALLBACK (cancel_plan), NULL);
   replan (dialog, session);
   gtk_window_present (GTK_WINDOW (dialog));
 }
