@@ -5,7 +5,6 @@
 #include "app/engine-prompter.h"
 #include "app/heartbeat.h"
 #include "app/settings.h"
-#include "app/thumbnails.h"
 #include "app/verbs.h"
 #include "ui/command.h"
 
