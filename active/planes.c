@@ -189,10 +189,9 @@ active_planes_from_prediction (ActivePlanes *self, const guint8 *labels, const i
   set_middle (self, box);
   find_missing (self, labels, size);
   add_extra_slices (self, labels, size);
-  self->reason
-      = g_strdup_printf ("the centre of the predicted structure (%" G_GSIZE_FORMAT
-                         " voxels, the largest of %d parts)",
-                         n, n_components);
+  self->reason = g_strdup_printf ("the centre of the predicted structure (%" G_GSIZE_FORMAT
+                                  " voxels, the largest of %d parts)",
+                                  n, n_components);
   return TRUE;
 }
 
@@ -226,8 +225,8 @@ active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const 
     for (int j = box[1]; j <= box[4]; j++)
       for (int i = box[0]; i <= box[3]; i++)
         {
-          double value = entropy[((gsize) k * (gsize) size[1] + (gsize) j) * (gsize) size[0]
-                                 + (gsize) i];
+          double value =
+              entropy[((gsize) k * (gsize) size[1] + (gsize) j) * (gsize) size[0] + (gsize) i];
 
           sums[first[0] + i] += value;
           sums[first[1] + j] += value;
@@ -247,9 +246,9 @@ active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const 
     best[a] /= (double) (n_box / (gsize) (box[3 + a] - box[a] + 1));
   if (labels != NULL)
     find_missing (self, labels, size);
-  self->reason
-      = g_strdup_printf ("the most uncertain slice of each plane (mean entropy %.2f, %.2f, %.2f)",
-                         best[0], best[1], best[2]);
+  self->reason =
+      g_strdup_printf ("the most uncertain slice of each plane (mean entropy %.2f, %.2f, %.2f)",
+                       best[0], best[1], best[2]);
 }
 
 void

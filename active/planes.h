@@ -37,8 +37,8 @@ gboolean active_planes_from_prediction (ActivePlanes *self, const guint8 *labels
 
 /* The slices with the highest mean entropy on the predicted foreground's box grown by a tenth (the
  * whole scan where nothing is predicted). @entropy as of active_entropy(). */
-void active_planes_from_uncertainty (ActivePlanes *self, const float *entropy,
-                                     const guint8 *labels, const int size[3]);
+void active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const guint8 *labels,
+                                     const int size[3]);
 
 /* Through a voxel the person clicked (clamped), or through the scan's middle (@ijk NULL). */
 void active_planes_from_click (ActivePlanes *self, const int ijk[3], const int size[3]);

@@ -47,14 +47,15 @@ active_choice_clear (ActiveChoice *self)
   g_clear_pointer (&self->reason, g_free);
 }
 
-/* The work in progress -------------------------------------------------------------------------- */
+/* The work in progress --------------------------------------------------------------------------
+ */
 
 typedef struct
 {
   const ActiveFeatures *features;
   gsize n;
   const ActiveSelectParams *params;
-  gboolean *open;  /* may still be chosen */
+  gboolean *open; /* may still be chosen */
   gboolean *known; /* labelled, or chosen: what later choices keep a distance from */
   gsize n_open;
   GArray *choices;
@@ -108,8 +109,7 @@ best_open (const Selection *self, const double *scores)
   for (gsize i = 0; i < self->n; i++)
     if (self->open[i]
         && (best == G_MAXSIZE || scores[i] > scores[best]
-            || (scores[i] == scores[best]
-                && self->features[i].scan < self->features[best].scan)))
+            || (scores[i] == scores[best] && self->features[i].scan < self->features[best].scan)))
       best = i;
   return best;
 }
@@ -135,7 +135,8 @@ count_known (const Selection *self)
   return n;
 }
 
-/* Foreground-aware random ------------------------------------------------------------------------ */
+/* Foreground-aware random ------------------------------------------------------------------------
+ */
 
 static void
 choose_random (Selection *self)
@@ -162,7 +163,8 @@ choose_random (Selection *self)
               : g_strdup ("drawn at random among the unlabelled scans"));
 }
 
-/* One number per scan ------------------------------------------------------------------------------ */
+/* One number per scan
+ * ------------------------------------------------------------------------------ */
 
 static void
 choose_by_score (Selection *self)
@@ -175,15 +177,17 @@ choose_by_score (Selection *self)
     scores[i] = entropy ? self->features[i].mean_entropy : self->features[i].least_confidence;
   found = best_open (self, scores);
   choose (self, found, scores[found], FALSE, -1,
-          entropy ? g_strdup_printf ("mean uncertainty %.4f, the highest of %" G_GSIZE_FORMAT
-                                     " unlabelled scans",
-                                     scores[found], n_open)
-                  : g_strdup_printf ("its least certain quarter is only %.0f %% sure, the lowest of "
-                                     "%" G_GSIZE_FORMAT " unlabelled scans",
-                                     100 * (1 - scores[found]), n_open));
+          entropy
+              ? g_strdup_printf ("mean uncertainty %.4f, the highest of %" G_GSIZE_FORMAT
+                                 " unlabelled scans",
+                                 scores[found], n_open)
+              : g_strdup_printf ("its least certain quarter is only %.0f %% sure, the lowest of "
+                                 "%" G_GSIZE_FORMAT " unlabelled scans",
+                                 100 * (1 - scores[found]), n_open));
 }
 
-/* Class-stratified entropy with power noise (after ClaSP PE) -------------------------------------- */
+/* Class-stratified entropy with power noise (after ClaSP PE) --------------------------------------
+ */
 
 static void
 choose_class_stratified (Selection *self)
@@ -192,9 +196,8 @@ choose_class_stratified (Selection *self)
   g_autofree double *scores = g_new (double, self->n);
   int n_classes = 0, class;
   /* Much noise in the first round, nearly none in the last: β from 1 to 100, evenly in its log. */
-  double progress = params->n_rounds > 1
-                        ? CLAMP ((params->round - 1.0) / (params->n_rounds - 1.0), 0, 1)
-                        : 1;
+  double progress =
+      params->n_rounds > 1 ? CLAMP ((params->round - 1.0) / (params->n_rounds - 1.0), 0, 1) : 1;
   double beta = pow (100, progress);
   gsize found;
 
@@ -218,12 +221,14 @@ choose_class_stratified (Selection *self)
             g_strdup_printf ("mean uncertainty %.4f over all classes, drawn with noise 1/%.0f",
                              self->features[found].mean_entropy, beta));
   else
-    choose (self, found, scores[found], FALSE, -1,
-            g_strdup_printf ("uncertainty %.3f where class %d is predicted, drawn with noise 1/%.0f",
-                             self->features[found].class_entropy[class], class, beta));
+    choose (
+        self, found, scores[found], FALSE, -1,
+        g_strdup_printf ("uncertainty %.3f where class %d is predicted, drawn with noise 1/%.0f",
+                         self->features[found].class_entropy[class], class, beta));
 }
 
-/* Distances between scans --------------------------------------------------------------------------- */
+/* Distances between scans
+ * --------------------------------------------------------------------------- */
 
 static double
 histogram_distance (const ActiveFeatures *a, const ActiveFeatures *b)
@@ -285,8 +290,7 @@ most_central (const Selection *self, const double scale[ACTIVE_N_SHAPE])
         continue;
       for (gsize j = 0; j < self->n; j++)
         sum += scan_distance (self, scale, i, j);
-      if (sum < least
-          || (sum == least && self->features[i].scan < self->features[best].scan))
+      if (sum < least || (sum == least && self->features[i].scan < self->features[best].scan))
         {
           least = sum;
           best = i;
@@ -309,9 +313,8 @@ choose_farthest (Selection *self)
     {
       found = most_central (self, scale);
       choose (self, found, 0, FALSE, -1,
-              g_strdup_printf ("the most typical of %" G_GSIZE_FORMAT
-                               " scans by intensity and size",
-                               self->n));
+              g_strdup_printf (
+                  "the most typical of %" G_GSIZE_FORMAT " scans by intensity and size", self->n));
       return;
     }
   for (gsize i = 0; i < self->n; i++)
@@ -328,7 +331,8 @@ choose_farthest (Selection *self)
                            n_known, scores[found]));
 }
 
-/* GM-ABS: share of uncertain voxels, then two groups of unlike histograms --------------------------- */
+/* GM-ABS: share of uncertain voxels, then two groups of unlike histograms
+ * --------------------------- */
 
 /* Sum of squared distances to the two groups' means; @group: 0 or 1 for each candidate. */
 static double
@@ -408,8 +412,8 @@ lloyd (const Selection *self, const gsize *candidates, gsize m, gsize first, gsi
       memset (centre, 0, sizeof centre);
       for (gsize c = 0; c < m; c++)
         for (int bin = 0; bin < ACTIVE_N_BINS; bin++)
-          centre[group[c]][bin]
-              += self->features[candidates[c]].histogram[bin] / (double) n[group[c]];
+          centre[group[c]][bin] +=
+              self->features[candidates[c]].histogram[bin] / (double) n[group[c]];
     }
   return inertia (self, candidates, m, group);
 }
@@ -428,8 +432,8 @@ split_by_kmeans (const Selection *self, const gsize *candidates, gsize m, guint8
       double total = 0, at;
 
       for (gsize c = 0; c < m; c++)
-        total += histogram_distance (&self->features[candidates[c]],
-                                     &self->features[candidates[first]]);
+        total +=
+            histogram_distance (&self->features[candidates[c]], &self->features[candidates[first]]);
       at = total * ((double) (mix (h, 1) >> 11) * 0x1p-53);
       for (gsize c = 0; c < m && at >= 0; c++)
         {
@@ -508,9 +512,8 @@ diversity_reason (const Selection *self, const double *scores, gsize position, g
                   gsize n_alike)
 {
   return g_strdup_printf ("%.1f %% of its voxels are uncertain, place %" G_GSIZE_FORMAT
-                          " of %" G_GSIZE_FORMAT
-                          " unlabelled scans; it stands for %" G_GSIZE_FORMAT " of the %" G_GSIZE_FORMAT
-                          " most uncertain ones with like intensities",
+                          " of %" G_GSIZE_FORMAT " unlabelled scans; it stands for %" G_GSIZE_FORMAT
+                          " of the %" G_GSIZE_FORMAT " most uncertain ones with like intensities",
                           100 * scores[position], place_of (self, scores, position), self->n_open,
                           n_alike, m);
 }
@@ -558,7 +561,8 @@ choose_uncertain_and_diverse (Selection *self, gsize n_wanted)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- */
+/* -------------------------------------------------------------------------------------------------
+ */
 
 static void
 choose_next (Selection *self)

@@ -6,16 +6,17 @@
 G_BEGIN_DECLS
 
 /* How scans are ranked. Names as on the command line in brackets. */
-typedef enum {
+typedef enum
+{
   ACTIVE_STRATEGY_UNCERTAINTY_DIVERSITY, /* [uncertainty-diversity] GM-ABS: share of uncertain
                                             voxels, then histogram diversity */
-  ACTIVE_STRATEGY_RANDOM,                /* [random] among scans with predicted foreground */
-  ACTIVE_STRATEGY_ENTROPY,               /* [entropy] mean entropy */
-  ACTIVE_STRATEGY_LEAST_CONFIDENCE,      /* [least-confidence] */
-  ACTIVE_STRATEGY_CLASS_STRATIFIED,      /* [class-stratified] entropy per class in turn, with
-                                            power noise that decays over the rounds (ClaSP PE) */
-  ACTIVE_STRATEGY_REPRESENTATIVE,        /* [representative] farthest from what is labelled */
-  ACTIVE_STRATEGY_COLD_START,            /* [cold-start] diverse scans by intensity and shape */
+  ACTIVE_STRATEGY_RANDOM, /* [random] among scans with predicted foreground */
+  ACTIVE_STRATEGY_ENTROPY, /* [entropy] mean entropy */
+  ACTIVE_STRATEGY_LEAST_CONFIDENCE, /* [least-confidence] */
+  ACTIVE_STRATEGY_CLASS_STRATIFIED, /* [class-stratified] entropy per class in turn, with
+                                       power noise that decays over the rounds (ClaSP PE) */
+  ACTIVE_STRATEGY_REPRESENTATIVE, /* [representative] farthest from what is labelled */
+  ACTIVE_STRATEGY_COLD_START, /* [cold-start] diverse scans by intensity and shape */
 } ActiveStrategy;
 #define ACTIVE_N_STRATEGIES 7
 

@@ -13,7 +13,6 @@
 #include <locale.h>
 #include <stdlib.h>
 
-
 struct _AppApplication
 {
   AdwApplication parent_instance;
@@ -93,11 +92,10 @@ open_prompter (AppApplication *self)
   g_autofree char *cache =
       g_build_filename (g_get_user_cache_dir (), "crosslabel", "embeddings", NULL);
   const int mib = g_settings_get_int (app_settings_get_default (), "embedding-cache-mib");
-  const guint64 budget = (guint64)mib << 20;
+  const guint64 budget = (guint64) mib << 20;
 
   if (self->prompter == NULL)
-    self->prompter =
-        app_engine_prompter_new (app_engine_get_default (), path, cache, budget);
+    self->prompter = app_engine_prompter_new (app_engine_get_default (), path, cache, budget);
   app_session_set_prompter (self->session, APP_PROMPTER (self->prompter));
 }
 

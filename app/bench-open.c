@@ -22,8 +22,8 @@ measure (const char *path, int repeat)
       if (scan == NULL)
         return app_fail (error);
       seconds[r] = (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC;
-      stored_bytes = volume_scan_get_n_voxels (scan)
-                     * volume_dtype_get_size (volume_scan_get_dtype (scan));
+      stored_bytes =
+          volume_scan_get_n_voxels (scan) * volume_dtype_get_size (volume_scan_get_dtype (scan));
     }
   json_builder_begin_object (builder);
   app_json_add_string (builder, "bench", "open");

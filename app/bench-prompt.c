@@ -105,7 +105,8 @@ add_slices (GArray *cases, const char *labels_path, VolumePlane plane, int label
   g_autofree char *base = g_strndup (labels_path, strlen (labels_path) - strlen ("_label.nii.gz"));
   g_autofree char *path = g_strconcat (base, ".nii.gz", NULL);
   g_autoptr (VolumeScan) scan = volume_scan_load (path, 0, error);
-  g_autoptr (VolumeScan) labels = scan != NULL ? volume_scan_load_labels (labels_path, error) : NULL;
+  g_autoptr (VolumeScan) labels =
+      scan != NULL ? volume_scan_load_labels (labels_path, error) : NULL;
   VolumeSliceFrame frame;
   g_autofree float *values = NULL;
   g_autofree gsize *areas = NULL;
@@ -184,21 +185,23 @@ collect (Bench *bench, GError **error)
   g_autofree char *folder = g_build_filename (options->data, bench->set, NULL);
   g_autofree char *images = g_build_filename (folder, "images", NULL);
   const gboolean photos = g_file_test (images, G_FILE_TEST_IS_DIR);
-  g_autoptr (GPtrArray) files
-      = photos ? list_files (images, ".jpg") : list_files (folder, "_label.nii.gz");
+  g_autoptr (GPtrArray) files =
+      photos ? list_files (images, ".jpg") : list_files (folder, "_label.nii.gz");
   const gboolean classes = strcmp (bench->set, "acdc") == 0;
   const gboolean planes = strcmp (bench->set, "hippocampus") == 0;
   SegDraw draw = seg_draw_start ((guint64) options->seed, 0x62656e6368);
 
   if (files->len == 0)
     {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_NOT_FOUND, "%s: no labelled scans or pictures", folder);
+      g_set_error (error, SEG_ERROR, SEG_ERROR_NOT_FOUND, "%s: no labelled scans or pictures",
+                   folder);
       return FALSE;
     }
   for (int c = 0; c < options->cases; c++)
     {
       const guint f = (guint) ((guint64) c * files->len / (guint64) options->cases);
-      const char *path = g_ptr_array_index (files, options->cases < (int) files->len ? f : (guint) c % files->len);
+      const char *path =
+          g_ptr_array_index (files, options->cases < (int) files->len ? f : (guint) c % files->len);
 
       if (!(photos ? add_photo (bench->cases, path, error)
                    : add_slices (bench->cases, path, planes ? c % 3 : VOLUME_PLANE_AXIAL,
@@ -271,7 +274,8 @@ draw_box (Bench *bench, SegGeneralist *generalist, const Case *one, int number,
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
       {
-        const float a = MAX ((box[2] - box[0] + 1) / 2, 0.5f), b = MAX ((box[3] - box[1] + 1) / 2, 0.5f);
+        const float a = MAX ((box[2] - box[0] + 1) / 2, 0.5f),
+                    b = MAX ((box[3] - box[1] + 1) / 2, 0.5f);
         const float dx = ((float) x - (box[0] + box[2]) / 2) / a;
         const float dy = ((float) y - (box[1] + box[3]) / 2) / b;
         mask[(gsize) y * (gsize) width + (gsize) x] = dx * dx + dy * dy <= 1;
@@ -284,8 +288,8 @@ static gboolean
 bench_run (AppJob *job, gpointer data, GError **error)
 {
   Bench *bench = data;
-  g_autoptr (SegGeneralist) generalist
-      = app_flow_prompt_open (bench->options->weights, bench->options->kind, error);
+  g_autoptr (SegGeneralist) generalist =
+      app_flow_prompt_open (bench->options->weights, bench->options->kind, error);
 
   if (generalist == NULL)
     return FALSE;
@@ -385,12 +389,11 @@ run_set (const Options *options, const char *set, GError **error)
   g_array_set_clear_func (cases, case_clear);
   if (!collect (&bench, error) || (options->dump != NULL && !dump_cases (&bench, error)))
     return FALSE;
-  ok = app_engine_run (app_engine_get_default (),
-                       &(AppJobParams) { .kind = APP_JOB_PROMPT,
-                                         .title = "bench prompt",
-                                         .run = bench_run,
-                                         .data = &bench },
-                       error);
+  ok = app_engine_run (
+      app_engine_get_default (),
+      &(AppJobParams){
+          .kind = APP_JOB_PROMPT, .title = "bench prompt", .run = bench_run, .data = &bench },
+      error);
   if (ok)
     report (&bench);
   g_free (bench.generalist);
@@ -404,18 +407,23 @@ app_bench_prompt (int argc, char **argv)
   Options options = { .cases = 60, .seed = 1 };
   gboolean json = FALSE;
   const GOptionEntry entries[] = {
-    { "data", 0, 0, G_OPTION_ARG_FILENAME, &options.data, "folder with laseg, hippocampus, acdc, kvasir-seg", "DIR" },
+    { "data", 0, 0, G_OPTION_ARG_FILENAME, &options.data,
+      "folder with laseg, hippocampus, acdc, kvasir-seg", "DIR" },
     { "set", 0, 0, G_OPTION_ARG_STRING, &options.set, "one of them (all that are there)", "NAME" },
     { "cases", 0, 0, G_OPTION_ARG_INT, &options.cases, "slices or pictures of each (60)", "N" },
-    { "seed", 0, 0, G_OPTION_ARG_INT, &options.seed, "which slices, and the box's jitter (1)", "S" },
+    { "seed", 0, 0, G_OPTION_ARG_INT, &options.seed, "which slices, and the box's jitter (1)",
+      "S" },
     { "weights", 0, 0, G_OPTION_ARG_FILENAME, &options.weights, "another generalist", "FILE" },
     { "kind", 0, 0, G_OPTION_ARG_STRING, &options.kind, "where the keys cannot tell", "K" },
-    { "seen-only", 0, 0, G_OPTION_ARG_NONE, &options.keep_image_only, "not again with the image blanked", NULL },
-    { "dump", 0, 0, G_OPTION_ARG_FILENAME, &options.dump, "write the cases for other programs", "DIR" },
+    { "seen-only", 0, 0, G_OPTION_ARG_NONE, &options.keep_image_only,
+      "not again with the image blanked", NULL },
+    { "dump", 0, 0, G_OPTION_ARG_FILENAME, &options.dump, "write the cases for other programs",
+      "DIR" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "(always)", NULL },
     { NULL },
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("— simulated clicks against the truth");
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("— simulated clicks against the truth");
   g_autoptr (GError) error = NULL;
   int status = APP_EXIT_OK, n_run = 0;
 
@@ -437,7 +445,8 @@ app_bench_prompt (int argc, char **argv)
     }
   if (n_run == 0 && status == APP_EXIT_OK)
     {
-      g_set_error (&error, SEG_ERROR, SEG_ERROR_NOT_FOUND, "%s: none of the data sets is there", options.data);
+      g_set_error (&error, SEG_ERROR, SEG_ERROR_NOT_FOUND, "%s: none of the data sets is there",
+                   options.data);
       status = app_fail (error);
     }
   g_free (options.data);

@@ -49,7 +49,8 @@ get_cpu_seconds (void)
 }
 
 static gboolean
-parse (Options *options, const char *name, const char *summary, int *argc, char ***argv, int *status)
+parse (Options *options, const char *name, const char *summary, int *argc, char ***argv,
+       int *status)
 {
   const GOptionEntry entries[] = {
     { "device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda, ref", "DEVICE" },
@@ -144,8 +145,7 @@ report (Bench *bench, const char *name, const Options *options, const char *what
   app_json_add_number (builder, "cpu_seconds", bench->cpu_seconds);
   app_json_add_number (builder, "gflop", bench->gflop);
   app_json_add_number (builder, "gemm_gflops", gemm);
-  app_json_add_number (builder, "of_limit",
-                       gemm > 0 ? bench->seconds / (bench->gflop / gemm) : 0);
+  app_json_add_number (builder, "of_limit", gemm > 0 ? bench->seconds / (bench->gflop / gemm) : 0);
   app_json_add_number (builder, "tensor_peak_mib", (double) stats.peak_bytes / 1048576);
   app_json_add_number (builder, "peak_rss_mib", peak_rss);
   json_builder_end_object (builder);
@@ -198,7 +198,8 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
   return TRUE;
 }
 
-/* --- train ------------------------------------------------------------------------------------- */
+/* --- train -------------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -212,9 +213,8 @@ static SegTensor *
 loss_of (SegTensor *logits, SegTensor *target)
 {
   g_autoptr (SegTensor) p = seg_softmax (logits, 1);
-  g_autoptr (SegTensor) dice
-      = seg_dice_loss (p, target, NULL, NULL,
-                       &(SegDiceParams) { .square = TRUE, .smooth = 1e-5, .ignore = -1 });
+  g_autoptr (SegTensor) dice = seg_dice_loss (
+      p, target, NULL, NULL, &(SegDiceParams){ .square = TRUE, .smooth = 1e-5, .ignore = -1 });
   g_autoptr (SegTensor) ce = seg_cross_entropy (logits, target, NULL, NULL, -1);
   g_autoptr (SegTensor) sum = seg_add (ce, dice);
 
@@ -271,19 +271,18 @@ app_bench_train (int argc, char **argv)
     return app_usage ("bench train: --filters F --size X,Y,Z --batch N --dtype f32|bf16");
   if (!bench_open (&bench, &options, &error))
     return app_fail (error);
-  train.net = seg_vnet_new (bench.context, &(SegVnetParams) { .filters = options.filters });
-  train.optimiser = seg_optimiser_new (seg_vnet_get_module (train.net),
-                                       &(SegOptimiserParams) { .kind = SEG_OPTIMISER_SGD,
-                                                               .lr = 0.01,
-                                                               .momentum = 0.9,
-                                                               .weight_decay = 1e-4 });
+  train.net = seg_vnet_new (bench.context, &(SegVnetParams){ .filters = options.filters });
+  train.optimiser = seg_optimiser_new (
+      seg_vnet_get_module (train.net),
+      &(SegOptimiserParams){
+          .kind = SEG_OPTIMISER_SGD, .lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4 });
   train.x = seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
                                    SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0, 1);
   {
     g_autoptr (SegTensor) zero = seg_constant (bench.context, 0);
     g_autoptr (SegTensor) positive = seg_greater (train.x, zero);
-    g_autoptr (SegTensor) map
-        = seg_reshape (positive, 4, (gint64[]) { options.batch, size[0], size[1], size[2] });
+    g_autoptr (SegTensor) map =
+        seg_reshape (positive, 4, (gint64[]){ options.batch, size[0], size[1], size[2] });
     g_autoptr (SegTensor) index = seg_cast (map, SEG_DTYPE_U8);
 
     train.target = seg_dense_plain (index);
@@ -302,7 +301,8 @@ app_bench_train (int argc, char **argv)
   return status;
 }
 
-/* --- infer ------------------------------------------------------------------------------------- */
+/* --- infer -------------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -348,19 +348,19 @@ app_bench_infer (int argc, char **argv)
     return app_fail (error);
   if (strcmp (model, "vnet") == 0)
     {
-      infer.vnet = seg_vnet_new (bench.context, &(SegVnetParams) { .filters = options.filters });
+      infer.vnet = seg_vnet_new (bench.context, &(SegVnetParams){ .filters = options.filters });
       seg_module_set_training (seg_vnet_get_module (infer.vnet), FALSE);
-      infer.x = seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
-                                       SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0,
-                                       1);
+      infer.x =
+          seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
+                                 SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0, 1);
     }
   else
     {
       infer.root = seg_module_new (bench.context);
       infer.vit = seg_vit_new (infer.root, "image_encoder", &vit);
-      infer.x = seg_tensor_new_normal (
-          bench.context, SEG_DTYPE_F32,
-          SEG_SHAPE (options.batch, 3, vit.image_size, vit.image_size), 0, 1);
+      infer.x = seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
+                                       SEG_SHAPE (options.batch, 3, vit.image_size, vit.image_size),
+                                       0, 1);
     }
   if (measure (&bench, &options, "infer", infer_step, &infer, &error))
     status = report (&bench, "infer", &options, model);
@@ -373,7 +373,8 @@ app_bench_infer (int argc, char **argv)
   return status;
 }
 
-/* --- ops --------------------------------------------------------------------------------------- */
+/* --- ops ---------------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -422,9 +423,9 @@ bench_conv (const Options *options, const ConvCase *c, GError **error)
     return APP_EXIT_FAILURE;
   conv.params = seg_conv_params (3, (int) c->stride, c->kernel == 3 ? 1 : 0);
   conv.params.transposed = c->transposed;
-  conv.x = seg_tensor_new_normal (bench.context, bench.dtype,
-                                  SEG_SHAPE (options->batch, c->in, c->size[0], c->size[1], c->size[2]),
-                                  0, 1);
+  conv.x = seg_tensor_new_normal (
+      bench.context, bench.dtype,
+      SEG_SHAPE (options->batch, c->in, c->size[0], c->size[1], c->size[2]), 0, 1);
   conv.weight = seg_tensor_new_plain (bench.context, SEG_DTYPE_F32, 5, shape);
   conv.bias = seg_tensor_new_plain (bench.context, SEG_DTYPE_F32, 1, &c->out);
   seg_tensor_set_requires_grad (conv.x, TRUE);

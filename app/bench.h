@@ -16,6 +16,6 @@ int app_bench_render (int argc, char **argv);
 
 /* For all of them. */
 double app_bench_median (double *values, gsize n); /* sorts @values */
-double app_bench_peak_rss_mib (void);               /* of this process so far */
+double app_bench_peak_rss_mib (void); /* of this process so far */
 
 G_END_DECLS

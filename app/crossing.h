@@ -32,6 +32,7 @@ typedef struct
  * Returns: (element-type AppCrossing): each voxel once, in order along the lines.
  */
 GArray *app_crossing_find (const VolumeLabelMap *map, const VolumeGeometry *geometry,
-                           const AppCrossingSlice *slices, gsize n_slices) G_GNUC_WARN_UNUSED_RESULT;
+                           const AppCrossingSlice *slices,
+                           gsize n_slices) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

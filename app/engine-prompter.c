@@ -133,7 +133,7 @@ desk_get_embedding (Desk *self, VolumeScan *scan, VolumePlane plane, int index, 
         g_message ("%s", local->message);
     }
   seat = g_new (Seat, 1);
-  *seat = (Seat) { volume_scan_ref (scan), plane, index, seg_embedding_ref (embedding) };
+  *seat = (Seat){ volume_scan_ref (scan), plane, index, seg_embedding_ref (embedding) };
   g_queue_push_head (&self->seats, seat);
   while (self->seats.length > N_IN_MEMORY)
     seat_free (g_queue_pop_tail (&self->seats));
@@ -148,7 +148,13 @@ yield_cb (gpointer user_data)
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-typedef enum { ASK_OPEN, ASK_PREFETCH, ASK_ANSWER, ASK_PROPAGATE } Ask;
+typedef enum
+{
+  ASK_OPEN,
+  ASK_PREFETCH,
+  ASK_ANSWER,
+  ASK_PROPAGATE
+} Ask;
 
 typedef struct
 {
@@ -246,8 +252,8 @@ static gboolean
 answer_question (Question *self, GError **error)
 {
   Desk *desk = self->desk;
-  g_autoptr (SegEmbedding) embedding
-      = desk_get_embedding (desk, self->scan, self->plane, self->index, error);
+  g_autoptr (SegEmbedding) embedding =
+      desk_get_embedding (desk, self->scan, self->plane, self->index, error);
   g_autoptr (SegPrompt) prompt = NULL;
   g_autoptr (SegAnswer) answer = NULL;
 
@@ -370,14 +376,15 @@ cancelled_cb (GCancellable *cancellable, gpointer user_data)
 static void
 submit (AppEnginePrompter *self, Question *question, AppJobKind kind, const char *title)
 {
-  GCancellable *cancellable
-      = question->task != NULL ? g_task_get_cancellable (question->task) : NULL;
-  g_autoptr (AppJob) job = app_engine_submit (self->engine, &(AppJobParams) { .kind = kind,
-                                                                              .title = title,
-                                                                              .run = question_run,
-                                                                              .done = question_done,
-                                                                              .data = question,
-                                                                              .destroy = question_free });
+  GCancellable *cancellable =
+      question->task != NULL ? g_task_get_cancellable (question->task) : NULL;
+  g_autoptr (AppJob) job =
+      app_engine_submit (self->engine, &(AppJobParams){ .kind = kind,
+                                                        .title = title,
+                                                        .run = question_run,
+                                                        .done = question_done,
+                                                        .data = question,
+                                                        .destroy = question_free });
   /* done comes on this thread's main context, so the question is still there. */
   if (cancellable != NULL)
     question->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb),
@@ -424,7 +431,8 @@ prefetch (AppPrompter *prompter, VolumeScan *scan, VolumePlane plane, int index)
 
 /* The mask of @answer on the slice, in screen order; NULL if it does not hold the slice. */
 static guint8 *
-mask_on_slice (VolumeScan *scan, VolumePlane plane, int index, const AppPromptAnswer *answer, int mask)
+mask_on_slice (VolumeScan *scan, VolumePlane plane, int index, const AppPromptAnswer *answer,
+               int mask)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
   const VolumeBox box = app_flow_prompt_get_box (geometry, plane, index);
@@ -457,8 +465,8 @@ answer_async (AppPrompter *prompter, VolumeScan *scan, const VolumePrompt *promp
   question->plane = prompt->plane;
   question->index = prompt->slice_index;
   question->prompt = volume_prompt_copy (prompt);
-  question->previous
-      = mask_on_slice (scan, prompt->plane, prompt->slice_index, previous, previous_mask);
+  question->previous =
+      mask_on_slice (scan, prompt->plane, prompt->slice_index, previous, previous_mask);
   submit (self, question, APP_JOB_PROMPT, _ ("Answering a prompt"));
 }
 
@@ -515,12 +523,12 @@ app_engine_prompter_dispose (GObject *object)
 
   if (self->engine != NULL && self->desk != NULL)
     {
-      g_autoptr (AppJob) job = app_engine_submit (
-          self->engine, &(AppJobParams) { .kind = APP_JOB_EMBEDDING,
-                                          .title = _ ("Closing the generalist"),
-                                          .run = desk_close_run,
-                                          .data = desk_ref (self->desk),
-                                          .destroy = desk_unref });
+      g_autoptr (AppJob) job =
+          app_engine_submit (self->engine, &(AppJobParams){ .kind = APP_JOB_EMBEDDING,
+                                                            .title = _ ("Closing the generalist"),
+                                                            .run = desk_close_run,
+                                                            .data = desk_ref (self->desk),
+                                                            .destroy = desk_unref });
     }
   g_clear_pointer (&self->desk, desk_unref);
   g_clear_object (&self->engine);

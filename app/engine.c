@@ -39,7 +39,8 @@ is_nestable (AppJobKind kind)
   return kind <= APP_JOB_EMBEDDING;
 }
 
-/* Queue, under lock --------------------------------------------------------------------------------- */
+/* Queue, under lock
+ * --------------------------------------------------------------------------------- */
 
 static void
 push_locked (AppEngine *self, AppJob *job)
@@ -105,7 +106,8 @@ unqueue_cb (AppJob *job, gpointer data)
   return found;
 }
 
-/* The engine thread --------------------------------------------------------------------------------- */
+/* The engine thread
+ * --------------------------------------------------------------------------------- */
 
 static void
 execute (AppEngine *self, AppJob *job)
@@ -175,7 +177,8 @@ app_engine_yield (void)
   return !app_job_is_stopping (running);
 }
 
-/* The main thread ----------------------------------------------------------------------------------- */
+/* The main thread
+ * ----------------------------------------------------------------------------------- */
 
 AppJob *
 app_engine_submit (AppEngine *self, const AppJobParams *params)
@@ -194,9 +197,8 @@ app_engine_submit (AppEngine *self, const AppJobParams *params)
   g_mutex_unlock (&self->lock);
   if (refused)
     {
-      g_autoptr (GError) error
-          = g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN, "%s: the engine has ended",
-                         params->title);
+      g_autoptr (GError) error = g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN,
+                                              "%s: the engine has ended", params->title);
       app_job_refuse (job, error);
     }
   return job;

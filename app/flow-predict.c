@@ -17,8 +17,8 @@ typedef struct
   const AppPredictRequest *request;
   char *model_path;
   gint64 model, round; /* of the project, or 0 */
-  AppRoundData *data;  /* NULL without a project */
-  GPtrArray *scans;    /* AppRoundScan */
+  AppRoundData *data; /* NULL without a project */
+  GPtrArray *scans; /* AppRoundScan */
   GPtrArray *files;
 } Predict;
 
@@ -76,8 +76,8 @@ predict_one (Predict *self, AppModel *model, const guint16 *id_of, AppRoundScan 
   g_autofree char *stem = self->request->folder != NULL
                               ? stem_of (scan->path)
                               : g_strdup_printf ("%" G_GINT64_FORMAT, scan->id);
-  g_autofree char *labels = g_strdup_printf (
-      "%s/%s%s.nii.gz", folder, stem, self->request->folder != NULL ? "_prediction" : "");
+  g_autofree char *labels = g_strdup_printf ("%s/%s%s.nii.gz", folder, stem,
+                                             self->request->folder != NULL ? "_prediction" : "");
   g_autofree char *uncertainty = g_strdup_printf ("%s/%s_uncertainty.nii.gz", folder, stem);
   AppPredicted predicted = { 0 };
   gboolean ok;
@@ -85,15 +85,13 @@ predict_one (Predict *self, AppModel *model, const guint16 *id_of, AppRoundScan 
   if (file == NULL)
     return FALSE;
   scan->prepared = seg_prepared_new (&model->plan.preprocess, file, error);
-  ok = scan->prepared != NULL
-       && app_round_predict (model->method, scan, 0.6, &predicted, error)
+  ok = scan->prepared != NULL && app_round_predict (model->method, scan, 0.6, &predicted, error)
        && write_files (self, scan, file, &predicted, id_of, labels, uncertainty, error);
   g_clear_pointer (&scan->prepared, seg_prepared_unref);
   if (ok && self->request->folder == NULL)
     {
-      g_autofree char *relative
-          = g_strdup_printf ("cache/predictions/round-%" G_GINT64_FORMAT "/%s.nii.gz",
-                             self->round, stem);
+      g_autofree char *relative = g_strdup_printf (
+          "cache/predictions/round-%" G_GINT64_FORMAT "/%s.nii.gz", self->round, stem);
 
       ok = db_store_write (self->request->store,
                            db_write_add_prediction (scan->id, self->model, self->round, relative,
@@ -129,8 +127,8 @@ run_cb (AppJob *job, gpointer data, GError **error)
   map_classes (self, model, id_of);
   for (guint s = 0; s < self->scans->len; s++)
     {
-      g_autofree char *message
-          = g_strdup_printf (_("Predicting scan %u of %u"), s + 1, self->scans->len);
+      g_autofree char *message =
+          g_strdup_printf (_ ("Predicting scan %u of %u"), s + 1, self->scans->len);
 
       app_job_progress (job, (double) s / self->scans->len, message);
       if (!app_job_check (job, error)
@@ -157,7 +155,7 @@ find_model (Predict *self, GError **error)
   if (n == 0)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                   _("The project has no model yet: train a round first."));
+                   _ ("The project has no model yet: train a round first."));
       return FALSE;
     }
   row = g_list_model_get_item (models, n - 1);
@@ -172,8 +170,8 @@ app_flow_predict (AppEngine *engine, const AppPredictRequest *request, GPtrArray
                   GError **error)
 {
   Predict self = { .request = request, .files = files };
-  g_autoptr (GPtrArray) scans
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
+  g_autoptr (GPtrArray) scans =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
   gboolean ok = FALSE;
 
   if (request->store != NULL)
@@ -182,12 +180,11 @@ app_flow_predict (AppEngine *engine, const AppPredictRequest *request, GPtrArray
     g_ptr_array_add (scans, app_round_scan_new (0, request->scans[s], request->scans[s], NULL, 0));
   self.scans = request->n_scans > 0 || self.data == NULL ? scans : self.data->scans;
   if (find_model (&self, error))
-    ok = app_engine_run (engine,
-                         &(AppJobParams){ .kind = APP_JOB_PREDICTION,
-                                          .title = _("Prediction"),
-                                          .run = run_cb,
-                                          .data = &self },
-                         error);
+    ok = app_engine_run (
+        engine,
+        &(AppJobParams){
+            .kind = APP_JOB_PREDICTION, .title = _ ("Prediction"), .run = run_cb, .data = &self },
+        error);
   g_free (self.model_path);
   app_round_data_free (self.data);
   return ok;

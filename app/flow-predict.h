@@ -11,11 +11,11 @@ G_BEGIN_DECLS
 /**
  * AppPredictRequest:
  * @model: (nullable): a model file; NULL takes the latest of @store
- * @store: (nullable): the project, whose scans are predicted where @scans is empty, and which is told
- *   of the predictions where it may be written and the model is its own
+ * @store: (nullable): the project, whose scans are predicted where @scans is empty, and which is
+ * told of the predictions where it may be written and the model is its own
  * @scans: files to predict
- * @folder: (nullable): where NAME_prediction.nii.gz and NAME_uncertainty.nii.gz go, made if missing;
- *   NULL: into the project's cache
+ * @folder: (nullable): where NAME_prediction.nii.gz and NAME_uncertainty.nii.gz go, made if
+ * missing; NULL: into the project's cache
  */
 typedef struct
 {

@@ -156,7 +156,8 @@ app_flow_prompt_open (const char *weights, const char *kind_hint, GError **error
   if (device == NULL)
     return NULL;
   generalist = seg_generalist_open (weights, kind_hint, device, &local);
-  if (generalist == NULL && weights == NULL && g_error_matches (local, SEG_ERROR, SEG_ERROR_NOT_FOUND))
+  if (generalist == NULL && weights == NULL
+      && g_error_matches (local, SEG_ERROR, SEG_ERROR_NOT_FOUND))
     return seg_generalist_new_rule ();
   if (generalist == NULL)
     g_propagate_error (error, g_steal_pointer (&local));

@@ -8,7 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A slice is accepted while the estimate stays above this, and the answer overlaps the one before. */
+/* A slice is accepted while the estimate stays above this, and the answer overlaps the one before.
+ */
 #define LEAST_IOU 0.35
 #define LEAST_OVERLAP 0.45
 #define LARGEST_GROWTH 1.8
@@ -32,7 +33,7 @@ prompt_from_mask (const guint8 *mask, int width, int height, int n_points, gbool
 {
   SegPrompt *prompt = seg_prompt_new ();
   g_autofree guint8 *left = g_memdup2 (mask, (gsize) width * (gsize) height);
-  g_autofree float *depth = g_new (float, (gsize) width * (gsize) height);
+  g_autofree float *depth = g_new (float, (gsize) width *(gsize) height);
   float box[4];
 
   for (int k = 0; k < n_points; k++)
@@ -59,7 +60,8 @@ prompt_from_mask (const guint8 *mask, int width, int height, int n_points, gbool
   {
     const float dx = 1 + 0.05f * (box[2] - box[0]), dy = 1 + 0.05f * (box[3] - box[1]);
     seg_prompt_set_box (prompt, MAX (box[0] - dx, 0.0f), MAX (box[1] - dy, 0.0f),
-                        MIN (box[2] + dx, (float) width - 1), MIN (box[3] + dy, (float) height - 1));
+                        MIN (box[2] + dx, (float) width - 1),
+                        MIN (box[3] + dy, (float) height - 1));
   }
   if (refine)
     seg_prompt_set_mask (prompt, mask, width, height);
@@ -126,8 +128,8 @@ looks_alike (const Walk *walk, int index, const guint8 *mask)
 static SegAnswer *
 ask (Walk *walk, int index, const SegPrompt *prompt, GError **error)
 {
-  g_autoptr (SegEmbedding) embedding
-      = walk->embed (walk->scan, walk->plane, index, walk->embed_data, error);
+  g_autoptr (SegEmbedding) embedding =
+      walk->embed (walk->scan, walk->plane, index, walk->embed_data, error);
 
   return embedding != NULL
              ? seg_generalist_answer (walk->generalist, embedding, prompt, FALSE, error)
@@ -172,7 +174,7 @@ app_flow_propagate (SegGeneralist *generalist, VolumeScan *scan, VolumePlane pla
   walk.width = frame.n_u;
   walk.height = frame.n_v;
   n = (gsize) frame.n_u * (gsize) frame.n_v;
-  *result = (AppFlowPropagation) { index, index, g_ptr_array_new_with_free_func (g_free), 1.0 };
+  *result = (AppFlowPropagation){ index, index, g_ptr_array_new_with_free_func (g_free), 1.0 };
   g_ptr_array_add (result->masks, g_memdup2 (start, n));
   if (count (start, n) == 0)
     return TRUE;
@@ -237,8 +239,8 @@ app_flow_propagation_place (const AppFlowPropagation *self, const VolumeGeometry
     {
       gsize from = 0;
 
-      app_flow_prompt_place_mask (geometry, plane, s,
-                                  g_ptr_array_index (self->masks, (guint) (s - self->first)), sheet);
+      app_flow_prompt_place_mask (
+          geometry, plane, s, g_ptr_array_index (self->masks, (guint) (s - self->first)), sheet);
       for (int k = 0; k < sheet_side[2]; k++)
         for (int j = 0; j < sheet_side[1]; j++)
           for (int i = 0; i < sheet_side[0]; i++, from++)
@@ -246,8 +248,7 @@ app_flow_propagation_place (const AppFlowPropagation *self, const VolumeGeometry
               int at[3] = { i, j, k };
               at[across] = s - self->first;
               voxels[((gsize) at[2] * (gsize) side[1] + (gsize) at[1]) * (gsize) side[0]
-                     + (gsize) at[0]]
-                  = sheet[from];
+                     + (gsize) at[0]] = sheet[from];
             }
     }
 }
@@ -273,9 +274,10 @@ slice_of_volume (const VolumeGeometry *geometry, VolumePlane plane, int index, g
     for (int j = box.lo[1]; j < box.hi[1]; j++)
       for (int i = box.lo[0]; i < box.hi[0]; i++, at++)
         {
-          guint8 *voxel = volume + ((gsize) k * (gsize) geometry->size[1] + (gsize) j)
-                                       * (gsize) geometry->size[0]
-                          + (gsize) i;
+          guint8 *voxel =
+              volume
+              + ((gsize) k * (gsize) geometry->size[1] + (gsize) j) * (gsize) geometry->size[0]
+              + (gsize) i;
           if (write)
             *voxel = (guint8) (*voxel + sheet[at]);
           else

@@ -49,7 +49,8 @@ select_free (gpointer data)
   g_free (self);
 }
 
-/* What is known on the main thread ----------------------------------------------------------------------- */
+/* What is known on the main thread
+ * ----------------------------------------------------------------------- */
 
 static GHashTable *
 read_skipped (DbStore *store)
@@ -74,8 +75,8 @@ collect_stale (Select *self, DbStore *store)
 {
   GListModel *cases = db_store_get_cases (store);
 
-  self->stale = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free,
-                                       (GDestroyNotify) g_array_unref);
+  self->stale =
+      g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, (GDestroyNotify) g_array_unref);
   for (guint c = 0; c < g_list_model_get_n_items (cases); c++)
     {
       g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
@@ -96,7 +97,8 @@ collect_stale (Select *self, DbStore *store)
     }
 }
 
-/* On the engine thread ------------------------------------------------------------------------------------ */
+/* On the engine thread
+ * ------------------------------------------------------------------------------------ */
 
 typedef struct
 {
@@ -152,8 +154,8 @@ look_at_scan (Select *self, AppModel *model, AppRoundScan *scan, Ranked *ranked,
       active_planes_from_click (&ranked->planes[at], NULL, geometry->size);
     }
   ranked->geometries[at] = *geometry;
-  ranked->closed[at]
-      = app_round_scan_is_labelled (scan) || !g_hash_table_contains (self->stale, &scan->id);
+  ranked->closed[at] =
+      app_round_scan_is_labelled (scan) || !g_hash_table_contains (self->stale, &scan->id);
   ranked->skipped[at] = g_hash_table_contains (self->skipped, &scan->id);
   ranked->n++;
   g_clear_pointer (&scan->prepared, seg_prepared_unref);
@@ -170,9 +172,9 @@ propose (const AppRoundScan *scan, const VolumeGeometry *geometry, const ActiveP
   proposal->name = g_strdup (scan->name);
   proposal->validation = scan->validation;
   proposal->reason = reason != NULL
-                         ? g_strdup_printf (_("%s. Slices: %s."), reason, planes->reason)
-                         : g_strdup_printf (_("A validation scan: it is never trained on, but "
-                                              "measures every round. Slices: %s."),
+                         ? g_strdup_printf (_ ("%s. Slices: %s."), reason, planes->reason)
+                         : g_strdup_printf (_ ("A validation scan: it is never trained on, but "
+                                               "measures every round. Slices: %s."),
                                             planes->reason);
   for (int axis = 0; axis < 3; axis++)
     {
@@ -181,8 +183,8 @@ propose (const AppRoundScan *scan, const VolumeGeometry *geometry, const ActiveP
     }
   for (int e = 0; e < planes->n_extra; e++)
     {
-      proposal->slices[proposal->n_slices].plane
-          = app_plane_of_axis (geometry, planes->extra_axis[e]);
+      proposal->slices[proposal->n_slices].plane =
+          app_plane_of_axis (geometry, planes->extra_axis[e]);
       proposal->slices[proposal->n_slices++].index = planes->extra_index[e];
     }
   return proposal;
@@ -211,23 +213,22 @@ propose_validation (Select *self, AppRoundScan *scan, GError **error)
 static void
 rank (Select *self, const Ranked *ranked, ActiveStrategy strategy)
 {
-  g_autoptr (GArray) choices
-      = active_select (ranked->features, ranked->closed, ranked->skipped, ranked->n,
-                       &(ActiveSelectParams){ .strategy = strategy,
-                                              .n_wanted = self->request.n_wanted,
-                                              .round = 1,
-                                              .n_rounds = 5,
-                                              .random_share = self->request.random_share,
-                                              .candidate_share = 0.1,
-                                              .seed = (guint64) self->request.seed });
+  g_autoptr (GArray) choices =
+      active_select (ranked->features, ranked->closed, ranked->skipped, ranked->n,
+                     &(ActiveSelectParams){ .strategy = strategy,
+                                            .n_wanted = self->request.n_wanted,
+                                            .round = 1,
+                                            .n_rounds = 5,
+                                            .random_share = self->request.random_share,
+                                            .candidate_share = 0.1,
+                                            .seed = (guint64) self->request.seed });
 
   for (guint c = 0; c < choices->len; c++)
     {
       const ActiveChoice *choice = &g_array_index (choices, ActiveChoice, c);
-      AppProposal *proposal
-          = propose (app_round_data_find (self->data, choice->scan),
-                     &ranked->geometries[choice->position], &ranked->planes[choice->position],
-                     choice->reason);
+      AppProposal *proposal = propose (app_round_data_find (self->data, choice->scan),
+                                       &ranked->geometries[choice->position],
+                                       &ranked->planes[choice->position], choice->reason);
 
       proposal->rank = (int) c + 1;
       proposal->score = choice->score;
@@ -248,25 +249,24 @@ write_proposals (Select *self, ActiveStrategy strategy, GError **error)
   g_hash_table_iter_init (&iter, self->stale);
   while (g_hash_table_iter_next (&iter, NULL, &tasks))
     for (guint t = 0; t < ((GArray *) tasks)->len; t++)
-      g_ptr_array_add (writes,
-                       db_write_remove_task (g_array_index ((GArray *) tasks, gint64, t)));
+      g_ptr_array_add (writes, db_write_remove_task (g_array_index ((GArray *) tasks, gint64, t)));
   for (guint p = 0; p < self->proposals->len; p++)
     {
       const AppProposal *proposal = g_ptr_array_index (self->proposals, p);
 
       for (int s = 0; s < proposal->n_slices; s++)
-        g_ptr_array_add (writes, db_write_propose_slice (
-                                     proposal->case_id, proposal->slices[s].plane,
-                                     proposal->slices[s].index,
-                                     proposal->validation ? "validation" : "selection"));
+        g_ptr_array_add (
+            writes, db_write_propose_slice (proposal->case_id, proposal->slices[s].plane,
+                                            proposal->slices[s].index,
+                                            proposal->validation ? "validation" : "selection"));
       if (!proposal->validation)
-        entries[n++] = (DbSelectionEntry){ proposal->case_id, proposal->score, NULL,
-                                           proposal->reason };
+        entries[n++] =
+            (DbSelectionEntry){ proposal->case_id, proposal->score, NULL, proposal->reason };
     }
-  g_ptr_array_add (writes, db_write_add_selection (0, active_strategy_get_name (strategy), entries,
-                                                   n));
-  return db_store_write (self->data->store,
-                         db_write_all ((DbWrite **) writes->pdata, writes->len), error)
+  g_ptr_array_add (writes,
+                   db_write_add_selection (0, active_strategy_get_name (strategy), entries, n));
+  return db_store_write (self->data->store, db_write_all ((DbWrite **) writes->pdata, writes->len),
+                         error)
          >= 0;
 }
 
@@ -286,7 +286,7 @@ run_cb (AppJob *job, gpointer data, GError **error)
       && strategy != ACTIVE_STRATEGY_RANDOM)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                   _("The strategy “%s” needs a model, and the project has none yet."),
+                   _ ("The strategy “%s” needs a model, and the project has none yet."),
                    active_strategy_get_name (strategy));
       return FALSE;
     }
@@ -300,12 +300,12 @@ run_cb (AppJob *job, gpointer data, GError **error)
     return FALSE;
   ranked = (Ranked){ g_new0 (ActiveFeatures, scans->len + 1), g_new0 (ActivePlanes, scans->len + 1),
                      g_new0 (VolumeGeometry, scans->len + 1), g_new0 (gboolean, scans->len + 1),
-                     g_new0 (gboolean, scans->len + 1), 0 };
+                     g_new0 (gboolean, scans->len + 1),       0 };
   for (guint s = 0; s < scans->len && ok; s++)
     {
       AppRoundScan *scan = g_ptr_array_index (scans, s);
 
-      app_job_progress (job, (double) s / scans->len, _("Looking at the scans"));
+      app_job_progress (job, (double) s / scans->len, _ ("Looking at the scans"));
       ok = app_job_check (job, error)
            && (scan->validation ? propose_validation (self, scan, error)
                                 : look_at_scan (self, model, scan, &ranked, error));
@@ -331,7 +331,8 @@ done_cb (AppJob *job, gpointer data, const GError *error)
                            (GDestroyNotify) g_ptr_array_unref);
 }
 
-/* Main thread ---------------------------------------------------------------------------------------------- */
+/* Main thread
+ * ---------------------------------------------------------------------------------------------- */
 
 void
 app_flow_select_async (DbStore *store, AppEngine *engine, const AppSelectRequest *request,
@@ -355,7 +356,7 @@ app_flow_select_async (DbStore *store, AppEngine *engine, const AppSelectRequest
       self->model_path = db_store_resolve (store, row->path);
     }
   job = app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_SELECTION,
-                                                    .title = _("What to label next"),
+                                                    .title = _ ("What to label next"),
                                                     .run = run_cb,
                                                     .done = done_cb,
                                                     .data = self,
@@ -372,8 +373,8 @@ gboolean
 app_flow_skip_proposal (DbStore *store, gint64 case_id, const char *reason, GError **error)
 {
   g_autofree char *before = db_store_get_setting (store, SKIPPED_KEY);
-  g_autofree char *after = g_strdup_printf ("%s %" G_GINT64_FORMAT, before != NULL ? before : "",
-                                            case_id);
+  g_autofree char *after =
+      g_strdup_printf ("%s %" G_GINT64_FORMAT, before != NULL ? before : "", case_id);
   GListModel *tasks = db_store_get_tasks (store, case_id);
   g_autoptr (GPtrArray) writes = g_ptr_array_new ();
 

@@ -28,7 +28,7 @@ typedef struct
   AppJob *job;
   AppTrainPlan plan;
   GPtrArray *rounds; /* JsonNode of those that are finished */
-  GArray *labelled;  /* gint64, in the order they were labelled */
+  GArray *labelled; /* gint64, in the order they were labelled */
   char *folder;
   int round; /* the one at work, from 1 */
   double dice;
@@ -42,7 +42,8 @@ seed_of (const Simulation *self)
   return MAX (self->request->train.seed, 0);
 }
 
-/* The report ------------------------------------------------------------------------------------------- */
+/* The report
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 add_plane (JsonBuilder *builder, const SegPlane *plane)
@@ -60,8 +61,8 @@ add_labelled (Simulation *self, JsonBuilder *builder)
   json_builder_begin_array (builder);
   for (guint l = 0; l < self->labelled->len; l++)
     {
-      const AppRoundScan *scan
-          = app_round_data_find (self->data, g_array_index (self->labelled, gint64, l));
+      const AppRoundScan *scan =
+          app_round_data_find (self->data, g_array_index (self->labelled, gint64, l));
 
       json_builder_begin_object (builder);
       json_builder_set_member_name (builder, "id");
@@ -106,15 +107,14 @@ add_number (JsonBuilder *builder, const char *name, double value)
 static char *
 request_key (const AppSimulateRequest *r)
 {
-  return g_strdup_printf ("%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
-                          " minutes %g start %d budget %d pool %d strategy %s random %g parity %d "
-                          "generalist %s",
-                          r->train.method, app_profile_get_name (r->train.profile),
-                          r->train.dense ? "dense" : "cross", r->train.seed, r->train.n_steps,
-                          r->train.seconds / 60, r->n_start, r->budget, r->n_pool,
-                          active_strategy_get_name (r->train.strategy), r->train.random_share,
-                          r->train.parity,
-                          r->train.generalist != NULL ? r->train.generalist : "built-in");
+  return g_strdup_printf (
+      "%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
+      " minutes %g start %d budget %d pool %d strategy %s random %g parity %d "
+      "generalist %s",
+      r->train.method, app_profile_get_name (r->train.profile), r->train.dense ? "dense" : "cross",
+      r->train.seed, r->train.n_steps, r->train.seconds / 60, r->n_start, r->budget, r->n_pool,
+      active_strategy_get_name (r->train.strategy), r->train.random_share, r->train.parity,
+      r->train.generalist != NULL ? r->train.generalist : "built-in");
 }
 
 static gboolean
@@ -182,7 +182,8 @@ read_labelled (Simulation *self, JsonArray *array)
   return TRUE;
 }
 
-/* %FALSE with an error if there is a report of another simulation; *@found if there is one of this. */
+/* %FALSE with an error if there is a report of another simulation; *@found if there is one of this.
+ */
 static gboolean
 read_report (Simulation *self, gboolean *found, GError **error)
 {
@@ -221,7 +222,9 @@ read_report (Simulation *self, gboolean *found, GError **error)
   return TRUE;
 }
 
-/* Scans ------------------------------------------------------------------------------------------------ */
+/* Scans
+ * ------------------------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -257,8 +260,7 @@ draw_pool (Simulation *self, GArray *order)
   n_pool = self->request->n_pool > 0 ? MIN ((guint) self->request->n_pool, drawn->len) : drawn->len;
   for (guint d = 0; d < n_pool; d++)
     {
-      const AppRoundScan *scan
-          = g_ptr_array_index (scans, g_array_index (drawn, Drawn, d).at);
+      const AppRoundScan *scan = g_ptr_array_index (scans, g_array_index (drawn, Drawn, d).at);
 
       g_array_append_val (order, scan->id);
     }
@@ -306,15 +308,15 @@ load_scans (Simulation *self, GError **error)
   for (guint s = 0; s < scans->len; s++)
     {
       AppRoundScan *scan = g_ptr_array_index (scans, s);
-      g_autofree char *message = g_strdup_printf (_("Reading scan %u of %u"), s + 1, scans->len);
+      g_autofree char *message = g_strdup_printf (_ ("Reading scan %u of %u"), s + 1, scans->len);
 
       app_job_progress (self->job, 0, message);
       if (!app_job_check (self->job, error)
           || !app_round_scan_prepare (scan, &self->plan.preprocess, error))
         return FALSE;
-      scan->truth_ijk = app_round_scan_read_labels (
-          scan, seg_prepared_get_geometry (scan->prepared), self->truths[s],
-          self->data->n_classes, error);
+      scan->truth_ijk =
+          app_round_scan_read_labels (scan, seg_prepared_get_geometry (scan->prepared),
+                                      self->truths[s], self->data->n_classes, error);
       if (scan->truth_ijk == NULL)
         return FALSE;
     }
@@ -354,13 +356,15 @@ label_start (Simulation *self, const GArray *pool, GError **error)
     }
   if (self->labelled->len == (guint) self->request->n_start)
     return TRUE;
-  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-               "only %u training scans with foreground in their truth, %d to start with are asked for",
-               self->labelled->len, self->request->n_start);
+  g_set_error (
+      error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+      "only %u training scans with foreground in their truth, %d to start with are asked for",
+      self->labelled->len, self->request->n_start);
   return FALSE;
 }
 
-/* A round ---------------------------------------------------------------------------------------------- */
+/* A round
+ * ---------------------------------------------------------------------------------------------- */
 
 static gboolean
 hook_check (gpointer data, GError **error)
@@ -372,8 +376,8 @@ static void
 hook_progress (double fraction, const char *message, gpointer data)
 {
   Simulation *self = data;
-  g_autofree char *line = g_strdup_printf (_("Round %d of %d. %s"), self->round,
-                                           self->request->n_rounds, message);
+  g_autofree char *line =
+      g_strdup_printf (_ ("Round %d of %d. %s"), self->round, self->request->n_rounds, message);
 
   app_job_progress (self->job, (self->round - 1 + fraction) / self->request->n_rounds, line);
 }
@@ -415,10 +419,10 @@ keep_round (Simulation *self, AppTrainer *trainer)
   json_builder_end_object (builder);
   g_ptr_array_add (self->rounds, json_builder_get_root (builder));
 
-  line = g_strdup_printf ("round %d: %u labelled, Dice %.4f, supervised loss %.3f, %" G_GINT64_FORMAT
-                          " steps, %.0f s",
-                          self->round, self->labelled->len, self->dice, self->loss,
-                          app_trainer_get_step (trainer), app_trainer_get_seconds (trainer));
+  line = g_strdup_printf (
+      "round %d: %u labelled, Dice %.4f, supervised loss %.3f, %" G_GINT64_FORMAT " steps, %.0f s",
+      self->round, self->labelled->len, self->dice, self->loss, app_trainer_get_step (trainer),
+      app_trainer_get_seconds (trainer));
   self->said (line, self->said_data);
 }
 
@@ -483,10 +487,9 @@ select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
 static gboolean
 one_round (Simulation *self, GError **error)
 {
-  const AppTrainHooks hooks = { .check = hook_check,
-                                .progress = hook_progress,
-                                .metric = hook_metric,
-                                .data = self };
+  const AppTrainHooks hooks = {
+    .check = hook_check, .progress = hook_progress, .metric = hook_metric, .data = self
+  };
   g_autofree char *folder = g_strdup_printf ("%s/round-%d", self->folder, self->round);
   g_autoptr (AppTrainer) trainer = NULL;
 
@@ -579,7 +582,8 @@ run_cb (AppJob *job, gpointer data, GError **error)
   return run_rounds (self, error);
 }
 
-/* Main thread ------------------------------------------------------------------------------------------ */
+/* Main thread
+ * ------------------------------------------------------------------------------------------ */
 
 static void
 collect_truths (Simulation *self, DbStore *store)
@@ -626,7 +630,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   self.folder = g_strconcat (request->report, ".d", NULL);
   ok = app_engine_run (engine,
                        &(AppJobParams){ .kind = APP_JOB_TRAINING,
-                                        .title = _("Simulation"),
+                                        .title = _ ("Simulation"),
                                         .run = run_cb,
                                         .data = &self,
                                         .pausable = TRUE },

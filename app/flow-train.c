@@ -66,7 +66,8 @@ round_free (gpointer data)
   g_free (self);
 }
 
-/* The store, from the engine thread ------------------------------------------------------------------ */
+/* The store, from the engine thread
+ * ------------------------------------------------------------------ */
 
 static gint64
 write_now (Round *self, DbWrite *write, GError **error)
@@ -99,9 +100,9 @@ flush (Round *self, double fraction, const char *message)
       update.dice = self->dice;
     }
   if (self->metrics->len > 0)
-    write_later (self, db_write_add_metrics (self->round,
-                                             (const DbMetricPoint *) self->metrics->data,
-                                             self->metrics->len));
+    write_later (self,
+                 db_write_add_metrics (self->round, (const DbMetricPoint *) self->metrics->data,
+                                       self->metrics->len));
   g_array_set_size (self->metrics, 0);
   write_later (self, db_write_update_round (self->round, &update));
   write_later (self, db_write_set_job_progress (self->db_job, fraction, step,
@@ -112,17 +113,18 @@ flush (Round *self, double fraction, const char *message)
 static gboolean
 set_round_state (Round *self, DbRoundState state, const char *message, GError **error)
 {
-  return write_now (self,
-                    db_write_update_round (self->round,
-                                           &(DbRoundUpdate){ .flags = DB_ROUND_SET_STATE
-                                                                      | DB_ROUND_SET_MESSAGE,
-                                                             .state = state,
-                                                             .message = message }),
-                    error)
+  return write_now (
+             self,
+             db_write_update_round (
+                 self->round, &(DbRoundUpdate){ .flags = DB_ROUND_SET_STATE | DB_ROUND_SET_MESSAGE,
+                                                .state = state,
+                                                .message = message }),
+             error)
          >= 0;
 }
 
-/* Hooks of the trainer ------------------------------------------------------------------------------- */
+/* Hooks of the trainer
+ * ------------------------------------------------------------------------------- */
 
 static gboolean
 hook_check (gpointer data, GError **error)
@@ -176,7 +178,8 @@ hook_resumed (gint64 step, gpointer data)
   write_later (self, db_write_cut_metrics (self->round, step));
 }
 
-/* Preparing ------------------------------------------------------------------------------------------ */
+/* Preparing
+ * ------------------------------------------------------------------------------------------ */
 
 static gboolean
 choose_cases (Round *self, GArray **labelled, GArray **unlabelled, GArray **validation,
@@ -192,7 +195,9 @@ choose_cases (Round *self, GArray **labelled, GArray **unlabelled, GArray **vali
       const AppRoundScan *scan = g_ptr_array_index (scans, s);
       gboolean usable = self->request.dense ? scan->complete : app_round_scan_is_labelled (scan);
 
-      g_array_append_val (scan->validation ? *validation : usable ? *labelled : *unlabelled,
+      g_array_append_val (scan->validation ? *validation
+                          : usable         ? *labelled
+                                           : *unlabelled,
                           scan->id);
     }
   if ((*labelled)->len > 0)
@@ -200,8 +205,8 @@ choose_cases (Round *self, GArray **labelled, GArray **unlabelled, GArray **vali
   g_set_error_literal (
       error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
       self->request.dense
-          ? _("No training scan is marked complete: dense training needs at least one.")
-          : _("No training scan is labelled yet: sign at least one slice first."));
+          ? _ ("No training scan is marked complete: dense training needs at least one.")
+          : _ ("No training scan is labelled yet: sign at least one slice first."));
   return FALSE;
 }
 
@@ -218,7 +223,7 @@ make_plan (Round *self, GError **error)
                              .seed = (guint64) self->seed,
                              .generalist = self->generalist };
 
-  app_job_progress (self->job, 0, _("Measuring how fast this machine is"));
+  app_job_progress (self->job, 0, _ ("Measuring how fast this machine is"));
   app_train_plan_clear (&self->plan);
   if (!app_round_plan_make (&self->plan, &time, &request, self->data->scans, error))
     return FALSE;
@@ -273,7 +278,7 @@ begin_round (Round *self, GError **error)
       error);
   if (self->round < 0)
     return FALSE;
-  title = g_strdup_printf (_("Round %" G_GINT64_FORMAT), self->round);
+  title = g_strdup_printf (_ ("Round %" G_GINT64_FORMAT), self->round);
   self->db_job = write_now (self, db_write_add_job ("train", title, params, self->round), error);
   return self->db_job >= 0 && make_folder (self, error);
 }
@@ -283,23 +288,23 @@ static gboolean
 read_roles (Round *self, GError **error)
 {
   const char *roles[] = { "labelled", "unlabelled", "validation" };
-  g_autoptr (GPtrArray) kept
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
-  g_autoptr (GHashTable) role_of = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  g_autoptr (GPtrArray) kept =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
+  g_autoptr (GHashTable) role_of =
+      g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   int *counts[] = { &self->result.n_labelled, &self->result.n_unlabelled,
                     &self->result.n_validation };
 
   for (int r = 0; r < 3; r++)
     {
-      g_autoptr (GArray) ids
-          = db_store_read_round_cases (self->data->store, self->round, roles[r], error);
+      g_autoptr (GArray) ids =
+          db_store_read_round_cases (self->data->store, self->round, roles[r], error);
 
       if (ids == NULL)
         return FALSE;
       *counts[r] = (int) ids->len;
       for (guint c = 0; c < ids->len; c++)
-        g_hash_table_insert (role_of,
-                             g_memdup2 (&g_array_index (ids, gint64, c), sizeof (gint64)),
+        g_hash_table_insert (role_of, g_memdup2 (&g_array_index (ids, gint64, c), sizeof (gint64)),
                              GINT_TO_POINTER (r + 1));
     }
   if (!app_round_data_read_domains (self->data, self->journal_seq, error)
@@ -316,7 +321,7 @@ read_roles (Round *self, GError **error)
       if (scan->validation != (role == 3))
         {
           g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                       _("Scan %s is a validation scan and must not be trained on."), scan->name);
+                       _ ("Scan %s is a validation scan and must not be trained on."), scan->name);
           return FALSE;
         }
       if (role == 2 || (self->request.dense && !scan->complete && !scan->validation))
@@ -338,8 +343,8 @@ prepare_scans (Round *self, GError **error)
   for (guint s = 0; s < self->data->scans->len; s++)
     {
       AppRoundScan *scan = g_ptr_array_index (self->data->scans, s);
-      g_autofree char *message = g_strdup_printf (_("Reading scan %u of %u"), s + 1,
-                                                  self->data->scans->len);
+      g_autofree char *message =
+          g_strdup_printf (_ ("Reading scan %u of %u"), s + 1, self->data->scans->len);
 
       app_job_progress (self->job, 0, message);
       if (!app_job_check (self->job, error)
@@ -349,7 +354,8 @@ prepare_scans (Round *self, GError **error)
   return TRUE;
 }
 
-/* After the training --------------------------------------------------------------------------------- */
+/* After the training
+ * --------------------------------------------------------------------------------- */
 
 static char *
 hash_file (const char *path, GError **error)
@@ -368,11 +374,10 @@ hash_file (const char *path, GError **error)
 static gboolean
 keep_model (Round *self, AppTrainer *trainer, GError **error)
 {
-  g_autofree char *relative
-      = g_strdup_printf ("models/round-%" G_GINT64_FORMAT ".safetensors", self->round);
-  g_autofree char *path
-      = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
-  g_autofree char *name = g_strdup_printf (_("Round %" G_GINT64_FORMAT), self->round);
+  g_autofree char *relative =
+      g_strdup_printf ("models/round-%" G_GINT64_FORMAT ".safetensors", self->round);
+  g_autofree char *path = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
+  g_autofree char *name = g_strdup_printf (_ ("Round %" G_GINT64_FORMAT), self->round);
   g_autofree char *description = app_train_plan_to_json (&self->plan);
   g_autofree char *sha256 = NULL;
 
@@ -382,18 +387,17 @@ keep_model (Round *self, AppTrainer *trainer, GError **error)
   sha256 = hash_file (path, error);
   if (sha256 == NULL)
     return FALSE;
-  self->result.model = write_now (self,
-                                  db_write_add_model (self->round, name, relative, sha256,
-                                                      description, self->dice),
-                                  error);
+  self->result.model = write_now (
+      self, db_write_add_model (self->round, name, relative, sha256, description, self->dice),
+      error);
   if (self->result.model < 0)
     return FALSE;
   self->result.model_path = g_steal_pointer (&path);
-  return write_now (self,
-                    db_write_update_round (self->round,
-                                           &(DbRoundUpdate){ .flags = DB_ROUND_SET_MODEL,
-                                                             .model = self->result.model }),
-                    error)
+  return write_now (
+             self,
+             db_write_update_round (self->round, &(DbRoundUpdate){ .flags = DB_ROUND_SET_MODEL,
+                                                                   .model = self->result.model }),
+             error)
          >= 0;
 }
 
@@ -404,15 +408,14 @@ write_prediction (Round *self, const AppRoundScan *scan, const AppPredicted *pre
 {
   const VolumeGeometry *geometry = seg_prepared_get_geometry (scan->prepared);
   gsize n = (gsize) geometry->size[0] * (gsize) geometry->size[1] * (gsize) geometry->size[2];
-  g_autofree char *folder
-      = g_strdup_printf ("cache/predictions/round-%" G_GINT64_FORMAT, self->round);
-  g_autofree char *absolute
-      = g_build_filename (db_store_get_path (self->data->store), folder, NULL);
+  g_autofree char *folder =
+      g_strdup_printf ("cache/predictions/round-%" G_GINT64_FORMAT, self->round);
+  g_autofree char *absolute =
+      g_build_filename (db_store_get_path (self->data->store), folder, NULL);
   g_autofree char *relative = g_strdup_printf ("%s/%" G_GINT64_FORMAT ".nii.gz", folder, scan->id);
-  g_autofree char *path
-      = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
-  g_autofree char *uncertainty
-      = g_strdup_printf ("%s/%" G_GINT64_FORMAT "_uncertainty.nii.gz", absolute, scan->id);
+  g_autofree char *path = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
+  g_autofree char *uncertainty =
+      g_strdup_printf ("%s/%" G_GINT64_FORMAT "_uncertainty.nii.gz", absolute, scan->id);
   g_autofree guint16 *labels = g_new (guint16, n);
 
   if (g_mkdir_with_parents (absolute, 0777) != 0)
@@ -425,11 +428,10 @@ write_prediction (Round *self, const AppRoundScan *scan, const AppPredicted *pre
     labels[v] = predicted->labels_ijk[v] == 0
                     ? 0
                     : g_array_index (self->data->label_ids, guint16, predicted->labels_ijk[v] - 1);
-  if (!volume_nifti_write (path,
-                           &(VolumeNiftiParams){ .geometry = geometry,
-                                                 .dtype = VOLUME_DTYPE_U16,
-                                                 .data = labels },
-                           error)
+  if (!volume_nifti_write (
+          path,
+          &(VolumeNiftiParams){ .geometry = geometry, .dtype = VOLUME_DTYPE_U16, .data = labels },
+          error)
       || !volume_nifti_write (uncertainty,
                               &(VolumeNiftiParams){ .geometry = geometry,
                                                     .dtype = VOLUME_DTYPE_U8,
@@ -478,7 +480,7 @@ predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **
   for (guint s = 0; s < n; s++)
     {
       const AppRoundScan *scan = g_ptr_array_index (self->data->scans, s);
-      g_autofree char *message = g_strdup_printf (_("Predicting scan %u of %u"), s + 1, n);
+      g_autofree char *message = g_strdup_printf (_ ("Predicting scan %u of %u"), s + 1, n);
       AppPredicted predicted;
       gboolean ok;
 
@@ -511,11 +513,10 @@ static void
 add_slice (GPtrArray *writes, const Candidates *candidates, const ActiveChoice *choice, int axis,
            int index)
 {
-  g_ptr_array_add (
-      writes,
-      db_write_propose_slice (choice->scan,
-                              app_plane_of_axis (&candidates->geometries[choice->position], axis),
-                              index, "selection"));
+  g_ptr_array_add (writes, db_write_propose_slice (
+                               choice->scan,
+                               app_plane_of_axis (&candidates->geometries[choice->position], axis),
+                               index, "selection"));
 }
 
 /* Slices that the person has been offered already stay; scans in work are not offered again. */
@@ -549,7 +550,7 @@ select_next (Round *self, Candidates *candidates, GError **error)
           "\"foreground_voxels\":%" G_GSIZE_FORMAT ",\"random\":%s,\"cluster\":%d}",
           f->uncertain_share, f->mean_entropy, f->least_confidence, f->foreground_voxels,
           choice->from_random ? "true" : "false", choice->cluster);
-      char *reason = g_strdup_printf (_("%s. Slices: %s."), choice->reason, planes->reason);
+      char *reason = g_strdup_printf (_ ("%s. Slices: %s."), choice->reason, planes->reason);
 
       g_ptr_array_add (texts, scores);
       g_ptr_array_add (texts, reason);
@@ -560,14 +561,14 @@ select_next (Round *self, Candidates *candidates, GError **error)
         add_slice (writes, candidates, choice, planes->extra_axis[e], planes->extra_index[e]);
     }
   self->result.n_selected = (int) choices->len;
-  g_ptr_array_add (writes,
-                   db_write_add_selection (self->round,
-                                           active_strategy_get_name (self->request.strategy),
-                                           entries, choices->len));
+  g_ptr_array_add (writes, db_write_add_selection (
+                               self->round, active_strategy_get_name (self->request.strategy),
+                               entries, choices->len));
   return write_now (self, db_write_all ((DbWrite **) writes->pdata, writes->len), error) >= 0;
 }
 
-/* The job -------------------------------------------------------------------------------------------- */
+/* The job
+ * -------------------------------------------------------------------------------------------- */
 
 static gboolean
 train_and_predict (Round *self, GError **error)
@@ -578,8 +579,8 @@ train_and_predict (Round *self, GError **error)
                                 .checkpoint = hook_checkpoint,
                                 .resumed = hook_resumed,
                                 .data = self };
-  g_autoptr (AppTrainer) trainer
-      = app_trainer_new (&self->plan, self->data->scans, self->folder, &hooks, error);
+  g_autoptr (AppTrainer) trainer =
+      app_trainer_new (&self->plan, self->data->scans, self->folder, &hooks, error);
   Candidates candidates = { 0 };
   gboolean ok;
 
@@ -641,9 +642,9 @@ note_end (Round *self, const GError *error)
                                                      : DB_ROUND_FAILED,
                      error != NULL ? error->message : NULL, &local);
   g_clear_error (&local);
-  write_now (self,
-             db_write_set_job_state (self->db_job, job_state, error != NULL ? error->message : NULL),
-             &local);
+  write_now (
+      self, db_write_set_job_state (self->db_job, job_state, error != NULL ? error->message : NULL),
+      &local);
   if (job_state == DB_JOB_DONE)
     app_trainer_remove_checkpoint (self->folder);
 }
@@ -676,7 +677,8 @@ done_cb (AppJob *job, gpointer data, const GError *error)
     self->done (job, error == NULL ? &self->result : NULL, error, self->user_data);
 }
 
-/* Main thread ---------------------------------------------------------------------------------------- */
+/* Main thread
+ * ---------------------------------------------------------------------------------------- */
 
 static Round *
 round_new (DbStore *store, const AppTrainRequest *request)
@@ -755,7 +757,7 @@ app_flow_train (DbStore *store, AppEngine *engine, const AppTrainRequest *reques
 
       if (round == 0)
         g_set_error_literal (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                             _("There is no round to resume."));
+                             _ ("There is no round to resume."));
       if (round == 0 || !take_up (self, store, round, error))
         {
           round_free (self);
@@ -765,7 +767,7 @@ app_flow_train (DbStore *store, AppEngine *engine, const AppTrainRequest *reques
   self->done = done;
   self->user_data = user_data;
   title = g_strdup_printf (
-      _("Round %" G_GINT64_FORMAT ", %s"),
+      _ ("Round %" G_GINT64_FORMAT ", %s"),
       self->round > 0 ? self->round
                       : (gint64) g_list_model_get_n_items (db_store_get_rounds (store)) + 1,
       self->method);
@@ -778,7 +780,8 @@ app_flow_train (DbStore *store, AppEngine *engine, const AppTrainRequest *reques
                                                      .pausable = TRUE });
 }
 
-/* The plan alone -------------------------------------------------------------------------------------- */
+/* The plan alone
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct
 {
@@ -834,7 +837,7 @@ app_flow_train_plan (DbStore *store, AppEngine *engine, const AppTrainRequest *r
   self->planned = planned;
   self->user_data = user_data;
   return app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_SELECTION,
-                                                     .title = _("Measuring the expected time"),
+                                                     .title = _ ("Measuring the expected time"),
                                                      .run = plan_cb,
                                                      .done = planned_cb,
                                                      .data = self,

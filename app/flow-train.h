@@ -54,7 +54,8 @@ void app_train_result_clear (AppTrainResult *self);
  * The round as a job of the engine: prepare, train, predict every scan, select, propose. Labels are
  * those of the journal's end at its start (I7): what is signed meanwhile enters the next round.
  *
- * Returns: (transfer full): the job; %NULL with an error if there is nothing to resume. Main thread.
+ * Returns: (transfer full): the job; %NULL with an error if there is nothing to resume. Main
+ * thread.
  */
 typedef void (*AppTrainDone) (AppJob *job, const AppTrainResult *result, const GError *error,
                               gpointer user_data);
@@ -66,8 +67,7 @@ AppJob *app_flow_train (DbStore *store, AppEngine *engine, const AppTrainRequest
 typedef void (*AppTrainPlanned) (const AppTrainPlan *plan, const AppPlanTime *time,
                                  const GError *error, gpointer user_data);
 AppJob *app_flow_train_plan (DbStore *store, AppEngine *engine, const AppTrainRequest *request,
-                             AppTrainPlanned planned,
-                             gpointer user_data) G_GNUC_WARN_UNUSED_RESULT;
+                             AppTrainPlanned planned, gpointer user_data) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The id of a round that can be resumed, or 0. Main thread. */
 gint64 app_flow_train_find_resumable (DbStore *store);

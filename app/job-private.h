@@ -7,8 +7,8 @@ G_BEGIN_DECLS
 
 /* What app/engine.c needs of a job; not for others. */
 
-/* @requeue: how a paused job gets back into its engine's queue; @unqueue: %TRUE if the job was still
- * waiting there and now is not. */
+/* @requeue: how a paused job gets back into its engine's queue; @unqueue: %TRUE if the job was
+ * still waiting there and now is not. */
 AppJob *app_job_new (const AppJobParams *params, void (*requeue) (AppJob *, gpointer),
                      gboolean (*unqueue) (AppJob *, gpointer),
                      gpointer user_data) G_GNUC_WARN_UNUSED_RESULT;

@@ -5,7 +5,8 @@
 
 #define NOTIFY_INTERVAL_US (G_USEC_PER_SEC / 10)
 
-typedef enum {
+typedef enum
+{
   STOP_NONE = 0,
   STOP_PAUSE = 1,
   STOP_CANCEL = 2,
@@ -59,7 +60,7 @@ enum
 static GParamSpec *props[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (AppJob, app_job, G_TYPE_OBJECT)
-G_DEFINE_QUARK (app-job-error-quark, app_job_error)
+G_DEFINE_QUARK (app - job - error - quark, app_job_error)
 
 static void
 set_state (AppJob *self, AppJobState state)
@@ -70,7 +71,8 @@ set_state (AppJob *self, AppJobState state)
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATE]);
 }
 
-/* To the main context ------------------------------------------------------------------------------ */
+/* To the main context
+ * ------------------------------------------------------------------------------ */
 
 typedef struct
 {
@@ -200,7 +202,8 @@ app_job_check (AppJob *self, GError **error)
     }
 }
 
-/* Running ------------------------------------------------------------------------------------------- */
+/* Running
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 set_running (AppJob *self, gpointer data)
@@ -273,7 +276,8 @@ app_job_refuse (AppJob *self, const GError *error)
   end (self, (gpointer) error);
 }
 
-/* Asking -------------------------------------------------------------------------------------------- */
+/* Asking
+ * -------------------------------------------------------------------------------------------- */
 
 void
 app_job_pause (AppJob *self)
@@ -316,7 +320,8 @@ app_job_cancel (AppJob *self)
     }
 }
 
-/* Looking ------------------------------------------------------------------------------------------- */
+/* Looking
+ * ------------------------------------------------------------------------------------------- */
 
 AppJobKind
 app_job_get_kind (AppJob *self)
@@ -367,7 +372,8 @@ app_job_has_ended (AppJob *self)
          || self->state == APP_JOB_STATE_CANCELLED;
 }
 
-/* GObject ------------------------------------------------------------------------------------------- */
+/* GObject
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 app_job_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
@@ -434,8 +440,8 @@ app_job_class_init (AppJobClass *klass)
   props[PROP_STATE] = g_param_spec_int ("state", NULL, NULL, 0, APP_JOB_STATE_CANCELLED, 0, flags);
   props[PROP_FRACTION] = g_param_spec_double ("fraction", NULL, NULL, 0, 1, 0, flags);
   props[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, NULL, flags);
-  props[PROP_SECONDS_LEFT]
-      = g_param_spec_double ("seconds-left", NULL, NULL, -1, G_MAXDOUBLE, -1, flags);
+  props[PROP_SECONDS_LEFT] =
+      g_param_spec_double ("seconds-left", NULL, NULL, -1, G_MAXDOUBLE, -1, flags);
   props[PROP_ERROR_MESSAGE] = g_param_spec_string ("error-message", NULL, NULL, NULL, flags);
   props[PROP_PAUSABLE] = g_param_spec_boolean ("pausable", NULL, NULL, FALSE, flags);
   g_object_class_install_properties (object_class, N_PROPS, props);

@@ -8,7 +8,8 @@
 G_BEGIN_DECLS
 
 /* What a job does, in order of urgency. Stored in projects: never renumber. */
-typedef enum {
+typedef enum
+{
   APP_JOB_PROMPT = 0,
   APP_JOB_EMBEDDING = 1,
   APP_JOB_TRAINING = 2,
@@ -18,7 +19,8 @@ typedef enum {
 #define APP_N_JOB_KINDS 5
 
 /* Stored in projects: never renumber. */
-typedef enum {
+typedef enum
+{
   APP_JOB_STATE_QUEUED = 0,
   APP_JOB_STATE_RUNNING = 1,
   APP_JOB_STATE_PAUSED = 2, /* stopped at a consistent state and can be resumed */
@@ -27,11 +29,12 @@ typedef enum {
   APP_JOB_STATE_CANCELLED = 5,
 } AppJobState;
 
-typedef enum {
-  APP_JOB_ERROR_PAUSED,    /* the run function stopped because a pause was asked for */
+typedef enum
+{
+  APP_JOB_ERROR_PAUSED, /* the run function stopped because a pause was asked for */
   APP_JOB_ERROR_CANCELLED, /* … a cancel */
-  APP_JOB_ERROR_SHUTDOWN,  /* the engine was shut down before the job started */
-  APP_JOB_ERROR_FAILED,    /* the work itself cannot go on; the message says why */
+  APP_JOB_ERROR_SHUTDOWN, /* the engine was shut down before the job started */
+  APP_JOB_ERROR_FAILED, /* the work itself cannot go on; the message says why */
 } AppJobError;
 #define APP_JOB_ERROR (app_job_error_quark ())
 GQuark app_job_error_quark (void);

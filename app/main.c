@@ -45,6 +45,9 @@ main (int argc, char **argv)
   if (argc == 1 || (verb == NULL && argc == 2 && names_project (argv[1])))
     return app_application_main (argc, argv);
 #endif
+  if (verb == NULL && argc > 1)
+    return app_usage ("“%s” is neither a verb nor a project; crosslabel --help lists the verbs",
+                      argv[1]);
   if (verb == NULL)
     {
       app_verbs_print_help ();

@@ -20,7 +20,7 @@ app_prompt_answer_new (const VolumeBox *box, int n_masks)
 {
   AppPromptAnswer *self = g_new0 (AppPromptAnswer, 1);
 
-  g_return_val_if_fail (n_masks >= 1 && n_masks <= (int)G_N_ELEMENTS (self->masks), self);
+  g_return_val_if_fail (n_masks >= 1 && n_masks <= (int) G_N_ELEMENTS (self->masks), self);
   self->box = *box;
   self->n_masks = n_masks;
   for (int m = 0; m < n_masks; m++)

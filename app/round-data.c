@@ -27,8 +27,8 @@ app_round_data_new (DbStore *store)
     {
       g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
       g_autofree char *path = db_store_resolve (store, row->path);
-      AppRoundScan *scan
-          = app_round_scan_new (row->id, row->name, path, row->sha256, row->volume_index);
+      AppRoundScan *scan =
+          app_round_scan_new (row->id, row->name, path, row->sha256, row->volume_index);
 
       scan->validation = row->validation;
       scan->offered = row->n_tasks > 0;
@@ -83,8 +83,7 @@ static gboolean
 read_domain (AppRoundData *self, AppRoundScan *scan, gint64 journal_seq,
              const VolumeGeometry *geometry, GError **error)
 {
-  g_autoptr (DbDomain) domain
-      = db_store_read_domain (self->store, scan->id, journal_seq, error);
+  g_autoptr (DbDomain) domain = db_store_read_domain (self->store, scan->id, journal_seq, error);
   g_autoptr (GArray) planes = g_array_new (FALSE, FALSE, sizeof (SegPlane));
 
   if (domain == NULL)
@@ -124,8 +123,8 @@ app_round_data_read_domains (AppRoundData *self, gint64 journal_seq, GError **er
   for (guint s = 0; s < self->scans->len; s++)
     {
       AppRoundScan *scan = g_ptr_array_index (self->scans, s);
-      g_autoptr (DbDomain) domain
-          = db_store_read_domain (self->store, scan->id, journal_seq, error);
+      g_autoptr (DbDomain) domain =
+          db_store_read_domain (self->store, scan->id, journal_seq, error);
       VolumeGeometry geometry;
 
       if (domain == NULL)
@@ -145,8 +144,7 @@ app_round_data_read_domains (AppRoundData *self, gint64 journal_seq, GError **er
 static gboolean
 read_labels (AppRoundData *self, AppRoundScan *scan, gint64 journal_seq, GError **error)
 {
-  g_autoptr (VolumeLabelMap) map
-      = db_store_read_labels (self->store, scan->id, journal_seq, error);
+  g_autoptr (VolumeLabelMap) map = db_store_read_labels (self->store, scan->id, journal_seq, error);
   g_autofree guint16 *values = NULL;
   guint8 class_of[65536] = { 0 };
   int size[3];

@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /**
- * AppRoundData: what a round needs of a project, read on the store's thread and then handed whole to
- * the engine thread.
+ * AppRoundData: what a round needs of a project, read on the store's thread and then handed whole
+ * to the engine thread.
  *
  * @scans: (element-type AppRoundScan): in order of id
  * @label_ids: of the classes 1 … K − 1

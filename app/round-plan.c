@@ -47,7 +47,8 @@ app_profile_from_name (const char *name, AppProfile *profile)
   return TRUE;
 }
 
-/* What the scans are like ------------------------------------------------------------------------------ */
+/* What the scans are like
+ * ------------------------------------------------------------------------------ */
 
 static int
 compare_ints (gconstpointer a, gconstpointer b)
@@ -64,8 +65,8 @@ median_size (const SegPreprocess *preprocess, GPtrArray *opened, int size[3], GE
   for (guint s = 0; s < opened->len; s++)
     {
       VolumeScan *scan = g_ptr_array_index (opened, s);
-      g_autoptr (SegPrepared) prepared = seg_prepared_new_for_geometry (
-          preprocess, volume_scan_get_geometry (scan), error);
+      g_autoptr (SegPrepared) prepared =
+          seg_prepared_new_for_geometry (preprocess, volume_scan_get_geometry (scan), error);
       int own[3];
 
       if (prepared == NULL)
@@ -123,14 +124,13 @@ choose_working_spacing (SegPreprocess *preprocess, GPtrArray *opened, GError **e
 static GPtrArray *
 look_at_some (GPtrArray *scans, GError **error)
 {
-  g_autoptr (GPtrArray) opened
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) volume_scan_unref);
+  g_autoptr (GPtrArray) opened =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) volume_scan_unref);
   guint n = MIN (scans->len, N_LOOKED_AT);
 
   for (guint s = 0; s < n; s++)
     {
-      VolumeScan *scan
-          = app_round_scan_open (g_ptr_array_index (scans, s * scans->len / n), error);
+      VolumeScan *scan = app_round_scan_open (g_ptr_array_index (scans, s * scans->len / n), error);
 
       if (scan == NULL)
         return NULL;
@@ -139,7 +139,8 @@ look_at_some (GPtrArray *scans, GError **error)
   return g_steal_pointer (&opened);
 }
 
-/* Measuring -------------------------------------------------------------------------------------------- */
+/* Measuring
+ * -------------------------------------------------------------------------------------------- */
 
 /* A made-up batch with a labelled plane, and pseudo-labels where the method uses them. */
 typedef struct
@@ -158,7 +159,7 @@ made_up_init (MadeUp *self, const SegMethod *method)
 
   *batch = (SegBatch){ .n = n, .n_labelled = params->batch_labelled };
   memcpy (batch->patch, params->patch, sizeof batch->patch);
-  batch->image = g_new (float, (gsize) n * V);
+  batch->image = g_new (float, (gsize) n *V);
   batch->label = g_malloc0 ((gsize) n * V);
   batch->domain = g_malloc0 ((gsize) n * V);
   batch->pseudo = g_malloc0 ((gsize) n * V);
@@ -325,7 +326,8 @@ measure (const AppTrainPlan *plan, AppPlanTime *time, const int size[3], GError 
   return TRUE;
 }
 
-/* Choosing --------------------------------------------------------------------------------------------- */
+/* Choosing
+ * --------------------------------------------------------------------------------------------- */
 
 static void
 set_laptop (AppTrainPlan *plan, const int size[3])
@@ -394,7 +396,7 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
     return FALSE;
   if (seg_method_find (request->method) == NULL)
     {
-      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("There is no method “%s”."),
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _ ("There is no method “%s”."),
                    request->method);
       return FALSE;
     }
@@ -435,20 +437,22 @@ app_round_plan_describe (const AppTrainPlan *plan, const AppPlanTime *time)
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_string_append_printf (
-      text, _("%s: %" G_GINT64_FORMAT " steps of %d patches, %d × %d × %d voxels, %d filters, %s"),
+      text, _ ("%s: %" G_GINT64_FORMAT " steps of %d patches, %d × %d × %d voxels, %d filters, %s"),
       plan->method, p->n_steps, p->batch_labelled + p->batch_unlabelled, p->patch[0], p->patch[1],
       p->patch[2], p->filters, p->bf16 ? "bf16" : "f32");
   if (p->n_refreshes > 0)
     {
       if (plan->refresh_scans > 0)
-        g_string_append_printf (text, _("; the generalist labels %d scans, every slice in %d, %d times"),
+        g_string_append_printf (text,
+                                _ ("; the generalist labels %d scans, every slice in %d, %d times"),
                                 plan->refresh_scans, plan->refresh_slice_step, p->n_refreshes);
       else
-        g_string_append_printf (text, _("; the generalist labels all scans, every slice in %d, %d times"),
-                                plan->refresh_slice_step, p->n_refreshes);
+        g_string_append_printf (
+            text, _ ("; the generalist labels all scans, every slice in %d, %d times"),
+            plan->refresh_slice_step, p->n_refreshes);
     }
   if (time != NULL)
-    g_string_append_printf (text, _("; about %.1f minutes (%.0f ms a step)"), time->total / 60,
+    g_string_append_printf (text, _ ("; about %.1f minutes (%.0f ms a step)"), time->total / 60,
                             1000 * time->per_step);
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

@@ -5,9 +5,10 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
+typedef enum
+{
   APP_PROFILE_LAPTOP, /* a round ends in minutes on two CPU cores */
-  APP_PROFILE_PAPER,  /* the papers' sizes and steps */
+  APP_PROFILE_PAPER, /* the papers' sizes and steps */
 } AppProfile;
 
 const char *app_profile_get_name (AppProfile profile); /* "laptop", "paper" */

@@ -74,8 +74,8 @@ set_features (AppPredicted *predicted, const AppRoundScan *scan, const float *pr
 }
 
 gboolean
-app_round_predict (SegMethod *method, const AppRoundScan *scan, double tau,
-                   AppPredicted *predicted, GError **error)
+app_round_predict (SegMethod *method, const AppRoundScan *scan, double tau, AppPredicted *predicted,
+                   GError **error)
 {
   int K = seg_method_get_params (method)->n_classes;
   gsize n = seg_prepared_get_n_voxels (scan->prepared);

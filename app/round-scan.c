@@ -188,8 +188,8 @@ count_plane (const AppRoundScan *self, gsize plane, const guint8 *prediction, co
     for (at[1] = lo[1]; at[1] < hi[1]; at[1]++)
       for (at[0] = lo[0]; at[0] < hi[0]; at[0]++)
         {
-          gsize v = ((gsize) at[2] * (gsize) size[1] + (gsize) at[1]) * (gsize) size[0]
-                    + (gsize) at[0];
+          gsize v =
+              ((gsize) at[2] * (gsize) size[1] + (gsize) at[1]) * (gsize) size[0] + (gsize) at[0];
 
           /* Where slices cross a voxel counts once. */
           if (!on_earlier_plane (self, plane, at))

@@ -27,7 +27,7 @@ typedef struct
   char *sha256; /* (nullable): what the file must be (I1) */
   int volume_index;
   gboolean validation; /* I6 */
-  gboolean offered;    /* has slices proposed or signed already */
+  gboolean offered; /* has slices proposed or signed already */
 
   guint8 *labels_ijk;
   guint8 *truth_ijk;
@@ -41,8 +41,7 @@ typedef struct
   guint8 *pseudo;
 } AppRoundScan;
 
-AppRoundScan *app_round_scan_new (gint64 id, const char *name, const char *path,
-                                  const char *sha256,
+AppRoundScan *app_round_scan_new (gint64 id, const char *name, const char *path, const char *sha256,
                                   int volume_index) G_GNUC_WARN_UNUSED_RESULT;
 void app_round_scan_free (AppRoundScan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppRoundScan, app_round_scan_free)
@@ -51,7 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppRoundScan, app_round_scan_free)
 gboolean app_round_scan_is_labelled (const AppRoundScan *self);
 
 /* The file, checked against its hash; the messages name the scan. Blocking. */
-VolumeScan *app_round_scan_open (const AppRoundScan *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+VolumeScan *app_round_scan_open (const AppRoundScan *self,
+                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Reads truth or labels of the scan's grid from a file; more than @n_classes − 1 labels, or another
  * grid, is an error. (transfer full) */
 guint8 *app_round_scan_read_labels (const AppRoundScan *self, const VolumeGeometry *geometry,

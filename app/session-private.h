@@ -73,8 +73,7 @@ VolumeEditBuilder *app_session_new_builder (AppSession *self, VolumeProvenance p
                                             gboolean on_shown) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends the builder with a fresh id and commits. */
 void app_session_commit_builder (AppSession *self, VolumeEditBuilder *builder,
-                                 VolumeProvenance provenance, const char *tool,
-                                 const char *detail);
+                                 VolumeProvenance provenance, const char *tool, const char *detail);
 /* Whether a slice may be drawn on: not if it is signed; told in the window. */
 gboolean app_session_may_draw (AppSession *self, VolumePlane plane, int index);
 

@@ -31,7 +31,7 @@ void app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewSta
 void app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state);
 
 /* A map with the labels of a snapshot, for app_shown_labels_new(). Any thread. */
-VolumeLabelMap *app_shown_labels_copy (const VolumeLabelSnapshot *snapshot)
-    G_GNUC_WARN_UNUSED_RESULT;
+VolumeLabelMap *
+app_shown_labels_copy (const VolumeLabelSnapshot *snapshot) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -27,8 +27,8 @@ app_train_options_add_to (AppTrainOptions *self, GOptionContext *context)
       "The released code to the letter, its accidents included", NULL },
     { NULL },
   };
-  GOptionGroup *group
-      = g_option_group_new ("training", "Training:", "Options of the training", NULL, NULL);
+  GOptionGroup *group =
+      g_option_group_new ("training", "Training:", "Options of the training", NULL, NULL);
 
   g_option_group_add_entries (group, entries);
   g_option_context_add_group (context, group);

@@ -42,7 +42,8 @@ struct _AppTrainer
   gboolean in_step;
 };
 
-/* The plan ------------------------------------------------------------------------------------------ */
+/* The plan
+ * ------------------------------------------------------------------------------------------ */
 
 void
 app_train_plan_clear (AppTrainPlan *self)
@@ -121,21 +122,22 @@ app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error)
   self->method = g_strdup (method);
   self->generalist = g_strdup (get_string (object, "generalist"));
   self->refresh_scans = (int) json_object_get_int_member_with_default (object, "refresh_scans", 0);
-  self->refresh_slice_step
-      = (int) json_object_get_int_member_with_default (object, "refresh_slice_step", 1);
+  self->refresh_slice_step =
+      (int) json_object_get_int_member_with_default (object, "refresh_slice_step", 1);
   self->n_validations = (int) json_object_get_int_member_with_default (object, "n_validations", 1);
-  self->foreground_share
-      = json_object_get_double_member_with_default (object, "foreground_share", 0);
-  self->checkpoint_seconds
-      = json_object_get_double_member_with_default (object, "checkpoint_seconds", 60);
+  self->foreground_share =
+      json_object_get_double_member_with_default (object, "foreground_share", 0);
+  self->checkpoint_seconds =
+      json_object_get_double_member_with_default (object, "checkpoint_seconds", 60);
   return TRUE;
 
 wrong:
-  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("The plan of the round is damaged."));
+  g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _ ("The plan of the round is damaged."));
   return FALSE;
 }
 
-/* Before the start ------------------------------------------------------------------------------------ */
+/* Before the start
+ * ------------------------------------------------------------------------------------ */
 
 /* Which classes the labelled domain of the training scans shows. */
 static void
@@ -165,7 +167,7 @@ check_labels (const AppTrainer *self, GError **error)
   if (n_labelled == 0)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                   _("No training scan is labelled yet: sign at least one slice first."));
+                   _ ("No training scan is labelled yet: sign at least one slice first."));
       return FALSE;
     }
   for (int k = 1; k < K; k++)
@@ -173,16 +175,16 @@ check_labels (const AppTrainer *self, GError **error)
   if (n_foreground == 0)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                   _("The signed slices of the training scans show background alone: there is "
-                     "nothing to learn yet."));
+                   _ ("The signed slices of the training scans show background alone: there is "
+                      "nothing to learn yet."));
       return FALSE;
     }
   for (int k = 1; k < K; k++)
     if (counts[k] == 0)
       {
         g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                     _("Label %d is in none of the signed slices: label it in one, or remove it "
-                       "from the project."),
+                     _ ("Label %d is in none of the signed slices: label it in one, or remove it "
+                        "from the project."),
                      k);
         return FALSE;
       }
@@ -213,7 +215,8 @@ collect_training (AppTrainer *self)
       g_clear_pointer (&scan->pseudo, g_free);
       if (scan->validation)
         continue;
-      if (!app_round_scan_is_labelled (scan) && !seg_method_find (self->plan->method)->uses_unlabelled)
+      if (!app_round_scan_is_labelled (scan)
+          && !seg_method_find (self->plan->method)->uses_unlabelled)
         continue;
       app_round_scan_prepare_labels (scan);
       self->training[self->n_training++] = scan;
@@ -271,7 +274,7 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
   self->saved_step = -1;
   if (seg_method_find (plan->method) == NULL)
     {
-      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _("There is no method “%s”."),
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _ ("There is no method “%s”."),
                    plan->method);
       return NULL;
     }
@@ -307,7 +310,8 @@ app_trainer_free (AppTrainer *self)
   g_free (self);
 }
 
-/* Telling --------------------------------------------------------------------------------------------- */
+/* Telling
+ * --------------------------------------------------------------------------------------------- */
 
 static void
 tell_progress (AppTrainer *self, double inside_step, const char *message)
@@ -354,7 +358,8 @@ app_trainer_get_method (AppTrainer *self)
   return self->method;
 }
 
-/* Checkpoints ----------------------------------------------------------------------------------------- */
+/* Checkpoints
+ * ----------------------------------------------------------------------------------------- */
 
 static gboolean
 save_checkpoint (AppTrainer *self, GError **error)
@@ -373,7 +378,8 @@ save_checkpoint (AppTrainer *self, GError **error)
   seg_checkpoint_set_double (checkpoint, "seconds", app_trainer_get_seconds (self));
   if (!seg_checkpoint_save (checkpoint, self->folder, CHECKPOINT, error))
     {
-      g_prefix_error (error, _("The checkpoint could not be written; the one before it is whole: "));
+      g_prefix_error (error,
+                      _ ("The checkpoint could not be written; the one before it is whole: "));
       return FALSE;
     }
   self->saved_step = seg_method_get_step (self->method);
@@ -473,8 +479,8 @@ static SegTwoStream *
 new_order (AppTrainer *self)
 {
   const SegMethodParams *params = &self->plan->params;
-  SegTwoStream *order
-      = seg_two_stream_new (params->seed, params->batch_labelled, params->batch_unlabelled);
+  SegTwoStream *order =
+      seg_two_stream_new (params->seed, params->batch_labelled, params->batch_unlabelled);
   g_autofree guint32 *labelled = g_new (guint32, self->n_training);
   g_autofree guint32 *unlabelled = g_new (guint32, self->n_training);
   gsize n_labelled = 0, n_unlabelled = 0;
@@ -557,7 +563,8 @@ app_trainer_remove_checkpoint (const char *folder)
       }
 }
 
-/* Prediction and validation ------------------------------------------------------------------------- */
+/* Prediction and validation
+ * ------------------------------------------------------------------------- */
 
 gboolean
 app_trainer_predict (AppTrainer *self, const AppRoundScan *scan, float *probabilities,
@@ -575,7 +582,7 @@ static gboolean
 predict_own_grid (AppTrainer *self, const AppRoundScan *scan, guint8 *labels_ijk, GError **error)
 {
   int K = self->plan->params.n_classes;
-  g_autofree float *p = g_new (float, (gsize) K * seg_prepared_get_n_voxels (scan->prepared));
+  g_autofree float *p = g_new (float, (gsize) K *seg_prepared_get_n_voxels (scan->prepared));
 
   if (!app_trainer_predict (self, scan, p, error))
     return FALSE;
@@ -651,7 +658,7 @@ validate_and_tell (AppTrainer *self, GError **error)
   g_autoptr (GError) local = NULL;
   double mean;
 
-  tell_progress (self, 0, _("Measuring on the validation scans"));
+  tell_progress (self, 0, _ ("Measuring on the validation scans"));
   mean = app_trainer_validate (self, dice, &local);
   if (local != NULL)
     {
@@ -668,7 +675,8 @@ validate_and_tell (AppTrainer *self, GError **error)
   return TRUE;
 }
 
-/* Refreshes ------------------------------------------------------------------------------------------- */
+/* Refreshes
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct
 {
@@ -680,8 +688,8 @@ static gboolean
 refresh_tick (double fraction, gpointer data)
 {
   Tick *tick = data;
-  g_autofree char *message
-      = g_strdup_printf (_("The generalist labels scan %.0f of %.0f"), tick->done + 1, tick->of);
+  g_autofree char *message =
+      g_strdup_printf (_ ("The generalist labels scan %.0f of %.0f"), tick->done + 1, tick->of);
 
   tell_progress (tick->self, 0, message);
   return check (tick->self, NULL);
@@ -716,10 +724,11 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
 
   if (p == NULL || f == NULL || labels == NULL)
     {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY,
-                   _("Not enough memory for the features of scan %s; the round stopped at its last "
-                     "checkpoint."),
-                   scan->name);
+      g_set_error (
+          error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY,
+          _ ("Not enough memory for the features of scan %s; the round stopped at its last "
+             "checkpoint."),
+          scan->name);
       return FALSE;
     }
   seg_prepared_get_size (scan->prepared, size);
@@ -782,14 +791,14 @@ refresh (AppTrainer *self, GError **error)
   return save_pseudo (self, error);
 }
 
-/* The loop -------------------------------------------------------------------------------------------- */
+/* The loop
+ * -------------------------------------------------------------------------------------------- */
 
 static void
 tell_step (AppTrainer *self, const SegMethodReport *report)
 {
-  g_autofree char *message = g_strdup_printf (
-      _("Step %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT), report->step,
-      self->plan->params.n_steps);
+  g_autofree char *message = g_strdup_printf (_ ("Step %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT),
+                                              report->step, self->plan->params.n_steps);
 
   for (int m = 0; m < report->n_metrics; m++)
     tell_metric (self, report->step, report->metrics[m].name, report->metrics[m].value);
@@ -810,8 +819,7 @@ one_step (AppTrainer *self, SegMethodReport *report, GError **error)
   if (!ok)
     return FALSE;
   seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-  self->step_seconds
-      = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
+  self->step_seconds = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
   return TRUE;
 }
 

@@ -49,8 +49,8 @@ typedef struct
  * AppTrainer:
  *
  * A training on scans in memory: batches, steps, refreshes of the generalist's labels, validation,
- * checkpoints. Killed at any moment and made again with the same plan and labels it goes on from its
- * last checkpoint and gives the numbers of an uninterrupted run (I7).
+ * checkpoints. Killed at any moment and made again with the same plan and labels it goes on from
+ * its last checkpoint and gives the numbers of an uninterrupted run (I7).
  *
  * Threads: the engine thread.
  */
@@ -62,8 +62,8 @@ typedef struct _AppTrainer AppTrainer;
  * @folder: for checkpoints; must exist
  *
  * Fails, before anything is computed, if no training scan is labelled, if a class is in none of the
- * labelled slices, or if the labelled slices show no foreground. Asserts I6: a validation scan is in
- * no batch.
+ * labelled slices, or if the labelled slices show no foreground. Asserts I6: a validation scan is
+ * in no batch.
  */
 AppTrainer *app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
                              const AppTrainHooks *hooks, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -80,8 +80,8 @@ gint64 app_trainer_get_step (const AppTrainer *self);
 SegMethod *app_trainer_get_method (AppTrainer *self);
 
 /* Dice per class 1 … K − 1 over the validation scans (or those of @scans with @validation), inside
- * their labelled domain, or against the whole truth where it is known: mean over scans that have the
- * class. NaN where none has. Answers the mean over classes, NaN if there is none. */
+ * their labelled domain, or against the whole truth where it is known: mean over scans that have
+ * the class. NaN where none has. Answers the mean over classes, NaN if there is none. */
 double app_trainer_validate (AppTrainer *self, double *dice_per_class, GError **error);
 
 /* The predictor's answer for one prepared scan: probabilities in the model's space (K × size). */

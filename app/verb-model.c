@@ -100,8 +100,8 @@ app_verb_model (int argc, char **argv)
     { "out", 0, 0, G_OPTION_ARG_FILENAME, &out, "export: the file to write", "FILE" },
     { NULL },
   };
-  g_autoptr (GOptionContext) context
-      = g_option_context_new ("export PROJECT --out FILE | import PROJECT FILE");
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("export PROJECT --out FILE | import PROJECT FILE");
   g_autoptr (GError) error = NULL;
 
   g_option_context_set_summary (context, "Models of a project, out and in, as safetensors files.");

@@ -37,7 +37,7 @@ write_phantoms (VolumePhantomParams *params, const char *folder, int count, gboo
       g_autofree char *scan = NULL;
       g_autofree char *label = NULL;
 
-      params->index = (guint)p;
+      params->index = (guint) p;
       if (!volume_phantom_write (params, folder, &scan, &label, &error))
         return app_fail (error);
       if (!json)
@@ -102,6 +102,6 @@ app_verb_phantom (int argc, char **argv)
                    "%s: the folder cannot be made: %s", folder, g_strerror (errno));
       return app_fail (error);
     }
-  params.seed = (guint64)seed;
+  params.seed = (guint64) seed;
   return write_phantoms (&params, folder, count, json);
 }

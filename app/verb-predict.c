@@ -19,8 +19,8 @@ predict (AppPredictRequest *request, const char *project, gboolean json)
 
   if (project != NULL)
     {
-      store = app_flow_open (project, request->folder != NULL ? DB_OPEN_READ : DB_OPEN_WRITE,
-                             &error);
+      store =
+          app_flow_open (project, request->folder != NULL ? DB_OPEN_READ : DB_OPEN_WRITE, &error);
       if (store == NULL)
         return app_fail (error);
       request->store = store;

@@ -103,7 +103,8 @@ parse_prompt (Asked *self, int n, VolumePrompt *voxels, GError **error)
       if (!parse_point (*p, n, at, &positive))
         return wrong (error, "--point", *p, point_form);
       if (n == 3)
-        volume_prompt_add_point (voxels, at, positive ? VOLUME_PROMPT_POSITIVE : VOLUME_PROMPT_NEGATIVE);
+        volume_prompt_add_point (voxels, at,
+                                 positive ? VOLUME_PROMPT_POSITIVE : VOLUME_PROMPT_NEGATIVE);
       else
         seg_prompt_add_point (self->prompt, (float) at[0], (float) at[1], positive);
     }
@@ -129,7 +130,8 @@ parse_prompt (Asked *self, int n, VolumePrompt *voxels, GError **error)
         volume_prompt_add_scribble (voxels, (const double (*)[3]) (gpointer) ijk->data, ijk->len,
                                     positive ? VOLUME_PROMPT_POSITIVE : VOLUME_PROMPT_NEGATIVE);
       else
-        seg_prompt_add_stroke (self->prompt, (const float (*)[2]) (gpointer) xy->data, xy->len, positive);
+        seg_prompt_add_stroke (self->prompt, (const float (*)[2]) (gpointer) xy->data, xy->len,
+                               positive);
     }
   if (self->box != NULL)
     {
@@ -146,7 +148,8 @@ parse_prompt (Asked *self, int n, VolumePrompt *voxels, GError **error)
           volume_prompt_set_box (voxels, &box);
         }
       else
-        seg_prompt_set_box (self->prompt, (float) at[0], (float) at[1], (float) at[2], (float) at[3]);
+        seg_prompt_set_box (self->prompt, (float) at[0], (float) at[1], (float) at[2],
+                            (float) at[3]);
     }
   return TRUE;
 }
@@ -171,7 +174,7 @@ read_picture (Asked *self, GError **error)
 
   if (rgb == NULL)
     return FALSE;
-  if ((gint64)width * height > SEG_PICTURE_MAX_PIXELS)
+  if ((gint64) width * height > SEG_PICTURE_MAX_PIXELS)
     {
       g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
                    "%s: %d × %d pixels, more than the %d million a prompt may cover", self->file,
@@ -250,8 +253,9 @@ read_mask (Asked *self, GError **error)
         return FALSE;
       if (w != width || h != height)
         {
-          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_MISMATCH, "%s: %d × %d pixels, %s has %d × %d",
-                       self->mask_in, w, h, self->file, width, height);
+          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_MISMATCH,
+                       "%s: %d × %d pixels, %s has %d × %d", self->mask_in, w, h, self->file, width,
+                       height);
           return FALSE;
         }
       for (gsize p = 0; p < (gsize) w * (gsize) h; p++)
@@ -271,7 +275,7 @@ read_mask (Asked *self, GError **error)
                        self->mask_in, self->file);
           return FALSE;
         }
-      values = g_new (float, (gsize) width * (gsize) height);
+      values = g_new (float, (gsize) width *(gsize) height);
       volume_scan_read_slice (labels, self->slice_plane, self->index, values);
       for (gsize p = 0; p < (gsize) width * (gsize) height; p++)
         mask[p] = values[p] > 0;
@@ -291,8 +295,8 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
     {
       for (gsize p = 0; p < n; p++)
         mask[p] = mask[p] ? 255 : 0;
-      return volume_picture_write_png (self->out, mask, self->picture->width, self->picture->height, 1,
-                                       error);
+      return volume_picture_write_png (self->out, mask, self->picture->width, self->picture->height,
+                                       1, error);
     }
   else
     {
@@ -302,8 +306,8 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
 
       if (labels == NULL)
         {
-          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: no memory for a mask of the scan",
-                       self->file);
+          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
+                       "%s: no memory for a mask of the scan", self->file);
           return FALSE;
         }
       volume_geometry_get_slice_frame (geometry, self->slice_plane, &frame);
@@ -316,8 +320,7 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
               volume_slice_frame_to_ijk (&frame, u, v, self->index, ijk);
               labels[((gsize) lrint (ijk[2]) * (gsize) geometry->size[1] + (gsize) lrint (ijk[1]))
                          * (gsize) geometry->size[0]
-                     + (gsize) lrint (ijk[0])]
-                  = 1;
+                     + (gsize) lrint (ijk[0])] = 1;
             }
       return volume_nifti_write_labels (self->out, self->scan, labels, error);
     }
@@ -339,7 +342,8 @@ answer_run (AppJob *job, gpointer data, GError **error)
   embedding = seg_generalist_encode (generalist, self->picture, error);
   if (embedding == NULL)
     return FALSE;
-  self->answer = seg_generalist_answer (generalist, embedding, self->prompt, self->multimask, error);
+  self->answer =
+      seg_generalist_answer (generalist, embedding, self->prompt, self->multimask, error);
   return self->answer != NULL;
 }
 
@@ -351,7 +355,8 @@ report (const Asked *self, gsize n_pixels)
 
   if (!self->json)
     {
-      g_print ("%s: %" G_GSIZE_FORMAT " pixels, estimated IoU %.3f, stability %.3f, %.0f + %.0f ms\n",
+      g_print ("%s: %" G_GSIZE_FORMAT
+               " pixels, estimated IoU %.3f, stability %.3f, %.0f + %.0f ms\n",
                self->generalist, n_pixels, (double) answer->iou[self->chosen],
                (double) answer->stability[self->chosen], answer->encode_ms, answer->decode_ms);
       return;
@@ -390,10 +395,11 @@ app_verb_prompt (int argc, char **argv)
     { "kind", 0, 0, G_OPTION_ARG_STRING, &asked.kind, "where the keys cannot tell: medsam", "K" },
     { "point", 0, 0, G_OPTION_ARG_STRING_ARRAY, &asked.points, "i,j,k,+ or x,y,- (repeats)", "P" },
     { "box", 0, 0, G_OPTION_ARG_STRING, &asked.box, "i0,j0,k0,i1,j1,k1 or x0,y0,x1,y1", "B" },
-    { "scribble", 0, 0, G_OPTION_ARG_STRING_ARRAY, &asked.scribbles, "+:i,j,k;i,j,k;… (repeats)", "S" },
+    { "scribble", 0, 0, G_OPTION_ARG_STRING_ARRAY, &asked.scribbles, "+:i,j,k;i,j,k;… (repeats)",
+      "S" },
     { "mask-in", 0, 0, G_OPTION_ARG_FILENAME, &asked.mask_in, "a mask to refine", "MASK" },
-    { "out", 0, 0, G_OPTION_ARG_FILENAME, &asked.out, "the mask: NIfTI for a scan, PNG for a picture",
-      "MASK" },
+    { "out", 0, 0, G_OPTION_ARG_FILENAME, &asked.out,
+      "the mask: NIfTI for a scan, PNG for a picture", "MASK" },
     { "multimask", 0, 0, G_OPTION_ARG_NONE, &asked.multimask, "the best of three masks", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &asked.json, "one JSON object", NULL },
     { NULL },
@@ -418,12 +424,11 @@ app_verb_prompt (int argc, char **argv)
                : app_fail (error);
   if (!read_mask (&asked, &error))
     return app_fail (error);
-  if (!app_engine_run (app_engine_get_default (),
-                       &(AppJobParams) { .kind = APP_JOB_PROMPT,
-                                         .title = "prompt",
-                                         .run = answer_run,
-                                         .data = &asked },
-                       &error))
+  if (!app_engine_run (
+          app_engine_get_default (),
+          &(AppJobParams){
+              .kind = APP_JOB_PROMPT, .title = "prompt", .run = answer_run, .data = &asked },
+          &error))
     return app_fail (error);
   for (int m = 1; m < asked.answer->n_masks; m++)
     if (asked.answer->iou[m] > asked.answer->iou[asked.chosen])

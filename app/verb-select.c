@@ -21,8 +21,7 @@ add_proposal (JsonBuilder *builder, const AppProposal *proposal)
   for (int s = 0; s < proposal->n_slices; s++)
     {
       json_builder_begin_object (builder);
-      app_json_add_string (builder, "plane",
-                           volume_plane_get_name (proposal->slices[s].plane));
+      app_json_add_string (builder, "plane", volume_plane_get_name (proposal->slices[s].plane));
       app_json_add_int (builder, "index", proposal->slices[s].index);
       json_builder_end_object (builder);
     }

@@ -66,14 +66,15 @@ examine (SegPractice *practice, const Options *options, double seconds, GError *
   if (!seg_practice_examine (practice, options->exam_scenes, FALSE, &seen, error)
       || !seg_practice_examine (practice, options->exam_scenes, TRUE, &blank, error))
     return FALSE;
-  line = g_strdup_printf (
-      "{\"simulated\":true,\"step\":%" G_GINT64_FORMAT
-      ",\"seconds\":%.0f,\"scenes\":%d,\"dice\":{\"1\":%.4f,\"3\":%.4f,"
-      "\"5\":%.4f,\"10\":%.4f,\"box\":%.4f},\"blanked\":{\"1\":%.4f,\"3\":%.4f,\"5\":%.4f,\"10\":%.4f,"
-      "\"box\":%.4f},\"gap\":{\"1\":%.4f,\"3\":%.4f}}",
-      seg_practice_get_step (practice), seconds, seen.n_scenes, seen.clicks[0], seen.clicks[1],
-      seen.clicks[2], seen.clicks[3], seen.box, blank.clicks[0], blank.clicks[1], blank.clicks[2],
-      blank.clicks[3], blank.box, seen.clicks[0] - blank.clicks[0], seen.clicks[1] - blank.clicks[1]);
+  line = g_strdup_printf ("{\"simulated\":true,\"step\":%" G_GINT64_FORMAT
+                          ",\"seconds\":%.0f,\"scenes\":%d,\"dice\":{\"1\":%.4f,\"3\":%.4f,"
+                          "\"5\":%.4f,\"10\":%.4f,\"box\":%.4f},\"blanked\":{\"1\":%.4f,\"3\":%.4f,"
+                          "\"5\":%.4f,\"10\":%.4f,"
+                          "\"box\":%.4f},\"gap\":{\"1\":%.4f,\"3\":%.4f}}",
+                          seg_practice_get_step (practice), seconds, seen.n_scenes, seen.clicks[0],
+                          seen.clicks[1], seen.clicks[2], seen.clicks[3], seen.box, blank.clicks[0],
+                          blank.clicks[1], blank.clicks[2], blank.clicks[3], blank.box,
+                          seen.clicks[0] - blank.clicks[0], seen.clicks[1] - blank.clicks[1]);
   g_print ("%s\n", line);
   return append_log (options->folder, line, error);
 }
@@ -95,7 +96,8 @@ run (const Options *options, GError **error)
     return FALSE;
   if (!seg_dtype_from_name (options->dtype, &params.dtype))
     {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_UNSUPPORTED, "%s is no dtype (f32, bf16)", options->dtype);
+      g_set_error (error, SEG_ERROR, SEG_ERROR_UNSUPPORTED, "%s is no dtype (f32, bf16)",
+                   options->dtype);
       return FALSE;
     }
   practice = seg_practice_new (device, &params);
@@ -103,12 +105,11 @@ run (const Options *options, GError **error)
     return FALSE;
   first = seg_practice_get_step (practice);
   {
-    g_autofree char *line
-        = g_strdup_printf ("{\"from_step\":%" G_GINT64_FORMAT ",\"steps\":%" G_GINT64_FORMAT
-                           ",\"seed\":%" G_GINT64_FORMAT ",\"batch\":%d,\"rate\":%g,"
-                           "\"dtype\":\"%s\",\"version\":\"" PACKAGE_VERSION "\"}",
-                           first, options->steps, options->seed, options->batch, options->lr,
-                           options->dtype);
+    g_autofree char *line = g_strdup_printf (
+        "{\"from_step\":%" G_GINT64_FORMAT ",\"steps\":%" G_GINT64_FORMAT
+        ",\"seed\":%" G_GINT64_FORMAT ",\"batch\":%d,\"rate\":%g,"
+        "\"dtype\":\"%s\",\"version\":\"" PACKAGE_VERSION "\"}",
+        first, options->steps, options->seed, options->batch, options->lr, options->dtype);
     if (!append_log (options->folder, line, error))
       return FALSE;
   }
@@ -172,13 +173,16 @@ app_verb_train_generalist (int argc, char **argv)
     { "batch", 0, 0, G_OPTION_ARG_INT, &options.batch, "pictures a step (16)", "N" },
     { "rate", 0, 0, G_OPTION_ARG_DOUBLE, &options.lr, "learning rate (0.002)", "R" },
     { "dtype", 0, 0, G_OPTION_ARG_STRING, &options.dtype, "f32 or bf16", "T" },
-    { "device", 0, 0, G_OPTION_ARG_STRING, &options.device, "cpu, ref, cuda (the best there is)", "D" },
-    { "threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "compute threads (the device's choice)", "N" },
+    { "device", 0, 0, G_OPTION_ARG_STRING, &options.device, "cpu, ref, cuda (the best there is)",
+      "D" },
+    { "threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "compute threads (the device's choice)",
+      "N" },
     { "save-every", 0, 0, G_OPTION_ARG_INT64, &options.save_every, "steps (200)", "N" },
     { "log-every", 0, 0, G_OPTION_ARG_INT64, &options.log_every, "steps (20)", "N" },
     { "exam-every", 0, 0, G_OPTION_ARG_INT64, &options.exam_every, "steps (500)", "N" },
     { "exam-scenes", 0, 0, G_OPTION_ARG_INT, &options.exam_scenes, "held-out scenes (96)", "N" },
-    { "resume", 0, 0, G_OPTION_ARG_NONE, &options.resume, "go on from the checkpoint in DIR", NULL },
+    { "resume", 0, 0, G_OPTION_ARG_NONE, &options.resume, "go on from the checkpoint in DIR",
+      NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print examinations alone", NULL },
     { NULL },
   };
@@ -189,7 +193,8 @@ app_verb_train_generalist (int argc, char **argv)
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return app_usage ("%s", error->message);
   if (options.folder == NULL || argc > 1)
-    return app_usage ("train-generalist --folder DIR [--steps N] [--seed S] [--resume]; see --help");
+    return app_usage (
+        "train-generalist --folder DIR [--steps N] [--seed S] [--resume]; see --help");
   if (options.steps < 1 || options.batch < 1 || options.save_every < 1 || options.log_every < 1
       || options.exam_every < 1 || options.exam_scenes < 1 || options.batch > 256
       || options.exam_scenes > 4096)

@@ -29,7 +29,8 @@ print_result (Train *self, const AppTrainResult *result)
 
   if (!self->json)
     {
-      g_print ("round %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT " steps in %.1f s, %d labelled and %d "
+      g_print ("round %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT
+               " steps in %.1f s, %d labelled and %d "
                "unlabelled scans\n",
                result->round, result->n_steps, result->seconds, result->n_labelled,
                result->n_unlabelled);

@@ -18,15 +18,16 @@ static const AppVerb verbs[] = {
   { "new", "makes a project from scans", app_verb_new },
   { "phantom", "writes synthetic scans with their truth", app_verb_phantom },
   { "predict", "applies a model to scans", app_verb_predict },
-  { "report", "what a round learned and said, as one page", app_verb_report },
-#ifdef HAVE_RENDER
   { "prompt", "one answer of the generalist to points, a box, a scribble", app_verb_prompt },
+#ifdef HAVE_RENDER
   { "render", "draws a slice, or the 3-D view, to a PNG", app_verb_render },
 #endif
+  { "report", "what a round learned and said, as one page", app_verb_report },
   { "select", "ranks the unlabelled scans, proposes their slices, says why", app_verb_select },
   { "simulate", "the whole loop with the truth standing in for the expert", app_verb_simulate },
   { "train", "one round: trains, predicts, proposes what to label next", app_verb_train },
-  { "train-generalist", "trains the built-in generalist on made-up pictures", app_verb_train_generalist },
+  { "train-generalist", "trains the built-in generalist on made-up pictures",
+    app_verb_train_generalist },
 };
 
 const AppVerb *

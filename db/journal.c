@@ -697,11 +697,10 @@ db_store_read_round_journal_seq (DbStore *self, gint64 round, GError **error)
 {
   DbConn *conn = db_store_borrow_reader (self, error);
   gint64 seq = -1;
-  gboolean done
-      = conn != NULL
-        && db_conn_get_int (conn, &seq, -1, error,
-                            "SELECT journal_seq FROM round WHERE id = :round",
-                            DB_INT (":round", round), NULL);
+  gboolean done =
+      conn != NULL
+      && db_conn_get_int (conn, &seq, -1, error, "SELECT journal_seq FROM round WHERE id = :round",
+                          DB_INT (":round", round), NULL);
 
   db_store_return_reader (self, conn);
   if (done && seq < 0)

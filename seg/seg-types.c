@@ -3,4 +3,4 @@
 
 #include "seg/seg-types.h"
 
-G_DEFINE_QUARK (seg-error-quark, seg_error)
+G_DEFINE_QUARK (seg - error - quark, seg_error)

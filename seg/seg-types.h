@@ -19,8 +19,8 @@
  * remembers the first failure; seg_context_check() is asked once a step. Nothing aborts on data.
  *
  * Arrays.  A volume inside seg/ has axes 0, 1, 2 = the model's x, y, z (the D, H, W of a tensor),
- *          row major: axis 2 runs fastest, as the arrays of the methods' dossiers. The adapter turns
- *          a scan (ijk, i fastest) into this order and back. */
+ *          row major: axis 2 runs fastest, as the arrays of the methods' dossiers. The adapter
+ * turns a scan (ijk, i fastest) into this order and back. */
 
 #include <glib.h>
 
@@ -34,17 +34,18 @@ typedef struct _SegTensor SegTensor;
 typedef struct _SegTape SegTape;
 typedef struct _SegModule SegModule;
 
-typedef enum {
-  SEG_ERROR_NOT_FOUND,     /* no such file, or no permission to read it */
-  SEG_ERROR_FORMAT,        /* not a file of this kind, or a damaged or hostile one */
-  SEG_ERROR_UNSUPPORTED,   /* valid, but asks for what we do not do */
-  SEG_ERROR_TOO_LARGE,     /* claims more than the file or the machine holds */
-  SEG_ERROR_IO,            /* disk full, read error */
-  SEG_ERROR_MISMATCH,      /* names, shapes or dtypes that should agree do not */
+typedef enum
+{
+  SEG_ERROR_NOT_FOUND, /* no such file, or no permission to read it */
+  SEG_ERROR_FORMAT, /* not a file of this kind, or a damaged or hostile one */
+  SEG_ERROR_UNSUPPORTED, /* valid, but asks for what we do not do */
+  SEG_ERROR_TOO_LARGE, /* claims more than the file or the machine holds */
+  SEG_ERROR_IO, /* disk full, read error */
+  SEG_ERROR_MISMATCH, /* names, shapes or dtypes that should agree do not */
   SEG_ERROR_OUT_OF_MEMORY, /* host or device: a smaller patch or batch may do */
-  SEG_ERROR_NOT_FINITE,    /* NaN or infinity in a loss or a weight */
-  SEG_ERROR_BACKEND,       /* a backend failed, or none can do it */
-  SEG_ERROR_CANCELLED,     /* the caller asked to stop */
+  SEG_ERROR_NOT_FINITE, /* NaN or infinity in a loss or a weight */
+  SEG_ERROR_BACKEND, /* a backend failed, or none can do it */
+  SEG_ERROR_CANCELLED, /* the caller asked to stop */
 } SegError;
 #define SEG_ERROR (seg_error_quark ())
 GQuark seg_error_quark (void);

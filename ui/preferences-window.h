@@ -18,10 +18,9 @@ G_DECLARE_FINAL_TYPE (UiPreferencesWindow, ui_preferences_window, UI, PREFERENCE
                       AdwPreferencesWindow)
 
 /* @commands: GListModel of UiCommand. @backends: names of the engine's devices, NULL-terminated. */
-UiPreferencesWindow *ui_preferences_window_new (GtkWindow *parent, GSettings *settings,
-                                                GListModel *commands,
-                                                const char *const *backends)
-    G_GNUC_WARN_UNUSED_RESULT;
+UiPreferencesWindow *
+ui_preferences_window_new (GtkWindow *parent, GSettings *settings, GListModel *commands,
+                           const char *const *backends) G_GNUC_WARN_UNUSED_RESULT;
 /* What answers prompts now, for people; @detail may be NULL. */
 void ui_preferences_window_set_generalist (UiPreferencesWindow *self, const char *name,
                                            const char *detail);

@@ -22,28 +22,21 @@ G_DECLARE_FINAL_TYPE (UiRenderPaintable, ui_render_paintable, UI, RENDER_PAINTAB
  *
  * Draw it over the widget's whole area; frame sizes are device pixels: widget size × scale factor.
  */
-UiRenderPaintable *
-ui_render_paintable_new (RenderDevice *device) G_GNUC_WARN_UNUSED_RESULT;
+UiRenderPaintable *ui_render_paintable_new (RenderDevice *device) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Params are copied; a width or height of 0 or less is ignored. */
-void
-ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParams *params);
+void ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParams *params);
 /* quality is chosen here: RENDER_QUALITY_MOVING while wishes keep coming, then one FINAL. */
-void
-ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumeParams *params);
+void ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumeParams *params);
 /* Forget the picture, e.g. when a scan is closed. */
-void
-ui_render_paintable_clear (UiRenderPaintable *self);
+void ui_render_paintable_clear (UiRenderPaintable *self);
 
 /* Signal "failed" (const char *message): the device could not draw; the old picture stays. */
-gboolean
-ui_render_paintable_has_frame (UiRenderPaintable *self);
+gboolean ui_render_paintable_has_frame (UiRenderPaintable *self);
 /* The view transform of the frame on screen, which may be older than the last wish; FALSE without
  * a slice frame. */
-gboolean
-ui_render_paintable_get_view (UiRenderPaintable *self, RenderSliceView *view);
+gboolean ui_render_paintable_get_view (UiRenderPaintable *self, RenderSliceView *view);
 /* Wall time from wish to frame, median of the last 32, milliseconds. */
-double
-ui_render_paintable_get_latency_ms (UiRenderPaintable *self);
+double ui_render_paintable_get_latency_ms (UiRenderPaintable *self);
 
 G_END_DECLS

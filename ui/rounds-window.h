@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 #define UI_TYPE_ROUNDS_WINDOW (ui_rounds_window_get_type ())
 G_DECLARE_FINAL_TYPE (UiRoundsWindow, ui_rounds_window, UI, ROUNDS_WINDOW, AdwWindow)
 
-UiRoundsWindow *ui_rounds_window_new (GtkWindow *parent, GListModel *rounds)
-    G_GNUC_WARN_UNUSED_RESULT;
+UiRoundsWindow *ui_rounds_window_new (GtkWindow *parent,
+                                      GListModel *rounds) G_GNUC_WARN_UNUSED_RESULT;
 UiCurveView *ui_rounds_window_get_losses (UiRoundsWindow *self);
 UiCurveView *ui_rounds_window_get_dice (UiRoundsWindow *self);
 gint64 ui_rounds_window_get_chosen (UiRoundsWindow *self); /* 0 for none */

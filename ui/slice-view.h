@@ -47,8 +47,7 @@ VolumePlane ui_slice_view_get_plane (UiSliceView *self);
 /* Widget coordinates ↔ ijk of the slice shown; FALSE without a scan or a size. */
 gboolean ui_slice_view_get_transform (UiSliceView *self, RenderSliceView *view);
 gboolean ui_slice_view_widget_to_ijk (UiSliceView *self, double x, double y, double ijk[3]);
-gboolean ui_slice_view_ijk_to_widget (UiSliceView *self, const double ijk[3], double *x,
-                                      double *y);
+gboolean ui_slice_view_ijk_to_widget (UiSliceView *self, const double ijk[3], double *x, double *y);
 /* Median wall time from wish to frame, ms; 0 before the first frame. */
 double ui_slice_view_get_latency_ms (UiSliceView *self);
 

@@ -18,7 +18,7 @@ G_DECLARE_FINAL_TYPE (UiStatisticsWindow, ui_statistics_window, UI, STATISTICS_W
 
 UiStatisticsWindow *ui_statistics_window_new (GtkWindow *parent) G_GNUC_WARN_UNUSED_RESULT;
 void ui_statistics_window_set_project (UiStatisticsWindow *self, const UiStatistics *numbers);
-void ui_statistics_window_add_label (UiStatisticsWindow *self, const char *name,
-                                     const char *colour, gsize n_voxels, double ml);
+void ui_statistics_window_add_label (UiStatisticsWindow *self, const char *name, const char *colour,
+                                     gsize n_voxels, double ml);
 
 G_END_DECLS

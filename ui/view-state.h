@@ -19,9 +19,9 @@ G_BEGIN_DECLS
  * window; app/ reads and writes the rest.
  *
  * Properties (read-write unless noted): loaded (read), window-centre, window-width,
- * interpolation, colour-map, opacity, overlay-visible, outline, crosshair-visible, provenance-visible,
- * neurological, tool, active-label, brush-size, brush-unit, brush-shape, brush-limited, limit-low,
- * limit-high, flood-tolerance, maximised, mouse-profile.
+ * interpolation, colour-map, opacity, overlay-visible, outline, crosshair-visible,
+ * provenance-visible, neurological, tool, active-label, brush-size, brush-unit, brush-shape,
+ * brush-limited, limit-low, limit-high, flood-tolerance, maximised, mouse-profile.
  *
  * Signals:
  *   "scan-changed" (): another scan, or none
@@ -114,8 +114,7 @@ guint64 ui_view_state_get_serial (UiViewState *self);
 void ui_view_state_point (UiViewState *self, VolumePlane plane, const double ijk[3]);
 void ui_view_state_point_nowhere (UiViewState *self);
 /* Fills scan, labels, looks and placement; the caller adds size and background. */
-gboolean ui_view_state_init_slice (UiViewState *self, VolumePlane plane,
-                                   RenderSliceParams *params);
+gboolean ui_view_state_init_slice (UiViewState *self, VolumePlane plane, RenderSliceParams *params);
 
 /* Where a person left off, as a{sv} (floating), and back; unknown keys are passed over. */
 GVariant *ui_view_state_save (UiViewState *self);

@@ -80,9 +80,9 @@ sweep (const guint8 *mask, const int size[3], VolumeConnectivity connectivity, g
 
               if (ni < 0 || ni >= size[0] || nj < 0 || nj >= size[1] || nk < 0)
                 continue;
-              other = components[ni + size[0] * (nj + (gsize)size[1] * nk)];
+              other = components[ni + size[0] * (nj + (gsize) size[1] * nk)];
               if (other != 0)
-                mine = mine == 0 ? other : join ((guint32 *)parents->data, mine, other);
+                mine = mine == 0 ? other : join ((guint32 *) parents->data, mine, other);
             }
           if (mine == 0)
             {
@@ -101,12 +101,12 @@ volume_components_label (const guint8 *mask, const int size[3], VolumeConnectivi
   g_autoptr (GArray) parents = sweep (mask, size, connectivity, components);
   g_autofree guint32 *number = g_new0 (guint32, parents->len);
   g_autoptr (GArray) voxels = g_array_new (FALSE, TRUE, sizeof (gsize));
-  gsize n_voxels = (gsize)size[0] * size[1] * size[2];
+  gsize n_voxels = (gsize) size[0] * size[1] * size[2];
   guint32 n = 0;
 
   for (guint32 c = 1; c < parents->len; c++)
     {
-      guint32 root = find_root ((guint32 *)parents->data, c);
+      guint32 root = find_root ((guint32 *) parents->data, c);
 
       number[c] = root == c ? ++n : number[root];
     }
@@ -125,7 +125,7 @@ volume_components_label (const guint8 *mask, const int size[3], VolumeConnectivi
 gsize
 volume_components_fill_holes (guint8 *mask, const int size[3])
 {
-  gsize n_voxels = (gsize)size[0] * size[1] * size[2];
+  gsize n_voxels = (gsize) size[0] * size[1] * size[2];
   g_autofree guint8 *outside = g_malloc (n_voxels);
   g_autofree guint32 *components = g_new (guint32, n_voxels);
   g_autofree gboolean *reaches_border = NULL;
@@ -135,7 +135,7 @@ volume_components_fill_holes (guint8 *mask, const int size[3])
   for (v = 0; v < n_voxels; v++)
     outside[v] = mask[v] == 0;
   n = volume_components_label (outside, size, VOLUME_CONNECT_FACES, components, NULL);
-  reaches_border = g_new0 (gboolean, (gsize)n + 1);
+  reaches_border = g_new0 (gboolean, (gsize) n + 1);
 
   v = 0;
   for (int k = 0; k < size[2]; k++)

@@ -20,9 +20,9 @@ typedef enum
  *
  * Returns: the number of components
  */
-guint32
-volume_components_label (const guint8 *mask, const int size[3], VolumeConnectivity connectivity,
-                         guint32 *components, GArray **counts);
+guint32 volume_components_label (const guint8 *mask, const int size[3],
+                                 VolumeConnectivity connectivity, guint32 *components,
+                                 GArray **counts);
 
 /**
  * volume_components_fill_holes:
@@ -31,7 +31,6 @@ volume_components_label (const guint8 *mask, const int size[3], VolumeConnectivi
  *
  * Returns: voxels set
  */
-gsize
-volume_components_fill_holes (guint8 *mask, const int size[3]);
+gsize volume_components_fill_holes (guint8 *mask, const int size[3]);
 
 G_END_DECLS

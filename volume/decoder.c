@@ -25,11 +25,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MEMORY_LIMIT ((rlim_t)1 << 30)
+#define MEMORY_LIMIT ((rlim_t) 1 << 30)
 #define CPU_LIMIT_SECONDS 100
 #define MAX_SIDE 65535
-#define BLOCK_BYTES ((gsize)64 << 20)
-#define CHUNK_CACHE_BYTES ((gsize)64 << 20)
+#define BLOCK_BYTES ((gsize) 64 << 20)
+#define CHUNK_CACHE_BYTES ((gsize) 64 << 20)
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -62,7 +62,7 @@ send_bytes (gconstpointer data, gsize n)
       if (done <= 0)
         _exit (2); /* nobody listens any more */
       at += done;
-      n -= (gsize)done;
+      n -= (gsize) done;
     }
 }
 
@@ -115,8 +115,8 @@ static void
 row_to_luminance (guint8 *row, guint32 width)
 {
   for (guint32 x = 0; x < width; x++)
-    row[x] = (guint8)((299u * row[3 * x] + 587u * row[3 * x + 1] + 114u * row[3 * x + 2] + 500u)
-                      / 1000u);
+    row[x] = (guint8) ((299u * row[3 * x] + 587u * row[3 * x + 1] + 114u * row[3 * x + 2] + 500u)
+                       / 1000u);
 }
 
 /* PNG */
@@ -196,13 +196,13 @@ decode_png (FILE *file, Kind kind)
   reply.dtype = n_bytes_sample == 2 ? VOLUME_DTYPE_U16 : VOLUME_DTYPE_U8;
   reply.was_colour = kind != KIND_RGB && n_channels == 3;
   reply.n_samples = kind == KIND_RGB ? 3 : 1;
-  reply.n_bytes = (guint64)width * height * reply.n_samples * n_bytes_sample;
+  reply.n_bytes = (guint64) width * height * reply.n_samples * n_bytes_sample;
   send_reply (&reply);
   for (guint32 y = 0; y < height; y++)
     {
       if (reply.was_colour)
         row_to_luminance (rows[y], width);
-      send_bytes (rows[y], (gsize)width * reply.n_samples * n_bytes_sample);
+      send_bytes (rows[y], (gsize) width * reply.n_samples * n_bytes_sample);
     }
 }
 
@@ -248,7 +248,7 @@ decode_jpeg (FILE *file, Kind kind)
   if (kind != KIND_RGB && jpeg.jpeg_color_space == JCS_RGB)
     jpeg.out_color_space = JCS_RGB;
   jpeg_start_decompress (&jpeg);
-  row = alloc ((gsize)jpeg.output_width * (gsize)jpeg.output_components);
+  row = alloc ((gsize) jpeg.output_width * (gsize) jpeg.output_components);
 
   reply.size[0] = jpeg.output_width;
   reply.size[1] = jpeg.output_height;
@@ -256,10 +256,10 @@ decode_jpeg (FILE *file, Kind kind)
   reply.dtype = VOLUME_DTYPE_U8;
   reply.was_colour = kind != KIND_RGB && jpeg.num_components == 3;
   reply.n_samples = kind == KIND_RGB ? 3 : 1;
-  reply.n_bytes = (guint64)jpeg.output_width * jpeg.output_height * reply.n_samples;
+  reply.n_bytes = (guint64) jpeg.output_width * jpeg.output_height * reply.n_samples;
   /* All of it before the reply: an early end must become an error, not half a picture. */
   pixels = alloc (reply.n_bytes);
-  row_bytes = (gsize)jpeg.output_width * reply.n_samples;
+  row_bytes = (gsize) jpeg.output_width * reply.n_samples;
   while (jpeg.output_scanline < jpeg.output_height)
     {
       guint8 *to = pixels + jpeg.output_scanline * row_bytes;
@@ -332,9 +332,9 @@ check_dataset (hid_t dataset, const char *key, guint64 file_size, hsize_t dims[3
     {
       if (dims[d] < 1 || dims[d] > G_MAXINT32)
         fail (VOLUME_ERROR_FORMAT, "its \"%s\" claims %llu voxels along an axis", key,
-              (unsigned long long)dims[d]);
+              (unsigned long long) dims[d]);
       factors[d] = dims[d];
-      reply->size[d] = (guint32)dims[d];
+      reply->size[d] = (guint32) dims[d];
     }
   factors[3] = volume_dtype_get_size (dtype);
   n_bytes = 1;
@@ -342,11 +342,11 @@ check_dataset (hid_t dataset, const char *key, guint64 file_size, hsize_t dims[3
     if (!g_uint64_checked_mul (&n_bytes, n_bytes, factors[f]))
       fail (VOLUME_ERROR_TOO_LARGE, "its \"%s\" claims more voxels than there can be", key);
   /* Deflate grows by 1032 at most; data that were never written would be made of nothing. */
-  if (n_bytes / 1032 > MIN (file_size, (guint64)H5Dget_storage_size (dataset)))
+  if (n_bytes / 1032 > MIN (file_size, (guint64) H5Dget_storage_size (dataset)))
     fail (VOLUME_ERROR_FORMAT,
           "its \"%s\" claims %" G_GUINT64_FORMAT " bytes, the file has %" G_GUINT64_FORMAT
           " for them",
-          key, n_bytes, (guint64)H5Dget_storage_size (dataset));
+          key, n_bytes, (guint64) H5Dget_storage_size (dataset));
   reply->dtype = dtype;
   reply->n_samples = 1;
   reply->n_bytes = n_bytes;
@@ -371,7 +371,7 @@ send_dataset (hid_t dataset, const char *key, const hsize_t dims[3], hid_t nativ
               const VolumeDecoderReply *reply)
 {
   gsize width = volume_dtype_get_size (reply->dtype);
-  guint64 slice_bytes = (guint64)dims[0] * dims[1] * width;
+  guint64 slice_bytes = (guint64) dims[0] * dims[1] * width;
   hsize_t n_z = CLAMP (BLOCK_BYTES / slice_bytes, 1, dims[2]);
   guint8 *block, *turned;
   hid_t space = H5Dget_space (dataset);
@@ -473,7 +473,7 @@ main (int argc, char **argv)
 
   for (gsize k = 0; k < G_N_ELEMENTS (kinds); k++)
     if (argc == 2 && strcmp (argv[1], kinds[k]) == 0)
-      kind = (int)k;
+      kind = (int) k;
   if (kind < 0 || isatty (STDOUT_FILENO))
     {
       fprintf (stderr, "crosslabel-decode is started by crosslabel, not by people\n");
@@ -487,7 +487,7 @@ main (int argc, char **argv)
   else if (memcmp (start, "\x89PNG", 4) == 0)
     decode_png (stdin, kind);
   else if (memcmp (start, "\x89HDF", 4) == 0)
-    decode_hdf5 ((guint64)st.st_size, kind);
+    decode_hdf5 ((guint64) st.st_size, kind);
   else
     fail (VOLUME_ERROR_FORMAT, "neither a picture nor an HDF5 file");
   /* Without leaving through libhdf5, which may trip over what it has read. */

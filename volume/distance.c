@@ -23,7 +23,7 @@ transform_line (const float *f, int n, double step, float *out, gsize out_stride
         {
           int p = apex[n_parabolas - 1];
 
-          start = ((double)f[q] - f[p] + step2 * ((double)q * q - (double)p * p))
+          start = ((double) f[q] - f[p] + step2 * ((double) q * q - (double) p * p))
                   / (2.0 * step2 * (q - p));
           if (start > from[n_parabolas - 1])
             break;
@@ -47,15 +47,15 @@ transform_line (const float *f, int n, double step, float *out, gsize out_stride
       while (e + 1 < n_parabolas && from[e + 1] <= p)
         e++;
       d = step * (p - apex[e]);
-      out[p * out_stride] = (float)(f[apex[e]] + d * d);
+      out[p * out_stride] = (float) (f[apex[e]] + d * d);
     }
 }
 
 void
 volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3], float *out)
 {
-  const gsize strides[3] = { 1, size[0], (gsize)size[0] * size[1] };
-  const gsize n_voxels = (gsize)size[0] * size[1] * size[2];
+  const gsize strides[3] = { 1, size[0], (gsize) size[0] * size[1] };
+  const gsize n_voxels = (gsize) size[0] * size[1] * size[2];
   const int longest = MAX (size[0], MAX (size[1], size[2]));
   g_autofree float *line = g_new (float, longest);
   g_autofree int *apex = g_new (int, longest);

@@ -15,8 +15,7 @@ G_BEGIN_DECLS
  * Exact Euclidean distance transform, one lower envelope of parabolas per line and axis
  * (Felzenszwalb and Huttenlocher 2012). Any thread.
  */
-void
-volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3],
-                         float *out);
+void volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3],
+                              float *out);
 
 G_END_DECLS

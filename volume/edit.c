@@ -114,7 +114,7 @@ const VolumeEditRun *
 volume_edit_get_runs (const VolumeEdit *self, gsize *n_runs)
 {
   *n_runs = self->runs->len;
-  return (const VolumeEditRun *)self->runs->data;
+  return (const VolumeEditRun *) self->runs->data;
 }
 
 /* Adds a run, which must follow the last in order, joining it to the last where they touch. */
@@ -126,7 +126,7 @@ append_run (VolumeEdit *self, const VolumeEditRun *run)
   if (self->runs->len > 0)
     last = &g_array_index (self->runs, VolumeEditRun, self->runs->len - 1);
   if (last != NULL && last->k == run->k && last->j == run->j
-      && last->i + (int)last->length == run->i && last->before == run->before
+      && last->i + (int) last->length == run->i && last->before == run->before
       && last->after == run->after && last->before_edit_id == run->before_edit_id
       && last->after_edit_id == run->after_edit_id)
     last->length += run->length;
@@ -141,7 +141,7 @@ finish_runs (VolumeEdit *self)
     {
       const VolumeEditRun *run = &g_array_index (self->runs, VolumeEditRun, r);
       const int lo[3] = { run->i, run->j, run->k };
-      const int hi[3] = { run->i + (int)run->length, run->j + 1, run->k + 1 };
+      const int hi[3] = { run->i + (int) run->length, run->j + 1, run->k + 1 };
 
       self->n_voxels += run->length;
       for (int a = 0; a < 3; a++)
@@ -210,13 +210,13 @@ put_number (GByteArray *out, guint64 value)
 static guint64
 zigzag (gint64 value)
 {
-  return ((guint64)value << 1) ^ (guint64)(value >> 63);
+  return ((guint64) value << 1) ^ (guint64) (value >> 63);
 }
 
 static gint64
 unzigzag (guint64 value)
 {
-  return (gint64)(value >> 1) ^ -(gint64)(value & 1);
+  return (gint64) (value >> 1) ^ -(gint64) (value & 1);
 }
 
 static void
@@ -247,16 +247,16 @@ put_run (GByteArray *out, const VolumeEditRun *run, const VolumeEditRun *last, g
 {
   gboolean same = same_attributes (run, last);
   int row = run->k != last->k ? 3 : run->j == last->j ? 0 : run->j == last->j + 1 ? 1 : 2;
-  guint64 step = row == 0 ? (guint64)(run->i - last->i - (int)last->length)
-                          : zigzag ((gint64)run->i - last->i);
+  guint64 step = row == 0 ? (guint64) (run->i - last->i - (int) last->length)
+                          : zigzag ((gint64) run->i - last->i);
 
-  put_number (out, step << 3 | (guint64)same << 2 | (guint64)row);
+  put_number (out, step << 3 | (guint64) same << 2 | (guint64) row);
   if (row == 2)
-    put_number (out, (guint64)(run->j - last->j));
+    put_number (out, (guint64) (run->j - last->j));
   if (row == 3)
     {
-      put_number (out, (guint64)(run->k - last->k));
-      put_number (out, zigzag ((gint64)run->j - last->j));
+      put_number (out, (guint64) (run->k - last->k));
+      put_number (out, zigzag ((gint64) run->j - last->j));
     }
   put_number (out, run->length);
   if (!same)
@@ -264,7 +264,7 @@ put_run (GByteArray *out, const VolumeEditRun *run, const VolumeEditRun *last, g
       put_number (out, run->before);
       put_number (out, run->after);
       put_number (out, run->before_edit_id);
-      put_number (out, zigzag ((gint64)run->after_edit_id - id));
+      put_number (out, zigzag ((gint64) run->after_edit_id - id));
     }
 }
 
@@ -275,12 +275,12 @@ volume_edit_serialize (const VolumeEdit *self)
   VolumeEditRun last = { .after_edit_id = self->id };
   guint8 word[4] = { 0 };
 
-  g_byte_array_append (out, (const guint8 *)magic, sizeof magic);
+  g_byte_array_append (out, (const guint8 *) magic, sizeof magic);
   g_byte_array_append (out, word, sizeof word);
   put_number (out, self->id);
   put_number (out, self->provenance);
   put_number (out, strlen (self->tool));
-  g_byte_array_append (out, (const guint8 *)self->tool, strlen (self->tool));
+  g_byte_array_append (out, (const guint8 *) self->tool, strlen (self->tool));
   put_number (out, self->runs->len);
   for (guint r = 0; r < self->runs->len; r++)
     {
@@ -311,7 +311,7 @@ get_number (Reader *in, guint64 max)
     {
       guint8 byte = *in->at++;
 
-      value |= (guint64)(byte & 0x7f) << shift;
+      value |= (guint64) (byte & 0x7f) << shift;
       if ((byte & 0x80) == 0)
         {
           if (value <= max)
@@ -328,13 +328,13 @@ get_run (Reader *in, const int size[3], guint32 id, VolumeEditRun *run)
 {
   /* Nothing read here exceeds 2³³, so the sums below fit in 64 bits. */
   guint64 head = get_number (in, G_GUINT64_CONSTANT (1) << 36);
-  gint64 i = (gint64)(head >> 3), j = run->j, k = run->k;
+  gint64 i = (gint64) (head >> 3), j = run->j, k = run->k;
   guint64 length;
 
   switch (head & 3)
     {
     case 0:
-      i += (gint64)run->i + run->length;
+      i += (gint64) run->i + run->length;
       break;
     case 1:
       i = run->i + unzigzag (head >> 3);
@@ -342,20 +342,20 @@ get_run (Reader *in, const int size[3], guint32 id, VolumeEditRun *run)
       break;
     case 2:
       i = run->i + unzigzag (head >> 3);
-      j += (gint64)get_number (in, G_MAXINT32);
+      j += (gint64) get_number (in, G_MAXINT32);
       if (j == run->j)
         return FALSE;
       break;
     default:
       i = run->i + unzigzag (head >> 3);
-      k += (gint64)get_number (in, G_MAXINT32);
+      k += (gint64) get_number (in, G_MAXINT32);
       j += unzigzag (get_number (in, G_MAXUINT32));
       if (k == run->k)
         return FALSE;
     }
   length = get_number (in, G_MAXINT32);
   if (in->bad || length == 0 || i < 0 || j < 0 || k < 0 || i >= size[0] || j >= size[1]
-      || k >= size[2] || length > (guint64)(size[0] - i))
+      || k >= size[2] || length > (guint64) (size[0] - i))
     return FALSE;
   run->i = i;
   run->j = j;
@@ -387,14 +387,14 @@ read_edit (Reader *in, const int size[3])
   g_autofree char *tool = NULL;
   guint64 n_runs;
 
-  if (in->bad || (gsize)(in->end - in->at) < tool_length)
+  if (in->bad || (gsize) (in->end - in->at) < tool_length)
     return NULL;
-  tool = g_strndup ((const char *)in->at, tool_length);
+  tool = g_strndup ((const char *) in->at, tool_length);
   if (strlen (tool) != tool_length || !g_utf8_validate (tool, -1, NULL))
     return NULL;
   in->at += tool_length;
   n_runs = get_number (in, G_MAXUINT32);
-  if (in->bad || n_runs > (guint64)(in->end - in->at) / 2) /* a run takes two bytes or more */
+  if (in->bad || n_runs > (guint64) (in->end - in->at) / 2) /* a run takes two bytes or more */
     return NULL;
 
   self = edit_new (id, provenance, tool);
@@ -454,7 +454,7 @@ volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard
 {
   VolumeEditBuilder *self = g_new0 (VolumeEditBuilder, 1);
 
-  self->map = volume_label_map_ref ((VolumeLabelMap *)map);
+  self->map = volume_label_map_ref ((VolumeLabelMap *) map);
   self->only_label = -1;
   volume_label_map_get_size (map, self->size);
   for (int a = 0; a < 3; a++)
@@ -462,7 +462,7 @@ volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard
       self->n_tiles[a] = (self->size[a] + TILE_SIDE - 1) / TILE_SIDE;
       self->within.hi[a] = self->size[a];
     }
-  self->sheets = g_new0 (Sheet *, (gsize)self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2]);
+  self->sheets = g_new0 (Sheet *, (gsize) self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2]);
   if (guard == NULL)
     return self;
 
@@ -489,7 +489,7 @@ volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard
 static gsize
 n_sheets (const VolumeEditBuilder *self)
 {
-  return (gsize)self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2];
+  return (gsize) self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2];
 }
 
 static void
@@ -520,7 +520,7 @@ volume_edit_builder_set_only_label (VolumeEditBuilder *self, int only_label)
 static Sheet **
 sheet_at (VolumeEditBuilder *self, int i, int j, int k)
 {
-  return &self->sheets[((gsize)(k >> TILE_SHIFT) * self->n_tiles[1] + (j >> TILE_SHIFT))
+  return &self->sheets[((gsize) (k >> TILE_SHIFT) * self->n_tiles[1] + (j >> TILE_SHIFT))
                            * self->n_tiles[0]
                        + (i >> TILE_SHIFT)];
 }
@@ -529,7 +529,7 @@ void
 volume_edit_builder_set_run (VolumeEditBuilder *self, int i, int j, int k, int length,
                              guint16 label)
 {
-  gint64 end = (gint64)i + length;
+  gint64 end = (gint64) i + length;
   int lo = MAX (i, self->within.lo[0]), hi = MIN (end, self->within.hi[0]);
 
   if (j < self->within.lo[1] || j >= self->within.hi[1] || k < self->within.lo[2]
@@ -618,7 +618,7 @@ volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance p
 
   for (int tk = 0; tk < self->n_tiles[2]; tk++)
     {
-      gsize n_layer = (gsize)self->n_tiles[0] * self->n_tiles[1];
+      gsize n_layer = (gsize) self->n_tiles[0] * self->n_tiles[1];
       gboolean any = FALSE;
 
       for (gsize s = 0; s < n_layer; s++)
@@ -627,7 +627,7 @@ volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance p
         for (int j = 0; j < self->size[1]; j++)
           for (int ti = 0; ti < self->n_tiles[0]; ti++)
             {
-              const Sheet *sheet = layer[(gsize)(j >> TILE_SHIFT) * self->n_tiles[0] + ti];
+              const Sheet *sheet = layer[(gsize) (j >> TILE_SHIFT) * self->n_tiles[0] + ti];
 
               if (sheet != NULL)
                 append_sheet_row (self, sheet, ti << TILE_SHIFT, j, k, edit);
@@ -651,7 +651,7 @@ volume_edit_new_selective_revert (const VolumeLabelMap *map, const VolumeEdit *e
 
       for (guint32 n = 0; n < run->length; n++)
         {
-          int i = run->i + (int)n;
+          int i = run->i + (int) n;
           VolumeEditRun back = { .i = i,
                                  .j = run->j,
                                  .k = run->k,

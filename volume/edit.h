@@ -14,11 +14,11 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  int i, j, k;            /* first voxel */
-  guint32 length;         /* voxels along i */
-  guint16 before, after;  /* label found, label left */
+  int i, j, k; /* first voxel */
+  guint32 length; /* voxels along i */
+  guint16 before, after; /* label found, label left */
   guint32 before_edit_id; /* edit that had set these voxels, 0 for none */
-  guint32 after_edit_id;  /* this edit, except where a selective undo gives voxels back */
+  guint32 after_edit_id; /* this edit, except where a selective undo gives voxels back */
 } VolumeEditRun;
 
 VolumeEdit *volume_edit_ref (VolumeEdit *self);
@@ -28,7 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeEdit, volume_edit_unref)
 guint32 volume_edit_get_id (const VolumeEdit *self);
 VolumeProvenance volume_edit_get_provenance (const VolumeEdit *self);
 const char *volume_edit_get_tool (const VolumeEdit *self); /* "brush", "flood", "prompt", … */
-VolumeBox volume_edit_get_box (const VolumeEdit *self);    /* empty for an edit without runs */
+VolumeBox volume_edit_get_box (const VolumeEdit *self); /* empty for an edit without runs */
 gsize volume_edit_get_n_voxels (const VolumeEdit *self);
 const VolumeEditRun *volume_edit_get_runs (const VolumeEdit *self, gsize *n_runs);
 
@@ -53,10 +53,10 @@ typedef struct
 {
   const guint16 *locked_labels; /* voxels that carry one of these stay as they are */
   gsize n_locked_labels;
-  gboolean protect_hand;        /* voxels set by hand stay, for edits by a model */
+  gboolean protect_hand; /* voxels set by hand stay, for edits by a model */
   gboolean (*is_hand) (guint32 edit_id, gpointer user_data); /* needed with protect_hand */
   gpointer user_data;
-  const VolumeBox *within;      /* NULL for the whole grid */
+  const VolumeBox *within; /* NULL for the whole grid */
 } VolumeEditGuard;
 
 /**
@@ -67,8 +67,8 @@ typedef struct
  */
 typedef struct _VolumeEditBuilder VolumeEditBuilder;
 
-VolumeEditBuilder *volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard)
-    G_GNUC_WARN_UNUSED_RESULT;
+VolumeEditBuilder *volume_edit_builder_new (const VolumeLabelMap *map,
+                                            const VolumeEditGuard *guard) G_GNUC_WARN_UNUSED_RESULT;
 void volume_edit_builder_free (VolumeEditBuilder *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeEditBuilder, volume_edit_builder_free)
 
@@ -82,7 +82,8 @@ void volume_edit_builder_set_mask (VolumeEditBuilder *self, const VolumeBox *box
                                    const guint8 *mask, guint16 label);
 
 /* The edit, with @id not used before on this map; the builder is empty again afterwards. */
-VolumeEdit *volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance provenance,
+VolumeEdit *volume_edit_builder_end (VolumeEditBuilder *self, guint32 id,
+                                     VolumeProvenance provenance,
                                      const char *tool) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Selective undo (I9): a new edit that gives back what @edit found, on those voxels only that still

@@ -54,14 +54,14 @@ volume_file_writer_write (VolumeFileWriter *self, gconstpointer data, gsize n_by
 
   while (n_bytes > 0)
     {
-      gssize n = write (self->fd, at, MIN (n_bytes, (gsize)1 << 30));
+      gssize n = write (self->fd, at, MIN (n_bytes, (gsize) 1 << 30));
 
       if (n < 0 && errno == EINTR)
         continue;
       if (n < 0)
         return fail (self, errno, error);
       at += n;
-      n_bytes -= (gsize)n;
+      n_bytes -= (gsize) n;
     }
   return TRUE;
 }
@@ -76,7 +76,7 @@ sync_folder (const char *path)
 
   if (fd < 0)
     return;
-  (void)fsync (fd);
+  (void) fsync (fd);
   close (fd);
 }
 

@@ -229,7 +229,7 @@ volume_geometry_get_slice_frame (const VolumeGeometry *self, VolumePlane plane,
     [VOLUME_PLANE_SAGITTAL] = { VOLUME_PLANE_CORONAL, VOLUME_PLANE_AXIAL, 'A', 'P', 'S', 'I' },
   };
 
-  g_return_if_fail ((unsigned)plane < VOLUME_N_PLANES);
+  g_return_if_fail ((unsigned) plane < VOLUME_N_PLANES);
 
   frame->plane = plane;
   frame->axis_normal = self->axis_of_plane[plane];

@@ -6,7 +6,8 @@
 G_BEGIN_DECLS
 
 /* Which header field the affine was taken from. */
-typedef enum {
+typedef enum
+{
   VOLUME_AFFINE_FROM_SFORM,
   VOLUME_AFFINE_FROM_QFORM,
   VOLUME_AFFINE_FROM_PIXDIM,

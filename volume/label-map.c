@@ -208,13 +208,13 @@ tile_run_is (const Tile *self, int at, int length, guint16 label, guint32 id)
 static gsize
 grid_n_tiles (const TileGrid *grid)
 {
-  return (gsize)grid->n_tiles[0] * grid->n_tiles[1] * grid->n_tiles[2];
+  return (gsize) grid->n_tiles[0] * grid->n_tiles[1] * grid->n_tiles[2];
 }
 
 static inline Tile **
 grid_tile_at (const TileGrid *grid, int i, int j, int k)
 {
-  return &grid->tiles[((gsize)(k >> TILE_SHIFT) * grid->n_tiles[1] + (j >> TILE_SHIFT))
+  return &grid->tiles[((gsize) (k >> TILE_SHIFT) * grid->n_tiles[1] + (j >> TILE_SHIFT))
                           * grid->n_tiles[0]
                       + (i >> TILE_SHIFT)];
 }
@@ -271,7 +271,7 @@ grid_visit_box (const TileGrid *grid, const VolumeBox *box, SpanFunc visit, gpoi
 
           if (tile != NULL)
             visit (tile, place_in_tile (i, j, k), end - i,
-                   ((gsize)(k - box->lo[2]) * n_j + (j - box->lo[1])) * n_i + (i - box->lo[0]),
+                   ((gsize) (k - box->lo[2]) * n_j + (j - box->lo[1])) * n_i + (i - box->lo[0]),
                    user_data);
           i = end;
         }
@@ -286,7 +286,7 @@ box_n_voxels (const VolumeBox *box)
     {
       if (box->hi[a] <= box->lo[a])
         return 0;
-      n *= (gsize)(box->hi[a] - box->lo[a]);
+      n *= (gsize) (box->hi[a] - box->lo[a]);
     }
   return n;
 }
@@ -294,7 +294,7 @@ box_n_voxels (const VolumeBox *box)
 static void
 copy_labels_cb (const Tile *tile, int at, int length, gsize dst, gpointer user_data)
 {
-  guint16 *out = (guint16 *)user_data + dst;
+  guint16 *out = (guint16 *) user_data + dst;
 
   if (tile->labels8 != NULL)
     for (int n = 0; n < length; n++)
@@ -306,7 +306,7 @@ copy_labels_cb (const Tile *tile, int at, int length, gsize dst, gpointer user_d
 static void
 copy_ids_cb (const Tile *tile, int at, int length, gsize dst, gpointer user_data)
 {
-  guint32 *out = (guint32 *)user_data + dst;
+  guint32 *out = (guint32 *) user_data + dst;
 
   for (int n = 0; n < length; n++)
     out[n] = tile_get_id (tile, at + n);
@@ -359,7 +359,7 @@ volume_label_map_new (const int size[3])
   grid_init (&self->grid, size);
   g_queue_init (&self->changes);
   self->counts = g_new0 (gsize, G_MAXUINT16 + 1);
-  self->counts[0] = (gsize)size[0] * size[1] * size[2];
+  self->counts[0] = (gsize) size[0] * size[1] * size[2];
   return self;
 }
 
@@ -425,13 +425,13 @@ static gboolean
 run_is_inside (const TileGrid *grid, const VolumeEditRun *run)
 {
   return grid_has (grid, run->i, run->j, run->k)
-         && run->length <= (guint32)(grid->size[0] - run->i);
+         && run->length <= (guint32) (grid->size[0] - run->i);
 }
 
 static gboolean
 run_is_as (const TileGrid *grid, const VolumeEditRun *run, guint16 label, guint32 id)
 {
-  for (int i = run->i, end = run->i + (int)run->length; i < end;)
+  for (int i = run->i, end = run->i + (int) run->length; i < end;)
     {
       int stop = MIN (end, (i | TILE_MASK) + 1);
 
@@ -446,7 +446,7 @@ run_is_as (const TileGrid *grid, const VolumeEditRun *run, guint16 label, guint3
 static void
 write_run (TileGrid *grid, const VolumeEditRun *run, guint16 label, guint32 id)
 {
-  for (int i = run->i, end = run->i + (int)run->length; i < end;)
+  for (int i = run->i, end = run->i + (int) run->length; i < end;)
     {
       int stop = MIN (end, (i | TILE_MASK) + 1);
       Tile **tile = grid_tile_at (grid, i, run->j, run->k);
@@ -608,7 +608,7 @@ volume_edit_new_from_map (const VolumeLabelMap *map)
             collect_tile_runs (grid, tile, (const int[3]){ ti, tj, tk }, runs);
         }
   return volume_edit_new_from_runs (0, VOLUME_PROVENANCE_NONE, "snapshot",
-                                    (const VolumeEditRun *)runs->data, runs->len);
+                                    (const VolumeEditRun *) runs->data, runs->len);
 }
 
 /* Snapshots */

@@ -104,13 +104,13 @@ volume_label_palette (gsize n, guint8 rgba[4])
   const guint8 *colour = colours[n % G_N_ELEMENTS (colours)];
   gsize round = n / G_N_ELEMENTS (colours);
   /* Later rounds: alternately darker and lighter, by ever other amounts. */
-  double amount = round == 0 ? 0.0 : 0.25 + 0.35 * fmod ((double)(round - 1) * 0.618034, 1.0);
+  double amount = round == 0 ? 0.0 : 0.25 + 0.35 * fmod ((double) (round - 1) * 0.618034, 1.0);
 
   for (int c = 0; c < 3; c++)
     {
       double target = round % 2 == 1 ? 0.0 : 255.0;
 
-      rgba[c] = (guint8)(colour[c] + amount * (target - colour[c]) + 0.5);
+      rgba[c] = (guint8) (colour[c] + amount * (target - colour[c]) + 0.5);
     }
   rgba[3] = 255;
 }
@@ -124,7 +124,7 @@ clean_name (const char *name)
   const char *end;
 
   for (char *c = valid; *c != '\0'; c++)
-    if ((guchar)*c < 0x20 || *c == 0x7f)
+    if ((guchar) *c < 0x20 || *c == 0x7f)
       *c = ' ';
   g_strstrip (valid);
   cut = g_strndup (valid, MAX_NAME_BYTES);
@@ -216,12 +216,12 @@ add_loaded (VolumeLabelSet *self, double id, const char *name, const double rgb[
   guint8 rgba[4];
 
   for (int c = 0; c < 3; c++)
-    rgba[c] = (guint8)rgb[c];
-  rgba[3] = (guint8)(alpha + 0.5);
+    rgba[c] = (guint8) rgb[c];
+  rgba[3] = (guint8) (alpha + 0.5);
   if (id < 1.0) /* background is never in a set */
     return;
-  volume_label_set_put (self, (guint16)id, name, rgba);
-  volume_label_set_set_visible (self, (guint16)id, visible);
+  volume_label_set_put (self, (guint16) id, name, rgba);
+  volume_label_set_set_visible (self, (guint16) id, visible);
 }
 
 /* ITK-SNAP: id r g b alpha(0…1) visible mesh "name" */
@@ -241,7 +241,7 @@ parse_itk_snap_line (VolumeLabelSet *self, const char *line)
   close = strrchr (line, '"');
   if (open == NULL || close == open)
     return FALSE;
-  name = g_strndup (open + 1, (gsize)(close - open - 1));
+  name = g_strndup (open + 1, (gsize) (close - open - 1));
   add_loaded (self, id, name, rgb, alpha * 255.0, visible != 0.0);
   return TRUE;
 }
@@ -258,7 +258,7 @@ parse_ctbl_line (VolumeLabelSet *self, const char *line)
     return FALSE;
   line += strspn (line, " \t");
   end = line + strcspn (line, " \t");
-  name = g_strndup (line, (gsize)(end - line));
+  name = g_strndup (line, (gsize) (end - line));
   line = end;
   if (name[0] == '\0' || !take_number (&line, 255, &rgb[0]) || !take_number (&line, 255, &rgb[1])
       || !take_number (&line, 255, &rgb[2]))
@@ -318,7 +318,7 @@ find_csv_columns (const char *line, CsvColumns *columns)
       *places[n] = -1;
       for (guint f = 0; f < fields->len; f++)
         if (g_ascii_strcasecmp (fields->pdata[f], names[n]) == 0)
-          *places[n] = (int)f;
+          *places[n] = (int) f;
     }
   return columns->id >= 0 && columns->name >= 0 && columns->rgb[0] >= 0 && columns->rgb[1] >= 0
          && columns->rgb[2] >= 0;
@@ -336,15 +336,15 @@ parse_csv_line (VolumeLabelSet *self, const char *line, const CsvColumns *column
     {
       const char *text;
 
-      if (wanted[w] < 0 || (w == 4 && wanted[w] >= (int)fields->len))
+      if (wanted[w] < 0 || (w == 4 && wanted[w] >= (int) fields->len))
         continue;
-      if (wanted[w] >= (int)fields->len)
+      if (wanted[w] >= (int) fields->len)
         return FALSE;
       text = fields->pdata[wanted[w]];
       if (!take_number (&text, w == 0 ? G_MAXUINT16 : 255, &numbers[w]) || *text != '\0')
         return FALSE;
     }
-  if (columns->name >= (int)fields->len)
+  if (columns->name >= (int) fields->len)
     return FALSE;
   add_loaded (self, numbers[0], fields->pdata[columns->name], numbers + 1, numbers[4], TRUE);
   return TRUE;
@@ -432,14 +432,14 @@ read_text (const char *path, const char *name, GError **error)
                    MAX_FILE_BYTES >> 20);
       return NULL;
     }
-  text = g_malloc ((gsize)st.st_size + 1);
-  while (n < (gsize)st.st_size && got > 0)
+  text = g_malloc ((gsize) st.st_size + 1);
+  while (n < (gsize) st.st_size && got > 0)
     {
-      got = read (fd, text + n, (gsize)st.st_size - n);
+      got = read (fd, text + n, (gsize) st.st_size - n);
       if (got < 0 && errno == EINTR)
         got = 1;
       else if (got > 0)
-        n += (gsize)got;
+        n += (gsize) got;
     }
   close (fd);
   text[n] = '\0';

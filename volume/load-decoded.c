@@ -78,17 +78,17 @@ decoder_read (Decoder *self, gpointer dst, gsize n)
 
       if (left_us <= 0)
         return FALSE;
-      if (poll (&wait, 1, (int)(left_us / 1000) + 1) < 0 && errno != EINTR)
+      if (poll (&wait, 1, (int) (left_us / 1000) + 1) < 0 && errno != EINTR)
         return FALSE;
       if (wait.revents == 0)
         continue;
-      got = read (self->output, at, MIN (n, (gsize)1 << 24));
+      got = read (self->output, at, MIN (n, (gsize) 1 << 24));
       if (got < 0 && errno == EINTR)
         continue;
       if (got <= 0)
         return FALSE;
       at += got;
-      n -= (gsize)got;
+      n -= (gsize) got;
     }
   return TRUE;
 }
@@ -125,7 +125,7 @@ check_reply (const Decoder *self, const VolumeDecoderReply *reply, GError **erro
   for (int a = 0; a < 3; a++)
     if (reply->size[a] > G_MAXINT32)
       return fail (self, error, VOLUME_ERROR_TOO_LARGE, "it claims too many voxels");
-  if (pages > 0 && page_size > 0 && n_bytes > (guint64)pages * (guint64)page_size)
+  if (pages > 0 && page_size > 0 && n_bytes > (guint64) pages * (guint64) page_size)
     return fail (self, error, VOLUME_ERROR_TOO_LARGE, "it needs more memory than there is");
   return TRUE;
 }
@@ -205,7 +205,7 @@ hash_file (const char *path, int fd, char **sha256, GError **error)
                        g_strerror (errno));
           return FALSE;
         }
-      volume_sha256_update (&sha, buffer, (gsize)got);
+      volume_sha256_update (&sha, buffer, (gsize) got);
       at += got;
     }
   *sha256 = volume_sha256_finish (&sha);
@@ -216,7 +216,7 @@ hash_file (const char *path, int fd, char **sha256, GError **error)
 static gboolean
 set_geometry (const VolumeDecoderReply *reply, VolumeScanParts *parts, GError **error)
 {
-  const int size[3] = { (int)reply->size[0], (int)reply->size[1], (int)reply->size[2] };
+  const int size[3] = { (int) reply->size[0], (int) reply->size[1], (int) reply->size[2] };
   double mm = reply->kind == VOLUME_DECODER_HDF5 ? 0.625 : 1.0;
   const double affine[4][4] = {
     { -mm, 0, 0, 0 }, { 0, -mm, 0, 0 }, { 0, 0, mm, 0 }, { 0, 0, 0, 1 }
@@ -268,7 +268,7 @@ volume_decoded_load_rgb (const char *path, int fd, int *width, int *height, GErr
       g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_FORMAT, "%s: not a picture", path);
       return NULL;
     }
-  *width = (int)reply.size[0];
-  *height = (int)reply.size[1];
+  *width = (int) reply.size[0];
+  *height = (int) reply.size[1];
   return pixels;
 }

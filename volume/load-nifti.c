@@ -34,9 +34,8 @@ typedef struct
   guint64 end; /* of the last volume in the file */
 } Extent;
 
-static gboolean
-fail (const Source *source, GError **error, VolumeError code, const char *format, ...)
-    G_GNUC_PRINTF (4, 5);
+static gboolean fail (const Source *source, GError **error, VolumeError code, const char *format,
+                      ...) G_GNUC_PRINTF (4, 5);
 
 static gboolean
 fail (const Source *source, GError **error, VolumeError code, const char *format, ...)
@@ -58,7 +57,7 @@ read_at (const Source *source, guint64 offset, gpointer dst, gsize n, GError **e
 
   while (n > 0)
     {
-      gssize got = pread (source->fd, at, MIN (n, (gsize)1 << 30), (off_t)offset);
+      gssize got = pread (source->fd, at, MIN (n, (gsize) 1 << 30), (off_t) offset);
 
       if (got < 0 && errno == EINTR)
         continue;
@@ -68,8 +67,8 @@ read_at (const Source *source, guint64 offset, gpointer dst, gsize n, GError **e
         return fail (source, error, VOLUME_ERROR_FORMAT,
                      "the file became shorter while it was read");
       at += got;
-      offset += (guint64)got;
-      n -= (gsize)got;
+      offset += (guint64) got;
+      n -= (gsize) got;
     }
   return TRUE;
 }
@@ -80,7 +79,7 @@ fits_memory (guint64 n_bytes)
   gint64 pages = sysconf (_SC_PHYS_PAGES), page_size = sysconf (_SC_PAGESIZE);
 
   return n_bytes < G_MAXSIZE / 2
-         && (pages <= 0 || page_size <= 0 || n_bytes <= (guint64)pages * (guint64)page_size);
+         && (pages <= 0 || page_size <= 0 || n_bytes <= (guint64) pages * (guint64) page_size);
 }
 
 /* Whole files and volumes come in huge pages where the system has them: a quarter less time for a
@@ -110,7 +109,7 @@ source_open (Source *source, const char *name, int fd, GError **error)
   *source = (Source){ .name = name, .fd = fd };
   if (fstat (fd, &st) != 0)
     return fail (source, error, VOLUME_ERROR_IO, "cannot be read: %s", g_strerror (errno));
-  source->size = (guint64)st.st_size;
+  source->size = (guint64) st.st_size;
   if (source->size >= 18) /* the least a gzip file can be */
     {
       if (!read_at (source, 0, start, sizeof start, error))
@@ -181,17 +180,17 @@ inflater_read (Inflater *self, guint8 *dst, gsize n, gsize *n_read, GError **err
   *n_read = 0;
   while (*n_read < n && !self->ended)
     {
-      gsize room = MIN (n - *n_read, (gsize)1 << 30);
+      gsize room = MIN (n - *n_read, (gsize) 1 << 30);
       int status;
 
       if (self->z.avail_in == 0 && self->taken < source->size)
         {
           self->z.next_in = source->packed + self->taken;
-          self->z.avail_in = (uInt)MIN (source->size - self->taken, (guint64)1 << 30);
+          self->z.avail_in = (uInt) MIN (source->size - self->taken, (guint64) 1 << 30);
           self->taken += self->z.avail_in;
         }
       self->z.next_out = dst + *n_read;
-      self->z.avail_out = (uInt)room;
+      self->z.avail_out = (uInt) room;
       status = inflate (&self->z, Z_NO_FLUSH);
       *n_read += room - self->z.avail_out;
       if (status == Z_STREAM_END)
@@ -392,15 +391,15 @@ swap_bytes (guint8 *data, gsize n_values, gsize width)
     {
     case 2:
       for (gsize v = 0; v < n_values; v++)
-        ((guint16 *)data)[v] = GUINT16_SWAP_LE_BE (((guint16 *)data)[v]);
+        ((guint16 *) data)[v] = GUINT16_SWAP_LE_BE (((guint16 *) data)[v]);
       break;
     case 4:
       for (gsize v = 0; v < n_values; v++)
-        ((guint32 *)data)[v] = GUINT32_SWAP_LE_BE (((guint32 *)data)[v]);
+        ((guint32 *) data)[v] = GUINT32_SWAP_LE_BE (((guint32 *) data)[v]);
       break;
     case 8:
       for (gsize v = 0; v < n_values; v++)
-        ((guint64 *)data)[v] = GUINT64_SWAP_LE_BE (((guint64 *)data)[v]);
+        ((guint64 *) data)[v] = GUINT64_SWAP_LE_BE (((guint64 *) data)[v]);
       break;
     default:
       break;
@@ -413,9 +412,9 @@ colours_to_luminance (guint8 *data, gsize n_voxels, int n_samples)
 {
   for (gsize v = 0; v < n_voxels; v++)
     {
-      const guint8 *rgb = data + v * (gsize)n_samples;
+      const guint8 *rgb = data + v * (gsize) n_samples;
 
-      data[v] = (guint8)((299u * rgb[0] + 587u * rgb[1] + 114u * rgb[2] + 500u) / 1000u);
+      data[v] = (guint8) ((299u * rgb[0] + 587u * rgb[1] + 114u * rgb[2] + 500u) / 1000u);
     }
 }
 
@@ -475,11 +474,11 @@ load_voxels (const Source *source, const VolumeNiftiHeader *header, int volume_i
 {
   guint64 n_voxels = volume_nifti_header_get_n_voxels (header);
   guint64 n_volumes = volume_nifti_header_get_n_volumes (header);
-  gsize width = volume_dtype_get_size (header->dtype) * (gsize)header->n_samples;
+  gsize width = volume_dtype_get_size (header->dtype) * (gsize) header->n_samples;
   Extent extent;
   guint8 *data;
 
-  if (volume_index < 0 || (guint64)volume_index >= n_volumes)
+  if (volume_index < 0 || (guint64) volume_index >= n_volumes)
     return fail (source, error, VOLUME_ERROR_FORMAT,
                  "it has %" G_GUINT64_FORMAT " volume%s; number %d was asked for", n_volumes,
                  n_volumes == 1 ? "" : "s", volume_index);
@@ -487,13 +486,13 @@ load_voxels (const Source *source, const VolumeNiftiHeader *header, int volume_i
     return fail (source, error, VOLUME_ERROR_TOO_LARGE, "it claims %" G_GUINT64_FORMAT " volumes",
                  n_volumes);
   extent.n_bytes = n_voxels * width; /* the header's check left room: voxels × volumes < 2⁶³ / 64 */
-  extent.first = header->vox_offset + (guint64)volume_index * extent.n_bytes;
+  extent.first = header->vox_offset + (guint64) volume_index * extent.n_bytes;
   extent.end = header->vox_offset + n_volumes * extent.n_bytes;
 
   parts->stored = source_read_volume (source, &extent, sha, error);
   if (parts->stored == NULL)
     return FALSE;
-  data = (guint8 *)g_bytes_get_data (parts->stored, NULL); /* ours alone until it is a scan */
+  data = (guint8 *) g_bytes_get_data (parts->stored, NULL); /* ours alone until it is a scan */
   if (header->n_samples > 1)
     {
       colours_to_luminance (data, n_voxels, header->n_samples);
@@ -504,7 +503,7 @@ load_voxels (const Source *source, const VolumeNiftiHeader *header, int volume_i
   parts->dtype = header->dtype;
   parts->slope = header->slope;
   parts->inter = header->inter;
-  parts->n_volumes = (int)n_volumes;
+  parts->n_volumes = (int) n_volumes;
   parts->volume_index = volume_index;
   if (n_volumes > 1)
     volume_scan_parts_remark (parts, "The file holds %d volumes; this is number %d.",

@@ -53,7 +53,7 @@ volume_mask_get (const VolumeMask *self, int i, int j, int k)
     return FALSE;
   volume_box_get_size (box, size);
   return self->voxels[(i - box->lo[0])
-                      + size[0] * ((j - box->lo[1]) + (gsize)size[1] * (k - box->lo[2]))]
+                      + size[0] * ((j - box->lo[1]) + (gsize) size[1] * (k - box->lo[2]))]
          != 0;
 }
 
@@ -76,7 +76,7 @@ volume_box_get_n_voxels (const VolumeBox *box)
   int size[3];
 
   volume_box_get_size (box, size);
-  return (gsize)size[0] * size[1] * size[2];
+  return (gsize) size[0] * size[1] * size[2];
 }
 
 gboolean

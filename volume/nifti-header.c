@@ -73,7 +73,7 @@ take_nifti2 (VolumeNiftiHeader *self, const nifti_2_header *h, gint64 dim[8], do
       self->pixdim[d] = h->pixdim[d];
     }
   self->datatype = h->datatype;
-  *vox_offset = (double)h->vox_offset;
+  *vox_offset = (double) h->vox_offset;
   self->slope = h->scl_slope;
   self->inter = h->scl_inter;
   self->qform_code = h->qform_code;
@@ -112,9 +112,9 @@ read_fields (VolumeNiftiHeader *self, const guint8 *bytes, gsize n_bytes, gint64
   if (n_bytes >= sizeof first)
     memcpy (&first, bytes, sizeof first);
   self->swapped =
-      first == (gint32)GUINT32_SWAP_LE_BE (348u) || first == (gint32)GUINT32_SWAP_LE_BE (540u);
+      first == (gint32) GUINT32_SWAP_LE_BE (348u) || first == (gint32) GUINT32_SWAP_LE_BE (540u);
   if (self->swapped)
-    first = (gint32)GUINT32_SWAP_LE_BE ((guint32)first);
+    first = (gint32) GUINT32_SWAP_LE_BE ((guint32) first);
 
   if (first == 348 && n_bytes >= sizeof (nifti_1_header))
     {
@@ -170,7 +170,7 @@ check_dims (VolumeNiftiHeader *self, const gint64 dim[8], GError **error)
                    "the header claims %" G_GINT64_FORMAT " dimensions; 1 to 7 can be", dim[0]);
       return FALSE;
     }
-  self->n_dims = (int)dim[0];
+  self->n_dims = (int) dim[0];
   for (int d = 0; d < 7; d++)
     {
       gint64 extent = d < self->n_dims ? dim[d + 1] : 1;
@@ -182,7 +182,7 @@ check_dims (VolumeNiftiHeader *self, const gint64 dim[8], GError **error)
                        d + 1);
           return FALSE;
         }
-      self->dim[d] = (guint64)extent;
+      self->dim[d] = (guint64) extent;
       if (!g_uint64_checked_mul (&n, n, self->dim[d]) || n > G_MAXINT64 / 64)
         {
           g_set_error_literal (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
@@ -221,14 +221,14 @@ check_type (VolumeNiftiHeader *self, GError **error)
 static gboolean
 check_offset (VolumeNiftiHeader *self, double vox_offset, VolumeScanParts *parts, GError **error)
 {
-  double least = self->single_file ? (double)self->header_size + 4 : 0;
+  double least = self->single_file ? (double) self->header_size + 4 : 0;
 
   if (self->single_file && vox_offset == 0.0)
     {
       volume_scan_parts_remark (parts,
                                 "The header does not say where the voxels begin; %d bytes "
                                 "from the start is assumed.",
-                                (int)least);
+                                (int) least);
       vox_offset = least;
     }
   if (!(vox_offset >= least) || !(vox_offset < 9e15))
@@ -237,7 +237,7 @@ check_offset (VolumeNiftiHeader *self, double vox_offset, VolumeScanParts *parts
                    "the header puts the voxels at byte %g, which cannot be", vox_offset);
       return FALSE;
     }
-  self->vox_offset = (guint64)vox_offset;
+  self->vox_offset = (guint64) vox_offset;
   return TRUE;
 }
 
@@ -325,8 +325,8 @@ affine_from_qform (const VolumeNiftiHeader *self, const double spacing_mm[3], do
   double squares = x * x + y * y + z * z, w = 0.0;
   double handed = self->pixdim[0] < 0.0 ? -1.0 : 1.0;
 
-  /* What rounding leaves of a half turn's w = 0 would turn the grid by up to 0.07°. The threshold is
-   * nibabel's: three units in the last place of the numbers stored. */
+  /* What rounding leaves of a half turn's w = 0 would turn the grid by up to 0.07°. The threshold
+   * is nibabel's: three units in the last place of the numbers stored. */
   if (1.0 - squares >= 3.0 * (self->version == 2 ? DBL_EPSILON : FLT_EPSILON))
     w = sqrt (1.0 - squares);
   else
@@ -360,7 +360,7 @@ affine_from_pixdim (const VolumeNiftiHeader *self, const double spacing_mm[3], d
   for (int a = 0; a < 3; a++)
     {
       affine[a][a] = a == 0 ? -spacing_mm[a] : spacing_mm[a];
-      affine[a][3] = -0.5 * ((double)self->dim[a] - 1.0) * affine[a][a];
+      affine[a][3] = -0.5 * ((double) self->dim[a] - 1.0) * affine[a][a];
     }
 }
 
@@ -380,7 +380,7 @@ gboolean
 volume_nifti_header_get_geometry (const VolumeNiftiHeader *self, VolumeScanParts *parts,
                                   GError **error)
 {
-  const int size[3] = { (int)self->dim[0], (int)self->dim[1], (int)self->dim[2] };
+  const int size[3] = { (int) self->dim[0], (int) self->dim[1], (int) self->dim[2] };
   double spacing_mm[3], affine[4][4] = { [3][3] = 1.0 };
   g_autoptr (GError) sform_error = NULL;
 

@@ -41,19 +41,15 @@ typedef struct
 #define VOLUME_NIFTI_HEADER_MAX 544
 
 /* FALSE: VOLUME_ERROR_FORMAT or _UNSUPPORTED. @parts gets remarks about what was repaired. */
-gboolean
-volume_nifti_header_parse (VolumeNiftiHeader *self, const guint8 *bytes, gsize n_bytes,
-                           VolumeScanParts *parts, GError **error);
+gboolean volume_nifti_header_parse (VolumeNiftiHeader *self, const guint8 *bytes, gsize n_bytes,
+                                    VolumeScanParts *parts, GError **error);
 
 /* sform, else qform, else pixdim, as nibabel chooses, into @parts->geometry. */
-gboolean
-volume_nifti_header_get_geometry (const VolumeNiftiHeader *self, VolumeScanParts *parts,
-                                  GError **error);
+gboolean volume_nifti_header_get_geometry (const VolumeNiftiHeader *self, VolumeScanParts *parts,
+                                           GError **error);
 
 /* Voxels of one 3-D volume, and how many volumes; both known to fit. */
-guint64
-volume_nifti_header_get_n_voxels (const VolumeNiftiHeader *self);
-guint64
-volume_nifti_header_get_n_volumes (const VolumeNiftiHeader *self);
+guint64 volume_nifti_header_get_n_voxels (const VolumeNiftiHeader *self);
+guint64 volume_nifti_header_get_n_volumes (const VolumeNiftiHeader *self);
 
 G_END_DECLS

@@ -225,11 +225,11 @@ write_gzipped (VolumeFileWriter *writer, const Head *head, const guint8 *data, g
   for (gsize p = 0; good && p < G_N_ELEMENTS (parts); p++)
     for (gsize at = 0; good && (at < parts[p].n_bytes || p == 1);)
       {
-        gsize n = MIN (parts[p].n_bytes - at, (gsize)1 << 24);
+        gsize n = MIN (parts[p].n_bytes - at, (gsize) 1 << 24);
         int flush = p == 1 && at + n == parts[p].n_bytes ? Z_FINISH : Z_NO_FLUSH;
 
-        z.next_in = (Bytef *)parts[p].data + at;
-        z.avail_in = (uInt)n;
+        z.next_in = (Bytef *) parts[p].data + at;
+        z.avail_in = (uInt) n;
         do
           {
             z.next_out = room;
@@ -277,7 +277,7 @@ volume_nifti_write (const char *path, const VolumeNiftiParams *params, GError **
     }
 
   make_head (&head, geometry, params);
-  n_bytes = (gsize)geometry->size[0] * geometry->size[1] * geometry->size[2]
+  n_bytes = (gsize) geometry->size[0] * geometry->size[1] * geometry->size[2]
             * volume_dtype_get_size (params->dtype);
   writer = volume_file_writer_new (path, error);
   if (writer == NULL)
@@ -313,13 +313,13 @@ volume_nifti_write_labels (const char *path, VolumeScan *like, const guint16 *la
           return FALSE;
         }
       for (gsize v = 0; v < n; v++)
-        bytes[v] = (guint8)labels[v];
+        bytes[v] = (guint8) labels[v];
     }
   return volume_nifti_write (
       path,
       &(VolumeNiftiParams){ .like = like,
                             .dtype = bytes != NULL ? VOLUME_DTYPE_U8 : VOLUME_DTYPE_U16,
-                            .data = bytes != NULL ? (gconstpointer)bytes : labels },
+                            .data = bytes != NULL ? (gconstpointer) bytes : labels },
       error);
 }
 

@@ -32,15 +32,12 @@ typedef struct
  * free-text fields empty (I10). The file appears whole or not at all. Two writes of the same data
  * give the same bytes. Blocking.
  */
-gboolean
-volume_nifti_write (const char *path, const VolumeNiftiParams *params, GError **error);
+gboolean volume_nifti_write (const char *path, const VolumeNiftiParams *params, GError **error);
 
 /* Labels as uint8, or uint16 where one is above 255. @like: the scan they belong to. */
-gboolean
-volume_nifti_write_labels (const char *path, VolumeScan *like, const guint16 *labels,
-                           GError **error);
-gboolean
-volume_nifti_write_snapshot (const char *path, VolumeScan *like,
-                             const VolumeLabelSnapshot *snapshot, GError **error);
+gboolean volume_nifti_write_labels (const char *path, VolumeScan *like, const guint16 *labels,
+                                    GError **error);
+gboolean volume_nifti_write_snapshot (const char *path, VolumeScan *like,
+                                      const VolumeLabelSnapshot *snapshot, GError **error);
 
 G_END_DECLS

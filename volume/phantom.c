@@ -28,7 +28,7 @@ static double
 uniform (Random *random, double lo, double hi)
 {
   random->state += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
-  return lo + (hi - lo) * (double)(mix (random->state) >> 11) * 0x1p-53;
+  return lo + (hi - lo) * (double) (mix (random->state) >> 11) * 0x1p-53;
 }
 
 static double
@@ -43,11 +43,11 @@ normal (Random *random)
 static double
 lattice_value (guint64 salt, int x, int y, int z)
 {
-  guint64 key = salt + (guint64)(guint32)x * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
-                + (guint64)(guint32)y * G_GUINT64_CONSTANT (0xc2b2ae3d27d4eb4f)
-                + (guint64)(guint32)z * G_GUINT64_CONSTANT (0x165667b19e3779f9);
+  guint64 key = salt + (guint64) (guint32) x * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
+                + (guint64) (guint32) y * G_GUINT64_CONSTANT (0xc2b2ae3d27d4eb4f)
+                + (guint64) (guint32) z * G_GUINT64_CONSTANT (0x165667b19e3779f9);
 
-  return (double)(mix (key) >> 11) * 0x1p-52 - 1.0;
+  return (double) (mix (key) >> 11) * 0x1p-52 - 1.0;
 }
 
 static double
@@ -60,7 +60,7 @@ smooth_noise (guint64 salt, const double p[3])
     {
       double below = floor (p[a]), f = p[a] - below;
 
-      base[a] = (int)below;
+      base[a] = (int) below;
       t[a] = f * f * (3.0 - 2.0 * f);
     }
   for (int corner = 0; corner < 8; corner++)
@@ -265,7 +265,7 @@ texture_at (const Anatomy *self, int tissue, const double q[3])
     p[a] = q[a] * grain;
   return 1.0
          + contrast
-               * (smooth_noise (self->texture_salt + (guint64)(tissue + 8), p)
+               * (smooth_noise (self->texture_salt + (guint64) (tissue + 8), p)
                   + 0.5
                         * smooth_noise (self->texture_salt + 99,
                                         (double[3]){ 2.1 * p[0], 2.1 * p[1], 2.1 * p[2] }));
@@ -308,7 +308,7 @@ make_geometry (VolumeGeometry *geometry, const VolumePhantomParams *params, Rand
       static const int base[3] = { 80, 80, 48 };
       double change = uniform (random, -4.0, 4.0);
 
-      size[a] = params->size[a] > 0 ? params->size[a] : base[a] + (int)change;
+      size[a] = params->size[a] > 0 ? params->size[a] : base[a] + (int) change;
       spacing[a] = a == 2 ? in_plane * uniform (random, 1.4, 1.8) : in_plane;
     }
   if (params->index % 3 == 2)
@@ -323,7 +323,7 @@ make_geometry (VolumeGeometry *geometry, const VolumePhantomParams *params, Rand
         affine[r][3] -= affine[r][a] * 0.5 * (size[a] - 1);
       /* As single precision, which is what files keep. */
       for (int c = 0; c < 4; c++)
-        affine[r][c] = (float)affine[r][c] + 0.0; /* no −0 */
+        affine[r][c] = (float) affine[r][c] + 0.0; /* no −0 */
     }
   if (!volume_geometry_init (geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL))
     g_assert_not_reached ();
@@ -372,8 +372,8 @@ static gboolean
 is_at_border (const gint8 *tissue, const int size[3], int i, int j, int k)
 {
   const int at[3] = { i, j, k };
-  const gsize strides[3] = { 1, size[0], (gsize)size[0] * size[1] };
-  gsize here = (gsize)i + strides[1] * j + strides[2] * k;
+  const gsize strides[3] = { 1, size[0], (gsize) size[0] * size[1] };
+  gsize here = (gsize) i + strides[1] * j + strides[2] * k;
 
   for (int a = 0; a < 3; a++)
     if ((at[a] > 0 && tissue[here - strides[a]] != tissue[here])
@@ -413,7 +413,7 @@ grey_value (const Anatomy *anatomy, int tissue, const double q[3], double level,
   double imaginary = anatomy->noise * normal (random);
 
   /* The magnitude of a complex signal, as MR scanners store it (Rician noise). */
-  return (gint16)CLAMP (sqrt (real * real + imaginary * imaginary) + 0.5, 0.0, 32000.0);
+  return (gint16) CLAMP (sqrt (real * real + imaginary * imaginary) + 0.5, 0.0, 32000.0);
 }
 
 VolumeScan *
@@ -433,7 +433,7 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
   make_geometry (&geometry, params, &random);
   make_anatomy (&anatomy, params, &random);
   make_body_map (&map, &geometry);
-  n = (gsize)geometry.size[0] * geometry.size[1] * geometry.size[2];
+  n = (gsize) geometry.size[0] * geometry.size[1] * geometry.size[2];
   tissue = g_new (gint8, n);
   stored = g_new (gint16, n);
   for (int k = 0; k < geometry.size[2]; k++)
@@ -443,7 +443,7 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
           double q[3];
 
           body_coordinates (&map, i, j, k, q);
-          tissue[v] = (gint8)tissue_at (&anatomy, q);
+          tissue[v] = (gint8) tissue_at (&anatomy, q);
         }
   v = 0;
   for (int k = 0; k < geometry.size[2]; k++)
@@ -461,7 +461,7 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
     {
       *labels = g_new (guint8, n);
       for (v = 0; v < n; v++)
-        (*labels)[v] = (guint8)MAX (tissue[v], 0);
+        (*labels)[v] = (guint8) MAX (tissue[v], 0);
     }
   return volume_scan_new_take (&geometry, VOLUME_DTYPE_I16,
                                g_bytes_new_take (stored, n * sizeof *stored), 1.0, 0.0);
@@ -471,7 +471,7 @@ int
 volume_phantom_get_n_labels (const VolumePhantomParams *params)
 {
   /* By the seed alone, so that a whole set has the same. */
-  return params->n_organs > 0 ? params->n_organs : 2 + (int)(mix (params->seed + 77) & 1);
+  return params->n_organs > 0 ? params->n_organs : 2 + (int) (mix (params->seed + 77) & 1);
 }
 
 const char *

@@ -211,7 +211,7 @@ get_int (JsonNode *node, int *value)
 
   if (!get_number (node, &number) || number != rint (number) || fabs (number) > G_MAXINT32)
     return FALSE;
-  *value = (int)number;
+  *value = (int) number;
   return TRUE;
 }
 
@@ -310,7 +310,7 @@ read_scribble (VolumePrompt *self, JsonObject *object)
       if (!JSON_NODE_HOLDS_ARRAY (node) || !get_ijk (json_node_get_array (node), ijk[p]))
         return FALSE;
     }
-  volume_prompt_add_scribble (self, (const double (*)[3])ijk, n, sign);
+  volume_prompt_add_scribble (self, (const double (*)[3]) ijk, n, sign);
   return TRUE;
 }
 
@@ -358,8 +358,8 @@ read_prompt (JsonNode *root)
   return g_steal_pointer (&self);
 }
 
-/* One object, and not nested deeper than any prompt: json-glib parses by recursion, and loses memory
- * where something stands before the object. */
+/* One object, and not nested deeper than any prompt: json-glib parses by recursion, and loses
+ * memory where something stands before the object. */
 static gboolean
 is_shallow_object (const char *json)
 {
@@ -390,7 +390,8 @@ volume_prompt_from_json (const char *json, GError **error)
       || !json_parser_load_from_data (parser, json, -1, &parse_error))
     {
       g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_FORMAT, "a prompt that is not JSON: %s",
-                   parse_error != NULL ? parse_error->message : "not one object, or nested too deeply, or not UTF-8");
+                   parse_error != NULL ? parse_error->message
+                                       : "not one object, or nested too deeply, or not UTF-8");
       return NULL;
     }
   self = read_prompt (json_parser_get_root (parser));

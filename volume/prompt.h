@@ -5,7 +5,11 @@
 
 G_BEGIN_DECLS
 
-typedef enum { VOLUME_PROMPT_NEGATIVE = 0, VOLUME_PROMPT_POSITIVE = 1 } VolumePromptSign;
+typedef enum
+{
+  VOLUME_PROMPT_NEGATIVE = 0,
+  VOLUME_PROMPT_POSITIVE = 1
+} VolumePromptSign;
 
 /* One click in voxel space. */
 typedef struct
@@ -31,10 +35,10 @@ struct _VolumePrompt
 {
   VolumePlane plane;
   int slice_index;
-  GArray *points;      /* VolumePromptPoint */
+  GArray *points; /* VolumePromptPoint */
   GPtrArray *scribbles; /* VolumePromptScribble */
   gboolean has_box;
-  VolumeBox box;       /* half-open, in voxels; one voxel thick across the plane */
+  VolumeBox box; /* half-open, in voxels; one voxel thick across the plane */
 };
 
 VolumePrompt *volume_prompt_new (VolumePlane plane, int slice_index) G_GNUC_WARN_UNUSED_RESULT;

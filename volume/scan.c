@@ -47,14 +47,14 @@ static const struct
 gsize
 volume_dtype_get_size (VolumeDtype dtype)
 {
-  g_return_val_if_fail ((gsize)dtype < G_N_ELEMENTS (dtypes), 0);
+  g_return_val_if_fail ((gsize) dtype < G_N_ELEMENTS (dtypes), 0);
   return dtypes[dtype].size;
 }
 
 const char *
 volume_dtype_get_name (VolumeDtype dtype)
 {
-  g_return_val_if_fail ((gsize)dtype < G_N_ELEMENTS (dtypes), NULL);
+  g_return_val_if_fail ((gsize) dtype < G_N_ELEMENTS (dtypes), NULL);
   return dtypes[dtype].name;
 }
 
@@ -103,7 +103,7 @@ volume_scan_new_from_parts (VolumeScanParts *parts)
   self->dtype = parts->dtype;
   self->bytes = g_steal_pointer (&parts->stored);
   self->stored = g_bytes_get_data (self->bytes, &size);
-  self->n_voxels = (gsize)self->geometry.size[0] * self->geometry.size[1] * self->geometry.size[2];
+  self->n_voxels = (gsize) self->geometry.size[0] * self->geometry.size[1] * self->geometry.size[2];
   g_assert (size >= self->n_voxels * dtypes[self->dtype].size);
   self->slope = parts->slope != 0.0 ? parts->slope : 1.0;
   self->inter = parts->inter;
@@ -113,7 +113,7 @@ volume_scan_new_from_parts (VolumeScanParts *parts)
   else
     {
       g_ptr_array_add (parts->remarks, NULL);
-      self->remarks = (char **)g_ptr_array_free (g_steal_pointer (&parts->remarks), FALSE);
+      self->remarks = (char **) g_ptr_array_free (g_steal_pointer (&parts->remarks), FALSE);
     }
   self->nifti_header = g_steal_pointer (&parts->nifti_header);
   self->n_volumes = MAX (parts->n_volumes, 1);
@@ -215,7 +215,7 @@ volume_scan_get_sha256 (VolumeScan *self)
 const char *const *
 volume_scan_get_remarks (VolumeScan *self)
 {
-  return (const char *const *)self->remarks;
+  return (const char *const *) self->remarks;
 }
 
 /* Values */
@@ -293,14 +293,14 @@ convert_row (VolumeScan *self, gsize first, gssize stride, gsize n, float *dst)
   double slope = self->slope, inter = self->inter;
 
   FOR_DTYPE (self->dtype, {
-    const T *src = (const T *)self->stored + first;
+    const T *src = (const T *) self->stored + first;
 
     if (slope == 1.0 && inter == 0.0)
       for (gsize x = 0; x < n; x++)
-        dst[x] = (float)src[(gssize)x * stride];
+        dst[x] = (float) src[(gssize) x * stride];
     else
       for (gsize x = 0; x < n; x++)
-        dst[x] = (float)((double)src[(gssize)x * stride] * slope + inter);
+        dst[x] = (float) ((double) src[(gssize) x * stride] * slope + inter);
   });
 }
 
@@ -309,7 +309,7 @@ voxel_at (VolumeScan *self, int i, int j, int k)
 {
   const int *size = self->geometry.size;
 
-  return ((gsize)k * size[1] + j) * size[0] + i;
+  return ((gsize) k * size[1] + j) * size[0] + i;
 }
 
 float
@@ -346,16 +346,16 @@ volume_scan_read_slice (VolumeScan *self, VolumePlane plane, int index, float *d
 {
   VolumeSliceFrame frame;
   const int *size = self->geometry.size;
-  const gssize strides[3] = { 1, size[0], (gssize)size[0] * size[1] };
+  const gssize strides[3] = { 1, size[0], (gssize) size[0] * size[1] };
 
   volume_geometry_get_slice_frame (&self->geometry, plane, &frame);
   g_return_if_fail (index >= 0 && index < frame.n_slices);
 
   for (int row = 0; row < frame.n_v; row++, dst += frame.n_u)
     {
-      gsize first = (gsize)index * strides[frame.axis_normal]
-                    + (gsize)(frame.flip_v ? frame.n_v - 1 - row : row) * strides[frame.axis_v]
-                    + (frame.flip_u ? (gsize)(frame.n_u - 1) * strides[frame.axis_u] : 0);
+      gsize first = (gsize) index * strides[frame.axis_normal]
+                    + (gsize) (frame.flip_v ? frame.n_v - 1 - row : row) * strides[frame.axis_v]
+                    + (frame.flip_u ? (gsize) (frame.n_u - 1) * strides[frame.axis_u] : 0);
       gssize stride = frame.flip_u ? -strides[frame.axis_u] : strides[frame.axis_u];
 
       convert_row (self, first, stride, frame.n_u, dst);
@@ -374,7 +374,7 @@ volume_scan_read_labels (VolumeScan *self, guint16 *dst, GError **error)
 
     for (gsize v = 0; v < self->n_voxels; v++)
       {
-        double value = (double)src[v] * slope + inter;
+        double value = (double) src[v] * slope + inter;
         /* A slope stored in single precision leaves whole numbers not quite whole. */
         double whole = rint (value);
 
@@ -384,7 +384,7 @@ volume_scan_read_labels (VolumeScan *self, guint16 *dst, GError **error)
             wrong = value;
             break;
           }
-        dst[v] = (guint16)whole;
+        dst[v] = (guint16) whole;
       }
   });
   if (!fits)
@@ -411,7 +411,7 @@ compute_range (VolumeScan *self)
 
     for (gsize v = 0; v < self->n_voxels; v++)
       {
-        if (!isfinite ((double)src[v]))
+        if (!isfinite ((double) src[v]))
           continue;
         if (!any)
           min = max = src[v];
@@ -421,8 +421,8 @@ compute_range (VolumeScan *self)
       }
     if (any)
       {
-        lo = (double)min;
-        hi = (double)max;
+        lo = (double) min;
+        hi = (double) max;
       }
   });
   a = lo * slope + inter;
@@ -452,14 +452,14 @@ volume_scan_get_range (VolumeScan *self, float *min, float *max)
   double lo, hi;
 
   volume_scan_get_exact_range (self, &lo, &hi);
-  *min = (float)CLAMP (lo, -FLT_MAX, FLT_MAX);
-  *max = (float)CLAMP (hi, -FLT_MAX, FLT_MAX);
+  *min = (float) CLAMP (lo, -FLT_MAX, FLT_MAX);
+  *max = (float) CLAMP (hi, -FLT_MAX, FLT_MAX);
 }
 
 static int
 compare_floats_cb (const void *a, const void *b)
 {
-  float x = *(const float *)a, y = *(const float *)b;
+  float x = *(const float *) a, y = *(const float *) b;
 
   return (x > y) - (x < y);
 }
@@ -487,8 +487,8 @@ sample_percentiles (VolumeScan *self, double *lo, double *hi)
   if (n == 0)
     return;
   qsort (samples, n, sizeof *samples, compare_floats_cb);
-  *lo = samples[(gsize)(0.005 * (double)(n - 1))];
-  *hi = samples[(gsize)(0.995 * (double)(n - 1) + 0.5)];
+  *lo = samples[(gsize) (0.005 * (double) (n - 1))];
+  *hi = samples[(gsize) (0.995 * (double) (n - 1) + 0.5)];
 }
 
 void
@@ -580,7 +580,7 @@ needs_decoder (int fd)
   static const guint8 jpeg[3] = { 0xff, 0xd8, 0xff };
   guint8 start[8] = { 0 };
 
-  if (pread (fd, start, sizeof start, 0) < (gssize)sizeof jpeg)
+  if (pread (fd, start, sizeof start, 0) < (gssize) sizeof jpeg)
     return FALSE;
   return memcmp (start, hdf5, sizeof hdf5) == 0 || memcmp (start, png, sizeof png) == 0
          || memcmp (start, jpeg, sizeof jpeg) == 0;
@@ -638,7 +638,7 @@ load_thread_cb (GTask *task, gpointer source, gpointer task_data, GCancellable *
   VolumeScan *scan = volume_scan_load (request->path, request->volume_index, &error);
 
   if (scan != NULL)
-    g_task_return_pointer (task, scan, (GDestroyNotify)volume_scan_unref);
+    g_task_return_pointer (task, scan, (GDestroyNotify) volume_scan_unref);
   else
     g_task_return_error (task, g_steal_pointer (&error));
 }
@@ -653,7 +653,7 @@ volume_scan_load_async (const char *path, int volume_index, GCancellable *cancel
   request->path = g_strdup (path);
   request->volume_index = volume_index;
   g_task_set_source_tag (task, volume_scan_load_async);
-  g_task_set_task_data (task, request, (GDestroyNotify)load_request_free);
+  g_task_set_task_data (task, request, (GDestroyNotify) load_request_free);
   g_task_set_return_on_cancel (task, TRUE);
   g_task_run_in_thread (task, load_thread_cb);
 }

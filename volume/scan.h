@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
+typedef enum
+{
   VOLUME_DTYPE_U8,
   VOLUME_DTYPE_I8,
   VOLUME_DTYPE_U16,
@@ -98,7 +99,8 @@ gboolean volume_scan_read_labels (VolumeScan *self, guint16 *dst, GError **error
 /* volume_scan_get_range() without rounding to float. */
 void volume_scan_get_exact_range (VolumeScan *self, double *min, double *max);
 
-/* SHA-256 of the file's bytes (of a pair: of the .hdr's followed by the .img's), lower-case hex; NULL for a scan made in memory. (I1) */
+/* SHA-256 of the file's bytes (of a pair: of the .hdr's followed by the .img's), lower-case hex;
+ * NULL for a scan made in memory. (I1) */
 const char *volume_scan_get_sha256 (VolumeScan *self);
 /* What the loader assumed or repaired, one sentence each, for people; empty if nothing. */
 const char *const *volume_scan_get_remarks (VolumeScan *self);

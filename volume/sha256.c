@@ -36,8 +36,8 @@ compress_plain (guint32 state[8], const guint8 *data, gsize n_blocks)
       guint32 w[64], v[8];
 
       for (int t = 0; t < 16; t++)
-        w[t] = (guint32)data[4 * t] << 24 | (guint32)data[4 * t + 1] << 16
-               | (guint32)data[4 * t + 2] << 8 | data[4 * t + 3];
+        w[t] = (guint32) data[4 * t] << 24 | (guint32) data[4 * t + 1] << 16
+               | (guint32) data[4 * t + 2] << 8 | data[4 * t + 3];
       for (int t = 16; t < 64; t++)
         w[t] = w[t - 16] + w[t - 7]
                + (rotate (w[t - 15], 7) ^ rotate (w[t - 15], 18) ^ w[t - 15] >> 3)
@@ -66,8 +66,8 @@ __attribute__ ((target ("sha,sse4.1"))) static void
 compress_sha_ni (guint32 state[8], const guint8 *data, gsize n_blocks)
 {
   const __m128i big_endian = _mm_set_epi64x (0x0c0d0e0f08090a0b, 0x0405060700010203);
-  __m128i lo = _mm_shuffle_epi32 (_mm_loadu_si128 ((const __m128i *)state), 0xb1);
-  __m128i hi = _mm_shuffle_epi32 (_mm_loadu_si128 ((const __m128i *)(state + 4)), 0x1b);
+  __m128i lo = _mm_shuffle_epi32 (_mm_loadu_si128 ((const __m128i *) state), 0xb1);
+  __m128i hi = _mm_shuffle_epi32 (_mm_loadu_si128 ((const __m128i *) (state + 4)), 0x1b);
   __m128i abef = _mm_alignr_epi8 (lo, hi, 8);
   __m128i cdgh = _mm_blend_epi16 (hi, lo, 0xf0);
 
@@ -76,7 +76,7 @@ compress_sha_ni (guint32 state[8], const guint8 *data, gsize n_blocks)
       __m128i abef_before = abef, cdgh_before = cdgh, w[4];
 
       for (int q = 0; q < 4; q++)
-        w[q] = _mm_shuffle_epi8 (_mm_loadu_si128 ((const __m128i *)(data + 16 * q)), big_endian);
+        w[q] = _mm_shuffle_epi8 (_mm_loadu_si128 ((const __m128i *) (data + 16 * q)), big_endian);
 #pragma GCC unroll 16
       for (int q = 0; q < 16; q++)
         {
@@ -91,7 +91,7 @@ compress_sha_ni (guint32 state[8], const guint8 *data, gsize n_blocks)
               w[q & 3] = _mm_sha256msg2_epu32 (_mm_add_epi32 (part, seven), w[(q + 3) & 3]);
             }
           now = w[q & 3];
-          sum = _mm_add_epi32 (now, _mm_loadu_si128 ((const __m128i *)(round_constants + 4 * q)));
+          sum = _mm_add_epi32 (now, _mm_loadu_si128 ((const __m128i *) (round_constants + 4 * q)));
           cdgh = _mm_sha256rnds2_epu32 (cdgh, abef, sum);
           abef = _mm_sha256rnds2_epu32 (abef, cdgh, _mm_shuffle_epi32 (sum, 0x0e));
         }
@@ -100,8 +100,8 @@ compress_sha_ni (guint32 state[8], const guint8 *data, gsize n_blocks)
     }
   lo = _mm_shuffle_epi32 (abef, 0x1b);
   hi = _mm_shuffle_epi32 (cdgh, 0xb1);
-  _mm_storeu_si128 ((__m128i *)state, _mm_blend_epi16 (lo, hi, 0xf0));
-  _mm_storeu_si128 ((__m128i *)(state + 4), _mm_alignr_epi8 (hi, lo, 8));
+  _mm_storeu_si128 ((__m128i *) state, _mm_blend_epi16 (lo, hi, 0xf0));
+  _mm_storeu_si128 ((__m128i *) (state + 4), _mm_alignr_epi8 (hi, lo, 8));
 }
 
 static gboolean
@@ -174,7 +174,7 @@ volume_sha256_finish (VolumeSha256 *self)
   GString *text = g_string_sized_new (64);
 
   for (int b = 0; b < 8; b++)
-    tail[n_tail + b] = (guint8)(n_bits >> (56 - 8 * b));
+    tail[n_tail + b] = (guint8) (n_bits >> (56 - 8 * b));
   volume_sha256_update (self, tail, n_tail + 8);
   for (int s = 0; s < 8; s++)
     g_string_append_printf (text, "%08x", self->state[s]);

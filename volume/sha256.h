@@ -13,12 +13,9 @@ typedef struct
   guint8 pending[64];
 } VolumeSha256;
 
-void
-volume_sha256_init (VolumeSha256 *self);
-void
-volume_sha256_update (VolumeSha256 *self, gconstpointer data, gsize n_bytes);
+void volume_sha256_init (VolumeSha256 *self);
+void volume_sha256_update (VolumeSha256 *self, gconstpointer data, gsize n_bytes);
 /* 64 hexadecimal digits, lower case. @self is then to be initialised again. */
-char *
-volume_sha256_finish (VolumeSha256 *self) G_GNUC_WARN_UNUSED_RESULT;
+char *volume_sha256_finish (VolumeSha256 *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -15,7 +15,7 @@ volume_slice_raster_init (VolumeSliceRaster *self, const VolumeGeometry *geometr
 gsize
 volume_slice_raster_get_n_pixels (const VolumeSliceRaster *self)
 {
-  return (gsize)self->frame.n_u * self->frame.n_v;
+  return (gsize) self->frame.n_u * self->frame.n_v;
 }
 
 void

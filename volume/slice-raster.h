@@ -20,21 +20,16 @@ typedef struct
 } VolumeSliceRaster;
 
 /* FALSE if the grid has no such slice. */
-gboolean
-volume_slice_raster_init (VolumeSliceRaster *self, const VolumeGeometry *geometry,
-                          VolumePlane plane, int index);
+gboolean volume_slice_raster_init (VolumeSliceRaster *self, const VolumeGeometry *geometry,
+                                   VolumePlane plane, int index);
 
-gsize
-volume_slice_raster_get_n_pixels (const VolumeSliceRaster *self);
-void
-volume_slice_raster_voxel (const VolumeSliceRaster *self, int u, int v, int ijk[3]);
+gsize volume_slice_raster_get_n_pixels (const VolumeSliceRaster *self);
+void volume_slice_raster_voxel (const VolumeSliceRaster *self, int u, int v, int ijk[3]);
 /* Labels of the slice, n_v × n_u, screen order. */
-void
-volume_slice_raster_read_labels (const VolumeSliceRaster *self, const VolumeLabelMap *map,
-                                 guint16 *dst);
+void volume_slice_raster_read_labels (const VolumeSliceRaster *self, const VolumeLabelMap *map,
+                                      guint16 *dst);
 /* Sets @label where @pixels (screen order) is not zero. */
-void
-volume_slice_raster_apply (const VolumeSliceRaster *self, const guint8 *pixels,
-                           VolumeEditBuilder *builder, guint16 label);
+void volume_slice_raster_apply (const VolumeSliceRaster *self, const guint8 *pixels,
+                                VolumeEditBuilder *builder, guint16 label);
 
 G_END_DECLS

@@ -106,7 +106,7 @@ volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels)
             has_values = TRUE;
             if (sums[label] == NULL)
               sums[label] = g_new0 (Sums, 1);
-            add_voxel (sums[label], (const int[3]) { i, j, k }, row_values[i]);
+            add_voxel (sums[label], (const int[3]){ i, j, k }, row_values[i]);
           }
       }
   for (int label = 1; label <= G_MAXUINT16; label++)

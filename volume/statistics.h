@@ -11,10 +11,10 @@ typedef struct
 {
   guint16 label;
   gsize n_voxels;
-  double volume_ml;   /* voxels × the volume of one, also on oblique and sheared grids */
-  double mean, sd;    /* population */
+  double volume_ml; /* voxels × the volume of one, also on oblique and sheared grids */
+  double mean, sd; /* population */
   double min, max;
-  VolumeBox box;      /* smallest that holds the label */
+  VolumeBox box; /* smallest that holds the label */
   double centre_ijk[3];
 } VolumeStatistics;
 
@@ -24,7 +24,7 @@ typedef struct
  * Returns: (element-type VolumeStatistics): for each label above 0 that has voxels, by label. Any
  * thread.
  */
-GArray *volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels)
-    G_GNUC_WARN_UNUSED_RESULT;
+GArray *volume_statistics_compute (VolumeScan *scan,
+                                   const VolumeLabelSnapshot *labels) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -89,8 +89,8 @@ touch (const Stroke *stroke, int u, int v)
 static void
 pixel_range (double low, double high, int n, int *first, int *last)
 {
-  *first = (int)ceil (CLAMP (low, 0, n));
-  *last = (int)floor (CLAMP (high, -1, n - 1));
+  *first = (int) ceil (CLAMP (low, 0, n));
+  *last = (int) floor (CLAMP (high, -1, n - 1));
 }
 
 static void
@@ -114,15 +114,15 @@ cover_line (const Stroke *stroke, const double a[2], const double b[2])
 {
   const VolumeSliceFrame *frame = &stroke->raster->frame;
   const double length = MAX (fabs (b[0] - a[0]), fabs (b[1] - a[1]));
-  const int n_steps = (int)CLAMP (ceil (2 * length), 1, 1e6);
+  const int n_steps = (int) CLAMP (ceil (2 * length), 1, 1e6);
 
   for (int s = 0; s <= n_steps; s++)
     {
-      double t = (double)s / n_steps;
+      double t = (double) s / n_steps;
       double u = a[0] + t * (b[0] - a[0]), v = a[1] + t * (b[1] - a[1]);
 
       if (u >= -0.5 && u < frame->n_u - 0.5 && v >= -0.5 && v < frame->n_v - 0.5)
-        touch (stroke, (int)floor (u + 0.5), (int)floor (v + 0.5));
+        touch (stroke, (int) floor (u + 0.5), (int) floor (v + 0.5));
     }
 }
 

@@ -36,9 +36,8 @@ typedef struct
  * gaps, and always the voxel under the pointer. Give the last two points on each pointer move: the
  * pieces join to the whole stroke.
  */
-void
-volume_tool_brush (VolumeEditBuilder *builder, const VolumeSliceRaster *raster, VolumeScan *scan,
-                   const VolumeBrush *brush, const double (*points)[2], gsize n_points,
-                   guint16 label);
+void volume_tool_brush (VolumeEditBuilder *builder, const VolumeSliceRaster *raster,
+                        VolumeScan *scan, const VolumeBrush *brush, const double (*points)[2],
+                        gsize n_points, guint16 label);
 
 G_END_DECLS

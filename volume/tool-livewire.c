@@ -36,7 +36,7 @@ static const int step_v[8] = { 0, 1, 1, 1, 0, -1, -1, -1 };
 static int
 compare_floats (const void *a, const void *b)
 {
-  const float x = *(const float *)a, y = *(const float *)b;
+  const float x = *(const float *) a, y = *(const float *) b;
 
   return (x > y) - (x < y);
 }
@@ -52,7 +52,7 @@ strong_gradient (const float *gradient, gsize n)
   for (gsize s = 0; s < n_sample; s++)
     sample[s] = gradient[s * stride];
   qsort (sample, n_sample, sizeof (float), compare_floats);
-  return sample[(gsize)(0.95 * (n_sample - 1))];
+  return sample[(gsize) (0.95 * (n_sample - 1))];
 }
 
 static float
@@ -65,9 +65,9 @@ finite_or (float value, float otherwise)
 static void
 compute_gradient (float *values, int n_u, int n_v, double du_mm, double dv_mm, float *gradient)
 {
-  g_autofree float *smooth = g_new (float, (gsize)n_u *n_v);
+  g_autofree float *smooth = g_new (float, (gsize) n_u *n_v);
 
-  for (gsize p = 0; p < (gsize)n_u * n_v; p++)
+  for (gsize p = 0; p < (gsize) n_u * n_v; p++)
     values[p] = finite_or (values[p], 0);
   for (int v = 0; v < n_v; v++)
     for (int u = 0; u < n_u; u++)
@@ -80,21 +80,21 @@ compute_gradient (float *values, int n_u, int n_v, double du_mm, double dv_mm, f
               int weight = (2 - abs (du)) * (2 - abs (dv));
               int nu = CLAMP (u + du, 0, n_u - 1), nv = CLAMP (v + dv, 0, n_v - 1);
 
-              sum += weight * values[nu + (gsize)n_u * nv];
+              sum += weight * values[nu + (gsize) n_u * nv];
             }
-        smooth[u + (gsize)n_u * v] = sum / 16;
+        smooth[u + (gsize) n_u * v] = sum / 16;
       }
   for (int v = 0; v < n_v; v++)
     for (int u = 0; u < n_u; u++)
       {
         int left = MAX (u - 1, 0), right = MIN (u + 1, n_u - 1);
         int up = MAX (v - 1, 0), down = MIN (v + 1, n_v - 1);
-        double gu = smooth[right + (gsize)n_u * v] - smooth[left + (gsize)n_u * v];
-        double gv = smooth[u + (gsize)n_u * down] - smooth[u + (gsize)n_u * up];
+        double gu = smooth[right + (gsize) n_u * v] - smooth[left + (gsize) n_u * v];
+        double gv = smooth[u + (gsize) n_u * down] - smooth[u + (gsize) n_u * up];
 
         gu = right > left ? gu / ((right - left) * du_mm) : 0;
         gv = down > up ? gv / ((down - up) * dv_mm) : 0;
-        gradient[u + (gsize)n_u * v] = (float)hypot (gu, gv);
+        gradient[u + (gsize) n_u * v] = (float) hypot (gu, gv);
       }
 }
 
@@ -127,7 +127,7 @@ volume_livewire_new (VolumeScan *scan, const VolumeSliceRaster *raster)
   compute_gradient (values, self->n_u, self->n_v, frame->du_mm, frame->dv_mm, gradient);
   strong = strong_gradient (gradient, n_pixels);
   for (gsize p = 0; p < n_pixels; p++)
-    self->strength[p] = strong > 0 ? (guint8)MIN (255.0f * gradient[p] / strong, 255.0f) : 0;
+    self->strength[p] = strong > 0 ? (guint8) MIN (255.0f * gradient[p] / strong, 255.0f) : 0;
   return self;
 }
 
@@ -148,10 +148,10 @@ volume_livewire_free (VolumeLivewire *self)
 static guint32
 nearest_pixel (const VolumeLivewire *self, double u, double v)
 {
-  int nu = (int)CLAMP (floor (u + 0.5), 0, self->n_u - 1);
-  int nv = (int)CLAMP (floor (v + 0.5), 0, self->n_v - 1);
+  int nu = (int) CLAMP (floor (u + 0.5), 0, self->n_u - 1);
+  int nv = (int) CLAMP (floor (v + 0.5), 0, self->n_v - 1);
 
-  return nu + (guint32)self->n_u * nv;
+  return nu + (guint32) self->n_u * nv;
 }
 
 static void
@@ -166,7 +166,7 @@ put (VolumeLivewire *self, guint32 pixel, guint32 cost, guint8 came_by)
 void
 volume_livewire_set_anchor (VolumeLivewire *self, double u, double v)
 {
-  gsize n_pixels = (gsize)self->n_u * self->n_v;
+  gsize n_pixels = (gsize) self->n_u * self->n_v;
 
   memset (self->cost, 0xff, n_pixels * sizeof (guint32));
   memset (self->settled, 0, n_pixels);
@@ -192,12 +192,12 @@ settle (VolumeLivewire *self, guint32 pixel)
 
       if (nu < 0 || nu >= self->n_u || nv < 0 || nv >= self->n_v)
         continue;
-      next = nu + (guint32)self->n_u * nv;
+      next = nu + (guint32) self->n_u * nv;
       if (self->settled[next])
         continue;
       per_length = COST_EDGE + (COST_FLAT - COST_EDGE) * (255 - self->strength[next]) * (1.0 / 255);
       cost = self->cost[pixel]
-             + (guint32)CLAMP (per_length * self->step_length[d] + 0.5, 1, COST_MAX_STEP);
+             + (guint32) CLAMP (per_length * self->step_length[d] + 0.5, 1, COST_MAX_STEP);
       if (cost < self->cost[next])
         put (self, next, cost, d);
     }
@@ -241,11 +241,11 @@ volume_livewire_trace (VolumeLivewire *self, double u, double v, GArray *path)
 
       g_array_append_vals (path, point, 1);
       pixel =
-          (pixel % self->n_u - step_u[d]) + (guint32)self->n_u * (pixel / self->n_u - step_v[d]);
+          (pixel % self->n_u - step_u[d]) + (guint32) self->n_u * (pixel / self->n_u - step_v[d]);
     }
   for (guint a = first, b = path->len; a + 1 < b; a++)
     {
-      double (*points)[2] = (double (*)[2])path->data;
+      double (*points)[2] = (double (*)[2]) path->data;
       double point[2];
 
       b--;

@@ -18,15 +18,13 @@ G_BEGIN_DECLS
  */
 typedef struct _VolumeLivewire VolumeLivewire;
 
-VolumeLivewire *
-volume_livewire_new (VolumeScan *scan, const VolumeSliceRaster *raster) G_GNUC_WARN_UNUSED_RESULT;
-void
-volume_livewire_free (VolumeLivewire *self);
+VolumeLivewire *volume_livewire_new (VolumeScan *scan,
+                                     const VolumeSliceRaster *raster) G_GNUC_WARN_UNUSED_RESULT;
+void volume_livewire_free (VolumeLivewire *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLivewire, volume_livewire_free)
 
 /* The pixel nearest to (u, v), inside the slice, becomes the anchor. */
-void
-volume_livewire_set_anchor (VolumeLivewire *self, double u, double v);
+void volume_livewire_set_anchor (VolumeLivewire *self, double u, double v);
 
 /**
  * volume_livewire_trace:
@@ -35,11 +33,9 @@ volume_livewire_set_anchor (VolumeLivewire *self, double u, double v);
  *
  * An anchor must have been set.
  */
-void
-volume_livewire_trace (VolumeLivewire *self, double u, double v, GArray *path);
+void volume_livewire_trace (VolumeLivewire *self, double u, double v, GArray *path);
 
 /* The pixel with the strongest edge within @radius pixels: where a click snaps to. */
-void
-volume_livewire_snap (VolumeLivewire *self, double radius, double *u, double *v);
+void volume_livewire_snap (VolumeLivewire *self, double radius, double *u, double *v);
 
 G_END_DECLS

@@ -10,7 +10,7 @@
 static int
 compare_doubles (const void *a, const void *b)
 {
-  const double x = *(const double *)a, y = *(const double *)b;
+  const double x = *(const double *) a, y = *(const double *) b;
 
   return (x > y) - (x < y);
 }
@@ -48,13 +48,13 @@ volume_tool_polygon_fill (const VolumeSliceRaster *raster, const double (*points
 
   for (int v = 0; v < frame->n_v; v++)
     {
-      guint8 *row = pixels + (gsize)v * frame->n_u;
+      guint8 *row = pixels + (gsize) v * frame->n_u;
       gsize n = crossings_of_row (points, n_points, v, crossings);
 
       for (gsize c = 0; c + 1 < n; c += 2)
         {
-          int first = (int)ceil (CLAMP (crossings[c], 0, frame->n_u));
-          int end = (int)ceil (CLAMP (crossings[c + 1], 0, frame->n_u));
+          int first = (int) ceil (CLAMP (crossings[c], 0, frame->n_u));
+          int end = (int) ceil (CLAMP (crossings[c + 1], 0, frame->n_u));
 
           if (end > first)
             memset (row + first, 1, end - first);

@@ -31,7 +31,7 @@ volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox 
   mask = volume_mask_new (&box);
   volume_box_get_size (&box, size);
   /* A float copy of one plane at a time, never of the whole. */
-  values = g_new (float, (gsize)size[0] * size[1]);
+  values = g_new (float, (gsize) size[0] * size[1]);
   voxels = mask->voxels;
   for (int k = box.lo[2]; k < box.hi[2]; k++)
     {
@@ -40,7 +40,7 @@ volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox 
       layer.lo[2] = k;
       layer.hi[2] = k + 1;
       volume_scan_read_box (scan, &layer, values);
-      for (gsize p = 0; p < (gsize)size[0] * size[1]; p++)
+      for (gsize p = 0; p < (gsize) size[0] * size[1]; p++)
         *voxels++ = values[p] >= low && values[p] <= high;
     }
   return mask;
@@ -57,7 +57,7 @@ grow (VolumeMask *mask, gsize seed, GCancellable *cancellable, GError **error)
 
   volume_box_get_size (&mask->box, size);
   strides[1] = size[0];
-  strides[2] = (gsize)size[0] * size[1];
+  strides[2] = (gsize) size[0] * size[1];
   mask->voxels[seed] = 2;
   g_array_append_val (stack, seed);
   while (stack->len > 0)
@@ -74,7 +74,7 @@ grow (VolumeMask *mask, gsize seed, GCancellable *cancellable, GError **error)
           int axis = side / 2;
           gsize next;
 
-          if (side % 2 == 0 ? at[axis] == 0 : at[axis] + 1 == (gsize)size[axis])
+          if (side % 2 == 0 ? at[axis] == 0 : at[axis] + 1 == (gsize) size[axis])
             continue;
           next = side % 2 == 0 ? v - strides[axis] : v + strides[axis];
           if (mask->voxels[next] != 1)
@@ -102,7 +102,7 @@ volume_tool_flood (VolumeScan *scan, const int seed[3], float low, float high,
   volume_box_get_size (&mask->box, size);
   n_voxels = volume_mask_get_n_voxels (mask);
   at = (seed[0] - mask->box.lo[0])
-       + size[0] * ((seed[1] - mask->box.lo[1]) + (gsize)size[1] * (seed[2] - mask->box.lo[2]));
+       + size[0] * ((seed[1] - mask->box.lo[1]) + (gsize) size[1] * (seed[2] - mask->box.lo[2]));
   if (mask->voxels[at] != 0 && !grow (mask, at, cancellable, error))
     return NULL;
   for (gsize v = 0; v < n_voxels; v++)
@@ -119,7 +119,7 @@ volume_tool_bucket (VolumeEditBuilder *builder, const VolumeSliceRaster *raster,
   g_autofree guint16 *labels = NULL;
   g_autoptr (VolumeMask) mask = NULL;
   gsize n_pixels = volume_slice_raster_get_n_pixels (raster);
-  gsize seed = u + (gsize)n_u * v;
+  gsize seed = u + (gsize) n_u * v;
 
   if (u < 0 || u >= n_u || v < 0 || v >= n_v)
     return FALSE;

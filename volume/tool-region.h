@@ -21,15 +21,13 @@ G_BEGIN_DECLS
  * The voxels joined to @seed (through faces) whose value lies in [low, high]. Empty if the seed's
  * does not.
  */
-VolumeMask *
-volume_tool_flood (VolumeScan *scan, const int seed[3], float low, float high,
-                   const VolumeBox *within, GCancellable *cancellable,
-                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+VolumeMask *volume_tool_flood (VolumeScan *scan, const int seed[3], float low, float high,
+                               const VolumeBox *within, GCancellable *cancellable,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The voxels of @within whose value lies in [low, high]. */
-VolumeMask *
-volume_tool_threshold (VolumeScan *scan, float low, float high,
-                       const VolumeBox *within) G_GNUC_WARN_UNUSED_RESULT;
+VolumeMask *volume_tool_threshold (VolumeScan *scan, float low, float high,
+                                   const VolumeBox *within) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * volume_tool_bucket:
@@ -37,8 +35,7 @@ volume_tool_threshold (VolumeScan *scan, float low, float high,
  * On a slice: the connected patch (faces) of equal labels that holds pixel (u, v) is set to @label:
  * fills an outline drawn with the brush. Returns FALSE if the pixel is outside the slice.
  */
-gboolean
-volume_tool_bucket (VolumeEditBuilder *builder, const VolumeSliceRaster *raster,
-                    const VolumeLabelMap *map, int u, int v, guint16 label);
+gboolean volume_tool_bucket (VolumeEditBuilder *builder, const VolumeSliceRaster *raster,
+                             const VolumeLabelMap *map, int u, int v, guint16 label);
 
 G_END_DECLS

@@ -71,9 +71,9 @@ patch_apply (const Patch *patch, guint8 *wanted, VolumeEditBuilder *builder, gui
 static void
 blur_axis (float *values, const int size[3], int axis, double sigma_voxels)
 {
-  const gsize strides[3] = { 1, size[0], (gsize)size[0] * size[1] };
+  const gsize strides[3] = { 1, size[0], (gsize) size[0] * size[1] };
   const int b = (axis + 1) % 3, c = (axis + 2) % 3, n = size[axis];
-  const int reach = (int)MIN (ceil (3 * sigma_voxels), 4096);
+  const int reach = (int) MIN (ceil (3 * sigma_voxels), 4096);
   g_autofree double *kernel = g_new (double, reach + 1);
   g_autofree float *line = g_new (float, n);
   double sum = 0;
@@ -95,8 +95,8 @@ blur_axis (float *values, const int size[3], int axis, double sigma_voxels)
             double blurred = kernel[0] * line[p];
 
             for (int r = 1; r <= reach; r++)
-              blurred += kernel[r] * ((double)line[MAX (p - r, 0)] + line[MIN (p + r, n - 1)]);
-            start[p * strides[axis]] = (float)(blurred / sum);
+              blurred += kernel[r] * ((double) line[MAX (p - r, 0)] + line[MIN (p + r, n - 1)]);
+            start[p * strides[axis]] = (float) (blurred / sum);
           }
       }
 }
@@ -222,7 +222,7 @@ signed_distance (const VolumeLabelMap *map, const VolumeSliceRaster *raster, gui
       /* A label that fills the slice has no outside to be near to. */
       double in = MIN (sqrt (to_outside[p]), 1e6), out = MIN (sqrt (to_inside[p]), 1e6);
 
-      to_inside[p] = (float)(inside[p] ? half_mm - in : out - half_mm);
+      to_inside[p] = (float) (inside[p] ? half_mm - in : out - half_mm);
     }
   return g_steal_pointer (&to_inside);
 }
@@ -254,7 +254,7 @@ volume_tool_interpolate (VolumeEditBuilder *builder, const VolumeGeometry *geome
   labels = g_new (guint16, n);
   for (int index = first + 1; index < last; index++)
     {
-      float t = (float)(index - first) / (float)(last - first);
+      float t = (float) (index - first) / (float) (last - first);
 
       volume_slice_raster_init (&between, geometry, plane, index);
       volume_slice_raster_read_labels (&between, map, labels);

@@ -12,7 +12,7 @@ static const char *const plane_names[VOLUME_N_PLANES] = { "axial", "coronal", "s
 const char *
 volume_plane_get_name (VolumePlane plane)
 {
-  g_return_val_if_fail ((unsigned)plane < VOLUME_N_PLANES, NULL);
+  g_return_val_if_fail ((unsigned) plane < VOLUME_N_PLANES, NULL);
   return plane_names[plane];
 }
 

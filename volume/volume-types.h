@@ -25,7 +25,8 @@ typedef struct _VolumePrompt VolumePrompt;
 /* The three anatomical planes. A plane of a scan is perpendicular to the voxel axis nearest to its
  * normal: axial ⟂ S, coronal ⟂ A, sagittal ⟂ R; the assignment is a permutation, also for oblique
  * scans (VolumeGeometry.axis_of_plane). */
-typedef enum {
+typedef enum
+{
   VOLUME_PLANE_AXIAL,
   VOLUME_PLANE_CORONAL,
   VOLUME_PLANE_SAGITTAL,
@@ -40,7 +41,8 @@ typedef struct
 } VolumeBox;
 
 /* Where a voxel's label came from. Stored in projects: never renumber. */
-typedef enum {
+typedef enum
+{
   VOLUME_PROVENANCE_NONE = 0,
   VOLUME_PROVENANCE_HAND = 1,
   VOLUME_PROVENANCE_PROMPT = 2,
@@ -49,18 +51,19 @@ typedef enum {
   VOLUME_PROVENANCE_MODEL = 5,
 } VolumeProvenance;
 
-typedef enum {
-  VOLUME_ERROR_NOT_FOUND,   /* no such file, or no permission to read it */
-  VOLUME_ERROR_FORMAT,      /* not a file of this kind, or a damaged one */
+typedef enum
+{
+  VOLUME_ERROR_NOT_FOUND, /* no such file, or no permission to read it */
+  VOLUME_ERROR_FORMAT, /* not a file of this kind, or a damaged one */
   VOLUME_ERROR_UNSUPPORTED, /* a valid file that asks for what we do not do */
-  VOLUME_ERROR_TOO_LARGE,   /* claims more than the file or the machine holds */
-  VOLUME_ERROR_IO,          /* disk full, read error */
-  VOLUME_ERROR_MISMATCH,    /* two grids that should be one are not */
+  VOLUME_ERROR_TOO_LARGE, /* claims more than the file or the machine holds */
+  VOLUME_ERROR_IO, /* disk full, read error */
+  VOLUME_ERROR_MISMATCH, /* two grids that should be one are not */
 } VolumeError;
 #define VOLUME_ERROR (volume_error_quark ())
 GQuark volume_error_quark (void);
 
-const char *volume_plane_get_name (VolumePlane plane);                  /* "axial", … */
+const char *volume_plane_get_name (VolumePlane plane); /* "axial", … */
 gboolean volume_plane_from_name (const char *name, VolumePlane *plane); /* as above, or a/c/s */
 
 G_END_DECLS

@@ -7,10 +7,11 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
-  SEG_INTENSITY_AS_IS,     /* values as they are (sets that are standardised already) */
+typedef enum
+{
+  SEG_INTENSITY_AS_IS, /* values as they are (sets that are standardised already) */
   SEG_INTENSITY_CT_WINDOW, /* clip to window_low … window_high, then (x − mean) / std */
-  SEG_INTENSITY_ROBUST_Z,  /* clip to the scan's percentiles low … high, then z-score of the rest */
+  SEG_INTENSITY_ROBUST_Z, /* clip to the scan's percentiles low … high, then z-score of the rest */
 } SegIntensity;
 
 /**
@@ -76,7 +77,7 @@ void seg_prepared_unref (SegPrepared *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegPrepared, seg_prepared_unref)
 
 void seg_prepared_get_size (const SegPrepared *self, int size[3]); /* axis 2 fastest */
-const float *seg_prepared_get_image (const SegPrepared *self);     /* NULL without one */
+const float *seg_prepared_get_image (const SegPrepared *self); /* NULL without one */
 gsize seg_prepared_get_n_voxels (const SegPrepared *self);
 const VolumeGeometry *seg_prepared_get_geometry (const SegPrepared *self); /* the scan's */
 /* The prepared grid's place in the world: index (a0, a1, a2) → RAS mm, row major. */
@@ -88,8 +89,8 @@ int seg_prepared_get_scan_axis (const SegPrepared *self, int axis);
 void seg_prepared_point_forward (const SegPrepared *self, const double ijk[3], double a[3]);
 void seg_prepared_point_back (const SegPrepared *self, const double a[3], double ijk[3]);
 
-/* Dense labels of the scan (i fastest) → array; nearest. Labels above 255 are an error of the caller:
- * map classes to channels first. */
+/* Dense labels of the scan (i fastest) → array; nearest. Labels above 255 are an error of the
+ * caller: map classes to channels first. */
 void seg_prepared_labels_forward (const SegPrepared *self, const guint8 *labels_ijk, guint8 *dst);
 
 /* A signed plane of the scan (voxel axis and index) → plane of the array. */

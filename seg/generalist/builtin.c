@@ -76,8 +76,8 @@ list_view_points (const SegPrompt *prompt, const SegViewSquare *sq)
           for (int t = 1; t <= n; t++)
             {
               const float f = (float) t / (float) n;
-              const SegPromptPoint at
-                  = { a->x + f * (b->x - a->x), a->y + f * (b->y - a->y), b->positive };
+              const SegPromptPoint at = { a->x + f * (b->x - a->x), a->y + f * (b->y - a->y),
+                                          b->positive };
               add_view_point (points, sq, &at);
             }
         }
@@ -130,7 +130,7 @@ look (SegGeneralist *self, const SegView *view, const SegViewPrompt *prompt, Loo
       GError **error)
 {
   Builtin *model = self->model;
-  g_autofree float *channels = g_new (float, SEG_N_CHANNELS * N);
+  g_autofree float *channels = g_new (float, SEG_N_CHANNELS *N);
   g_autofree float *folded = NULL;
   g_autoptr (SegTensor) x = NULL;
   g_autoptr (SegTensor) logits = NULL;
@@ -145,7 +145,7 @@ look (SegGeneralist *self, const SegView *view, const SegViewPrompt *prompt, Loo
         out->quality[m] = NAN; /* the rule has no opinion of itself */
       return TRUE;
     }
-  folded = g_new (float, SEG_N_CHANNELS * N);
+  folded = g_new (float, SEG_N_CHANNELS *N);
   seg_fold_channels (channels, SEG_N_CHANNELS, folded);
   seg_no_grad_begin (self->context);
   x = seg_tensor_new_from_f32 (
@@ -191,7 +191,7 @@ find_closer (const Look *first, const SegPrompt *prompt, SegViewSquare *closer)
   side = MAX (MAX (hi_x - lo_x, hi_y - lo_y) * 1.7f, 24.0f);
   if (side > 0.5f * sq->side)
     return FALSE;
-  *closer = (SegViewSquare) { (lo_x + hi_x - side) / 2, (lo_y + hi_y - side) / 2, side };
+  *closer = (SegViewSquare){ (lo_x + hi_x - side) / 2, (lo_y + hi_y - side) / 2, side };
   return TRUE;
 }
 
@@ -217,8 +217,8 @@ look_at (SegGeneralist *self, const Slide *slide, const SegPrompt *prompt, const
 /* ---- tight boxes ----------------------------------------------------------------------------- */
 
 /* People draw boxes around the whole of a structure: an answer that stays away from a side has
- * taken a part for it (Lempitsky et al., "Image segmentation with a bounding box prior", ICCV 2009).
- * Leans towards the ellipse inscribed until the answer spans most of the box. */
+ * taken a part for it (Lempitsky et al., "Image segmentation with a bounding box prior", ICCV
+ * 2009). Leans towards the ellipse inscribed until the answer spans most of the box. */
 #define BOX_SPAN 0.9f
 
 static gboolean
@@ -310,8 +310,8 @@ compose (const Look *first, const Look *closer, int mask, SegAnswer *answer, int
        : -8.0f)
   for (int y = 0; y < picture->height; y++)
     for (int x = 0; x < picture->width; x++)
-      answer->logits[slot][(gsize) y * (gsize) picture->width + (gsize) x]
-          = LOGIT_AT ((float) x, (float) y);
+      answer->logits[slot][(gsize) y * (gsize) picture->width + (gsize) x] =
+          LOGIT_AT ((float) x, (float) y);
   for (int v = 0; v < SEG_LOW_RES; v++)
     for (int u = 0; u < SEG_LOW_RES; u++)
       {
@@ -345,13 +345,14 @@ builtin_answer (SegGeneralist *self, SegEmbedding *embedding, const SegPrompt *p
       const float side = MAX (MAX (width, height) * 1.5f, 16.0f);
 
       if (side < sq.side)
-        sq = (SegViewSquare) { (prompt->box[0] + prompt->box[2] + 1 - side) / 2 - 0.5f,
-                               (prompt->box[1] + prompt->box[3] + 1 - side) / 2 - 0.5f, side };
+        sq = (SegViewSquare){ (prompt->box[0] + prompt->box[2] + 1 - side) / 2 - 0.5f,
+                              (prompt->box[1] + prompt->box[3] + 1 - side) / 2 - 0.5f, side };
     }
   if (!look_at (self, slide, prompt, &sq,
                 previous_on_square (slide, prompt, &sq, previous) ? previous : NULL, first, error))
     return NULL;
-  if (model->net != NULL && prompt->has_box && prompt->points->len == 0 && prompt->strokes->len == 0)
+  if (model->net != NULL && prompt->has_box && prompt->points->len == 0
+      && prompt->strokes->len == 0)
     {
       float box[4];
 
@@ -365,9 +366,9 @@ builtin_answer (SegGeneralist *self, SegEmbedding *embedding, const SegPrompt *p
           {
             const float x = closer_sq.x0 + ((float) u + 0.5f) * closer_sq.side / SIDE - 0.5f;
             const float y = closer_sq.y0 + ((float) v + 0.5f) * closer_sq.side / SIDE - 0.5f;
-            previous[v * SIDE + u]
-                = seg_map_sample (first->logits[0], SIDE, to_view (x, first->square.x0, first->square.side),
-                                  to_view (y, first->square.y0, first->square.side));
+            previous[v * SIDE + u] = seg_map_sample (
+                first->logits[0], SIDE, to_view (x, first->square.x0, first->square.side),
+                to_view (y, first->square.y0, first->square.side));
           }
       closer = g_new (Look, 1);
       if (!look_at (self, slide, prompt, &closer_sq, previous, closer, error))
@@ -412,8 +413,8 @@ static const SegGeneralistClass builtin_class = {
 SegGeneralist *
 seg_generalist_new_rule (void)
 {
-  const SegGeneralistInfo info
-      = { .kind = SEG_GENERALIST_RULE, .name = "Rule (geodesic distance, no network)" };
+  const SegGeneralistInfo info = { .kind = SEG_GENERALIST_RULE,
+                                   .name = "Rule (geodesic distance, no network)" };
 
   return seg_generalist_new_for (&builtin_class, g_new0 (Builtin, 1), NULL, &info);
 }

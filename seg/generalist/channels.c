@@ -12,8 +12,8 @@
 #define CELLS (SIDE / 2)
 
 /* Chosen on procedural scenes; lengths in view pixels, intensities in standard deviations. */
-#define EDGE_LENGTH 40.0f   /* a step across one standard deviation is as long as 40 pixels */
-#define TRAVEL_LENGTH 6.0f  /* per pixel through tissue two tolerances off */
+#define EDGE_LENGTH 40.0f /* a step across one standard deviation is as long as 40 pixels */
+#define TRAVEL_LENGTH 6.0f /* per pixel through tissue two tolerances off */
 #define GEODESIC_REACH 40.0f
 #define WALK_BETA 40.0f
 #define WALK_STEPS 40
@@ -25,7 +25,7 @@ seg_view_square_whole (int width, int height)
 {
   const float side = (float) MAX (width, height);
 
-  return (SegViewSquare) { ((float) width - side) / 2, ((float) height - side) / 2, side };
+  return (SegViewSquare){ ((float) width - side) / 2, ((float) height - side) / 2, side };
 }
 
 /* ---- the picture on the square --------------------------------------------------------------- */
@@ -46,11 +46,12 @@ make_taps (Taps *taps, float *store, int max_taps, float start, float side, int 
     {
       const float centre = start + ((float) u + 0.5f) * scale - 0.5f;
       const float at = CLAMP (centre, 0.0f, (float) (size - 1));
-      int first = MAX (0, (int) ceilf (at - reach)), last = MIN (size - 1, (int) floorf (at + reach));
+      int first = MAX (0, (int) ceilf (at - reach)),
+          last = MIN (size - 1, (int) floorf (at + reach));
       float sum = 0;
 
       last = MIN (last, first + max_taps - 1);
-      taps[u] = (Taps) { first, last - first + 1, store + (gsize) u * (gsize) max_taps };
+      taps[u] = (Taps){ first, last - first + 1, store + (gsize) u * (gsize) max_taps };
       for (int t = first; t <= last; t++)
         sum += taps[u].weights[t - first] = MAX (1.0f - fabsf ((float) t - at) / reach, 1e-6f);
       for (int t = 0; t < taps[u].n; t++)
@@ -65,7 +66,7 @@ sample_planes (SegView *self, const SegPicture *picture)
   const int max_taps = 2 * (int) ceilf (MAX (sq->side / SIDE, 1.0f)) + 3;
   const int channels = picture->channels, width = picture->width;
   g_autofree float *store = g_new (float, 2 * (gsize) SIDE * (gsize) max_taps);
-  g_autofree float *row = g_new (float, (gsize) width * (gsize) channels);
+  g_autofree float *row = g_new (float, (gsize) width *(gsize) channels);
   Taps across[SIDE], down[SIDE];
 
   make_taps (across, store, max_taps, sq->x0, sq->side, width);
@@ -79,8 +80,8 @@ sample_planes (SegView *self, const SegPicture *picture)
       memset (row + lo, 0, sizeof (float) * (gsize) (hi - lo));
       for (int t = 0; t < down[v].n; t++)
         {
-          const float *src = picture->pixels
-                             + (gsize) (down[v].first + t) * (gsize) width * (gsize) channels;
+          const float *src =
+              picture->pixels + (gsize) (down[v].first + t) * (gsize) width * (gsize) channels;
           const float weight = down[v].weights[t];
           for (int x = lo; x < hi; x++)
             row[x] += weight * (isfinite (src[x]) ? src[x] : 0.0f);
@@ -97,8 +98,10 @@ sample_planes (SegView *self, const SegPicture *picture)
     }
   self->u0 = CLAMP ((int) ceilf ((-0.5f - sq->x0) * SIDE / sq->side), 0, SIDE);
   self->v0 = CLAMP ((int) ceilf ((-0.5f - sq->y0) * SIDE / sq->side), 0, SIDE);
-  self->u1 = CLAMP ((int) ceilf (((float) picture->width - 0.5f - sq->x0) * SIDE / sq->side), 0, SIDE);
-  self->v1 = CLAMP ((int) ceilf (((float) picture->height - 0.5f - sq->y0) * SIDE / sq->side), 0, SIDE);
+  self->u1 =
+      CLAMP ((int) ceilf (((float) picture->width - 0.5f - sq->x0) * SIDE / sq->side), 0, SIDE);
+  self->v1 =
+      CLAMP ((int) ceilf (((float) picture->height - 0.5f - sq->y0) * SIDE / sq->side), 0, SIDE);
   if (self->u1 <= self->u0)
     self->u0 = 0, self->u1 = SIDE;
   if (self->v1 <= self->v0)
@@ -151,7 +154,8 @@ standardise (SegView *self)
   scale = scale > 1e-5f * (fabsf (mean) + 1e-6f) ? 1.0f / scale : 0.0f;
   for (int p = 0; p < N; p++)
     {
-      self->image[0][p] = CLAMP ((CLAMP (self->image[0][p], low, high) - mean) * scale, -4.0f, 4.0f);
+      self->image[0][p] =
+          CLAMP ((CLAMP (self->image[0][p], low, high) - mean) * scale, -4.0f, 4.0f);
       for (int c = 1; c < 3; c++)
         self->image[c][p] = CLAMP (self->image[c][p] * scale, -4.0f, 4.0f);
     }
@@ -232,10 +236,10 @@ measure_steps (SegView *self)
           if (!is_inside (self, u, v) || !is_inside (self, nu, nv))
             self->step[k][p] = FAR;
           else
-            self->step[k][p]
-                = length[k]
-                  + EDGE_LENGTH
-                        * MAX (difference (self, p, nv * SIDE + nu) - self->noise * length[k], 0.0f);
+            self->step[k][p] =
+                length[k]
+                + EDGE_LENGTH
+                      * MAX (difference (self, p, nv * SIDE + nu) - self->noise * length[k], 0.0f);
         }
 }
 
@@ -290,7 +294,7 @@ void
 seg_view_init_scene (SegView *self, const SegScene *scene, gboolean blank)
 {
   G_STATIC_ASSERT (SEG_SCENE_SIDE == SEG_VIEW_SIDE);
-  self->square = (SegViewSquare) { 0, 0, SIDE };
+  self->square = (SegViewSquare){ 0, 0, SIDE };
   if (blank)
     memset (self->image, 0, sizeof self->image);
   else
@@ -328,7 +332,8 @@ geodesic (const SegView *self, float *d)
               d[p] = best;
             }
           for (int u = self->u1 - 2; u >= self->u0; u--)
-            d[v * SIDE + u] = MIN (d[v * SIDE + u], d[v * SIDE + u + 1] + self->step[0][v * SIDE + u]);
+            d[v * SIDE + u] =
+                MIN (d[v * SIDE + u], d[v * SIDE + u + 1] + self->step[0][v * SIDE + u]);
         }
       for (int v = self->v1 - 1; v >= self->v0; v--)
         {
@@ -350,7 +355,8 @@ geodesic (const SegView *self, float *d)
               d[p] = best;
             }
           for (int u = self->u0 + 1; u < self->u1; u++)
-            d[v * SIDE + u] = MIN (d[v * SIDE + u], d[v * SIDE + u - 1] + self->step[0][v * SIDE + u - 1]);
+            d[v * SIDE + u] =
+                MIN (d[v * SIDE + u], d[v * SIDE + u - 1] + self->step[0][v * SIDE + u - 1]);
         }
     }
 }
@@ -454,7 +460,8 @@ static float
 ellipse_at (const float box[4], int u, int v)
 {
   const float a = MAX ((box[2] - box[0] + 1) / 2, 0.5f), b = MAX ((box[3] - box[1] + 1) / 2, 0.5f);
-  const float du = ((float) u - (box[0] + box[2]) / 2) / a, dv = ((float) v - (box[1] + box[3]) / 2) / b;
+  const float du = ((float) u - (box[0] + box[2]) / 2) / a,
+              dv = ((float) v - (box[1] + box[3]) / 2) / b;
   return 1.0f - (du * du + dv * dv);
 }
 
@@ -481,9 +488,9 @@ find_seeds (const SegView *self, const SegViewPrompt *prompt, Seeds *seeds)
         for (int u = self->u0; u < self->u1; u++)
           {
             const int p = v * SIDE + u;
-            const gboolean outside
-                = (float) u < prompt->box[0] - margin_u || (float) u > prompt->box[2] + margin_u
-                  || (float) v < prompt->box[1] - margin_v || (float) v > prompt->box[3] + margin_v;
+            const gboolean outside =
+                (float) u < prompt->box[0] - margin_u || (float) u > prompt->box[2] + margin_u
+                || (float) v < prompt->box[1] - margin_v || (float) v > prompt->box[3] + margin_v;
             if (outside && !seeds->in[p])
               seeds->out[p] = 1, seeds->n_out++;
             else if (alone && ellipse_at (prompt->box, u, v) > 0.93f)
@@ -561,7 +568,8 @@ likeness (const SegView *self, const Travel *travel, float *out)
 /* Probability to meet a positive seed before a negative one; the picture's border is negative when
  * there is no box. Conjugate gradients on 64² from the geodesic answer. */
 static void
-random_walk (const SegView *self, const Seeds *seeds, gboolean has_box, const float *guess, float *walk)
+random_walk (const SegView *self, const Seeds *seeds, gboolean has_box, const float *guess,
+             float *walk)
 {
   float x[SEG_VIEW_CELLS], r[SEG_VIEW_CELLS], z[SEG_VIEW_CELLS], d[SEG_VIEW_CELLS],
       q[SEG_VIEW_CELLS], diagonal[SEG_VIEW_CELLS];
@@ -572,13 +580,15 @@ random_walk (const SegView *self, const Seeds *seeds, gboolean has_box, const fl
     for (int u = 0; u < CELLS; u++)
       {
         const int p = v * CELLS + u, s = 2 * v * SIDE + 2 * u;
-        const int in = seeds->in[s] + seeds->in[s + 1] + seeds->in[s + SIDE] + seeds->in[s + SIDE + 1];
-        const int out
-            = seeds->out[s] + seeds->out[s + 1] + seeds->out[s + SIDE] + seeds->out[s + SIDE + 1];
-        const gboolean inside = is_inside (self, 2 * u, 2 * v) && is_inside (self, 2 * u + 1, 2 * v + 1);
+        const int in =
+            seeds->in[s] + seeds->in[s + 1] + seeds->in[s + SIDE] + seeds->in[s + SIDE + 1];
+        const int out =
+            seeds->out[s] + seeds->out[s + 1] + seeds->out[s + SIDE] + seeds->out[s + SIDE + 1];
+        const gboolean inside =
+            is_inside (self, 2 * u, 2 * v) && is_inside (self, 2 * u + 1, 2 * v + 1);
         const gboolean rim = !has_box
-                             && (2 * u < self->u0 + 2 || 2 * v < self->v0 + 2 || 2 * u + 1 >= self->u1 - 2
-                                 || 2 * v + 1 >= self->v1 - 2);
+                             && (2 * u < self->u0 + 2 || 2 * v < self->v0 + 2
+                                 || 2 * u + 1 >= self->u1 - 2 || 2 * v + 1 >= self->v1 - 2);
 
         fixed[p] = !inside || in > 0 || out > 1 || (out > 0 && !has_box) || rim;
         x[p] = in > 0 ? 1.0f : fixed[p] ? 0.0f : guess[s];
@@ -587,12 +597,12 @@ random_walk (const SegView *self, const Seeds *seeds, gboolean has_box, const fl
       }
 #define APPLY(src, dst)                                                                            \
   for (int p = 0; p < SEG_VIEW_CELLS; p++)                                                         \
-    dst[p] = fixed[p] ? 0.0f                                                                       \
-                      : diagonal[p] * src[p]                                                       \
-                            - (p % CELLS + 1 < CELLS ? self->bond[0][p] * src[p + 1] : 0)           \
-                            - (p + CELLS < SEG_VIEW_CELLS ? self->bond[1][p] * src[p + CELLS] : 0)  \
-                            - (p % CELLS > 0 ? self->bond[0][p - 1] * src[p - 1] : 0)               \
-                            - (p >= CELLS ? self->bond[1][p - CELLS] * src[p - CELLS] : 0)
+  dst[p] = fixed[p] ? 0.0f                                                                         \
+                    : diagonal[p] * src[p]                                                         \
+                          - (p % CELLS + 1 < CELLS ? self->bond[0][p] * src[p + 1] : 0)            \
+                          - (p + CELLS < SEG_VIEW_CELLS ? self->bond[1][p] * src[p + CELLS] : 0)   \
+                          - (p % CELLS > 0 ? self->bond[0][p - 1] * src[p - 1] : 0)                \
+                          - (p >= CELLS ? self->bond[1][p - CELLS] * src[p - CELLS] : 0)
   APPLY (x, r);
   for (int p = 0; p < SEG_VIEW_CELLS; p++)
     {
@@ -701,9 +711,9 @@ seg_view_fill_channels (const SegView *self, const SegViewPrompt *prompt, float 
             *ellipse = CLAMP (ellipse_at (prompt->box, u, v), -1.0f, 1.0f);
           }
         c[SEG_CHANNEL_PREVIOUS][p] = prompt->previous ? tanhf (prompt->previous[p] * 0.4f) : 0;
-        c[SEG_CHANNEL_NEAR][p]
-            = near_out[p] >= 1000.0f ? 1.0f - MIN (near_in[p], 96.0f) / 48.0f
-                                    : tanhf ((near_out[p] - near_in[p]) / 12.0f);
+        c[SEG_CHANNEL_NEAR][p] = near_out[p] >= 1000.0f
+                                     ? 1.0f - MIN (near_in[p], 96.0f) / 48.0f
+                                     : tanhf ((near_out[p] - near_in[p]) / 12.0f);
       }
 
   for (int side = 0; side < 2; side++)
@@ -802,7 +812,8 @@ seg_rule_logits (const SegView *self, const SegViewPrompt *prompt, const float *
           const float at = -7.0f + 0.28f * (float) k;
           const float contrast = boundary_contrast (self, logits, at, &n_in);
           /* Boundaries of noise-sized or picture-sized regions do not count. */
-          const float prior = (float) n_in * (float) (N - n_in) / (N * 0.12f * N + (float) n_in * (float) n_in);
+          const float prior =
+              (float) n_in * (float) (N - n_in) / (N * 0.12f * N + (float) n_in * (float) n_in);
           const float score = (contrast + 0.03f) * sqrtf (MAX (prior, 0.0f));
           if (n_in > 20 && score > best)
             best = score, level = at;

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Lower envelope of parabolas (Felzenszwalb and Huttenlocher 2012), one line of @n + 2 samples whose
- * two ends are the outside. */
+/* Lower envelope of parabolas (Felzenszwalb and Huttenlocher 2012), one line of @n + 2 samples
+ * whose two ends are the outside. */
 static void
 distance_line (const float *f, int n, float *d, int *v, float *z)
 {
@@ -19,7 +19,8 @@ distance_line (const float *f, int n, float *d, int *v, float *z)
     {
       float s;
       do
-        s = ((f[q] + (float) (q * q)) - (f[v[k]] + (float) (v[k] * v[k]))) / (float) (2 * (q - v[k]));
+        s = ((f[q] + (float) (q * q)) - (f[v[k]] + (float) (v[k] * v[k])))
+            / (float) (2 * (q - v[k]));
       while (s <= z[k] && --k >= 0);
       v[++k] = q;
       z[k] = s;
@@ -92,7 +93,7 @@ seg_label_parts (const guint8 *mask, int width, int height, gint32 *labels)
             n++;
 #define VISIT(inside, q)                                                                           \
   if ((inside) && mask[q] && labels[q] == 0)                                                       \
-    labels[q] = label, stack[top++] = (q)
+  labels[q] = label, stack[top++] = (q)
             VISIT (x > 0, p - 1);
             VISIT (x + 1 < width, p + 1);
             VISIT (y > 0, p - width);
@@ -161,12 +162,13 @@ seg_click_next (const guint8 *truth, const guint8 *answer, int width, int height
     for (gsize p = 0; p < n_pixels; p++)
       if (depth[p] > best_depth)
         best_depth = depth[p], best = p;
-  *click = (SegClick) { (int) (best % (gsize) width), (int) (best / (gsize) width), best_positive };
+  *click = (SegClick){ (int) (best % (gsize) width), (int) (best / (gsize) width), best_positive };
   return TRUE;
 }
 
 void
-seg_box_around (const guint8 *truth, int width, int height, float jitter, SegDraw *draw, float box[4])
+seg_box_around (const guint8 *truth, int width, int height, float jitter, SegDraw *draw,
+                float box[4])
 {
   int lo_x = width, lo_y = height, hi_x = -1, hi_y = -1;
 

@@ -93,9 +93,10 @@ seg_compact_new (SegContext *context)
   self->head = conv (module, "head", widths[0], 4 * SEG_COMPACT_MASKS, 1, 1, TRUE);
   self->direct = conv (module, "direct", SEG_FOLDED_CHANNELS, 4 * SEG_COMPACT_MASKS, 1, 1, FALSE);
   seg_init_uniform (self->direct->weight, 0);
-  self->quality_fine = seg_linear_layer_new (module, "quality_fine", widths[0], SEG_COMPACT_MASKS, TRUE);
-  self->quality_coarse
-      = seg_linear_layer_new (module, "quality_coarse", widths[LEVELS - 1], SEG_COMPACT_MASKS, FALSE);
+  self->quality_fine =
+      seg_linear_layer_new (module, "quality_fine", widths[0], SEG_COMPACT_MASKS, TRUE);
+  self->quality_coarse =
+      seg_linear_layer_new (module, "quality_coarse", widths[LEVELS - 1], SEG_COMPACT_MASKS, FALSE);
   return self;
 }
 
@@ -119,8 +120,8 @@ mean_quality (SegLinearLayer *layer, SegTensor *x)
 {
   const gint64 one[2] = { 1, 1 };
   g_autoptr (SegTensor) mean = seg_adaptive_average_pool (x, one);
-  g_autoptr (SegTensor) flat
-      = seg_reshape (mean, SEG_SHAPE (seg_tensor_get_size (x, 0), seg_tensor_get_size (x, 1)));
+  g_autoptr (SegTensor) flat =
+      seg_reshape (mean, SEG_SHAPE (seg_tensor_get_size (x, 0), seg_tensor_get_size (x, 1)));
 
   return seg_linear_layer_forward (layer, flat);
 }
@@ -146,8 +147,8 @@ seg_compact_forward (SegCompact *self, SegTensor *x, SegTensor **logits, SegTens
     coarse = mean_quality (self->quality_coarse, y);
   for (int l = LEVELS - 2; l >= 0; l--)
     {
-      const gint64 size[2]
-          = { seg_tensor_get_size (across[l], 2), seg_tensor_get_size (across[l], 3) };
+      const gint64 size[2] = { seg_tensor_get_size (across[l], 2),
+                               seg_tensor_get_size (across[l], 3) };
       g_autoptr (SegTensor) narrow = seg_conv_layer_forward (self->up[l], y);
       g_autoptr (SegTensor) wide = seg_resample (narrow, size, SEG_RESAMPLE_NEAREST);
       g_autoptr (SegTensor) sum = seg_add (across[l], wide);

@@ -35,8 +35,7 @@ gboolean seg_compact_forward (SegCompact *self, SegTensor *x, SegTensor **logits
 
 /* Weights as a safetensors file (f16) and back; every tensor must fit. */
 gboolean seg_compact_save (SegCompact *self, const char *path, const char *note, GError **error);
-gboolean seg_compact_load_bytes (SegCompact *self, GBytes *bytes, const char *name,
-                                 GError **error);
+gboolean seg_compact_load_bytes (SegCompact *self, GBytes *bytes, const char *name, GError **error);
 
 /**
  * seg_compact_loss: of a batch, with its gradients, on the host.

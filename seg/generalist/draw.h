@@ -27,7 +27,7 @@ seg_draw_mix (guint64 x)
 static inline SegDraw
 seg_draw_start (guint64 seed, guint64 index)
 {
-  return (SegDraw) { seg_draw_mix (seg_draw_mix (seed) ^ (index * 0xd1342543de82ef95ull)), 0 };
+  return (SegDraw){ seg_draw_mix (seg_draw_mix (seed) ^ (index * 0xd1342543de82ef95ull)), 0 };
 }
 
 static inline guint64

@@ -89,8 +89,8 @@ stage_closer (SegScene *scene, SegView *view, const SegViewSquare *square)
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
       for (int c = 0; c < 3; c++)
-        picture->pixels[((gsize) y * (gsize) width + (gsize) x) * 3 + (gsize) c]
-            = scene->rgb[c][(y + scene->y0) * SIDE + x + scene->x0];
+        picture->pixels[((gsize) y * (gsize) width + (gsize) x) * 3 + (gsize) c] =
+            scene->rgb[c][(y + scene->y0) * SIDE + x + scene->x0];
   shifted.x0 -= (float) scene->x0;
   shifted.y0 -= (float) scene->y0;
   seg_view_init (view, picture, &shifted);
@@ -99,14 +99,16 @@ stage_closer (SegScene *scene, SegView *view, const SegViewSquare *square)
     for (int u = 0; u < SIDE; u++)
       {
         /* Between the four nearest pixels, so that the enlarged boundary is smooth. */
-        const float x = CLAMP (square->x0 + ((float) u + 0.5f) * square->side / SIDE - 0.5f, 0.0f, SIDE - 1.001f);
-        const float y = CLAMP (square->y0 + ((float) v + 0.5f) * square->side / SIDE - 0.5f, 0.0f, SIDE - 1.001f);
+        const float x = CLAMP (square->x0 + ((float) u + 0.5f) * square->side / SIDE - 0.5f, 0.0f,
+                               SIDE - 1.001f);
+        const float y = CLAMP (square->y0 + ((float) v + 0.5f) * square->side / SIDE - 0.5f, 0.0f,
+                               SIDE - 1.001f);
         const int p = (int) y * SIDE + (int) x;
         const float fx = x - floorf (x), fy = y - floorf (y);
         const float inside = (truth[p] * (1 - fx) + truth[p + 1] * fx) * (1 - fy)
                              + (truth[p + SIDE] * (1 - fx) + truth[p + SIDE + 1] * fx) * fy;
-        scene->truth[v * SIDE + u] = inside > 0.5f && u >= view->u0 && u < view->u1 && v >= view->v0
-                                     && v < view->v1;
+        scene->truth[v * SIDE + u] =
+            inside > 0.5f && u >= view->u0 && u < view->u1 && v >= view->v0 && v < view->v1;
         scene->n_truth += scene->truth[v * SIDE + u];
       }
   scene->x0 = view->u0, scene->x1 = view->u1;
@@ -135,7 +137,7 @@ square_around (const SegScene *scene, float spread, float jitter, SegDraw *draw)
 
   seg_box_around (scene->truth, SIDE, SIDE, 0, NULL, box);
   side = MAX (MAX (box[2] - box[0], box[3] - box[1]) + 1, 10.0f) * spread;
-  return (SegViewSquare) {
+  return (SegViewSquare){
     (box[0] + box[2] + 1 - side) / 2 - 0.5f + seg_draw_normal (draw) * jitter * side,
     (box[1] + box[3] + 1 - side) / 2 - 0.5f + seg_draw_normal (draw) * jitter * side, side
   };
@@ -145,7 +147,7 @@ static void
 add_point (Session *session, float u, float v, gboolean positive)
 {
   if (session->n_points < MAX_POINTS)
-    session->points[session->n_points++] = (SegViewPoint) { u, v, positive };
+    session->points[session->n_points++] = (SegViewPoint){ u, v, positive };
 }
 
 /* A stroke through the structure: from one inner pixel towards another, inside only. */
@@ -210,7 +212,8 @@ begin_session (SegEpisodes *self, int slot)
   stage (self, slot);
 
   at = seg_draw_int (draw, 0, 99);
-  for (session->n_left = 1; session->n_left < 8 && at >= length_odds[session->n_left - 1]; session->n_left++)
+  for (session->n_left = 1; session->n_left < 8 && at >= length_odds[session->n_left - 1];
+       session->n_left++)
     at -= length_odds[session->n_left - 1];
   session->drop_maps = seg_draw_chance (draw, 0.35f);
   how = seg_draw_int (draw, 0, 99);
@@ -218,9 +221,9 @@ begin_session (SegEpisodes *self, int slot)
   closer = seg_draw_chance (draw, with_box ? 0.85f : 0.22f);
   if (closer)
     {
-      const SegViewSquare square
-          = with_box ? square_around (scene, seg_draw_range (draw, 1.35f, 1.65f), 0.01f, draw)
-                     : square_around (scene, seg_draw_log_range (draw, 1.25f, 2.4f), 0.06f, draw);
+      const SegViewSquare square =
+          with_box ? square_around (scene, seg_draw_range (draw, 1.35f, 1.65f), 0.01f, draw)
+                   : square_around (scene, seg_draw_log_range (draw, 1.25f, 2.4f), 0.06f, draw);
       if (square.side < 110)
         {
           session->square = square;
@@ -265,7 +268,7 @@ seg_episodes_new (const SegEpisodesParams *params)
   self->sessions = g_new0 (Session, self->params.pool);
   self->scenes = g_new0 (SegScene, self->params.pool);
   self->views = g_new0 (SegView, self->params.pool);
-  self->channels = g_new (float, SEG_N_CHANNELS * N);
+  self->channels = g_new (float, SEG_N_CHANNELS *N);
   return self;
 }
 
@@ -302,7 +305,7 @@ seg_episodes_fill (SegEpisodes *self, float *inputs, float *truth, float *weight
 
       if (session->n_left <= 0)
         begin_session (self, slot);
-      prompt = (SegViewPrompt) {
+      prompt = (SegViewPrompt){
         .points = session->points,
         .n_points = (gsize) session->n_points,
         .has_box = session->has_box,
@@ -343,8 +346,8 @@ seg_episodes_advance (SegEpisodes *self, const float *logits)
       for (int p = 0; p < N; p++)
         {
           const int u = p % SIDE, v = p / SIDE;
-          session->previous[p]
-              = isfinite (session->previous[p]) ? CLAMP (session->previous[p], -12.0f, 12.0f) : 0;
+          session->previous[p] =
+              isfinite (session->previous[p]) ? CLAMP (session->previous[p], -12.0f, 12.0f) : 0;
           answer[p] = session->previous[p] > 0 && u >= scene->x0 && u < scene->x1 && v >= scene->y0
                       && v < scene->y1;
         }

@@ -28,10 +28,10 @@ void seg_unfold_channels (const float *folded, int n_channels, float *channels);
 typedef struct
 {
   guint64 seed;
-  int batch;          /* at least 1 */
-  int pool;           /* a multiple of batch */
-  float hardness;     /* of the scenes at first … */
-  gint64 full_after;  /* … grows to 1 by this many scenes; 0: at once */
+  int batch; /* at least 1 */
+  int pool; /* a multiple of batch */
+  float hardness; /* of the scenes at first … */
+  gint64 full_after; /* … grows to 1 by this many scenes; 0: at once */
 } SegEpisodesParams;
 
 SegEpisodes *seg_episodes_new (const SegEpisodesParams *params) G_GNUC_WARN_UNUSED_RESULT;

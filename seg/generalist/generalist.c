@@ -8,16 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-
 static const char *const kind_names[] = {
-  [SEG_GENERALIST_BUILTIN] = "built-in",
-  [SEG_GENERALIST_RULE] = "rule",
-  [SEG_GENERALIST_SAM_VIT_B] = "sam-vit-b",
-  [SEG_GENERALIST_SAM_VIT_L] = "sam-vit-l",
-  [SEG_GENERALIST_SAM_VIT_H] = "sam-vit-h",
-  [SEG_GENERALIST_MOBILE_SAM] = "mobile-sam",
-  [SEG_GENERALIST_MEDSAM] = "medsam",
-  [SEG_GENERALIST_LITEMEDSAM] = "litemedsam",
+  [SEG_GENERALIST_BUILTIN] = "built-in",    [SEG_GENERALIST_RULE] = "rule",
+  [SEG_GENERALIST_SAM_VIT_B] = "sam-vit-b", [SEG_GENERALIST_SAM_VIT_L] = "sam-vit-l",
+  [SEG_GENERALIST_SAM_VIT_H] = "sam-vit-h", [SEG_GENERALIST_MOBILE_SAM] = "mobile-sam",
+  [SEG_GENERALIST_MEDSAM] = "medsam",       [SEG_GENERALIST_LITEMEDSAM] = "litemedsam",
   [SEG_GENERALIST_SAM_MED2D] = "sam-med2d",
 };
 
@@ -90,7 +85,8 @@ seg_generalist_open (const char *path, const char *kind_hint, SegDevice *device,
   weights = seg_weights_load (path, error);
   if (weights == NULL)
     return NULL;
-  /* A compact network trained here says its recipe; everything else is of the SAM family or refused. */
+  /* A compact network trained here says its recipe; everything else is of the SAM family or
+   * refused. */
   if (seg_weights_get_metadata (weights, "recipe") == NULL)
     return seg_sam_open (weights, kind_hint, device, error);
   file = g_mapped_file_new (path, FALSE, error);
@@ -183,8 +179,8 @@ seg_generalist_encode (SegGeneralist *self, const SegPicture *picture, GError **
   if (data == NULL)
     return NULL;
   /* The hash is taken only where the embedding may be kept. */
-  embedding = embedding_new (self, picture,
-                             self->klass->pack != NULL ? seg_picture_get_hash (picture) : NULL, data);
+  embedding = embedding_new (
+      self, picture, self->klass->pack != NULL ? seg_picture_get_hash (picture) : NULL, data);
   embedding->encode_ms = (double) (g_get_monotonic_time () - start) / 1000.0;
   return embedding;
 }
@@ -289,8 +285,8 @@ check_place (const SegEmbedding *embedding, const char *what, float x, float y, 
       && x <= (float) embedding->width - 0.5f && y <= (float) embedding->height - 0.5f)
     return TRUE;
   g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH,
-               "%s at (%g, %g) lies outside of the picture of %d × %d", what, (double) x, (double) y,
-               embedding->width, embedding->height);
+               "%s at (%g, %g) lies outside of the picture of %d × %d", what, (double) x,
+               (double) y, embedding->width, embedding->height);
   return FALSE;
 }
 
@@ -323,7 +319,8 @@ check_prompt (const SegEmbedding *embedding, const SegPrompt *prompt, GError **e
     for (int corner = 0; corner < 2; corner++)
       {
         const float x = prompt->box[2 * corner], y = prompt->box[2 * corner + 1];
-        if (!check_place (embedding, "a box corner", corner && x == (float) embedding->width ? x - 1 : x,
+        if (!check_place (embedding, "a box corner",
+                          corner && x == (float) embedding->width ? x - 1 : x,
                           corner && y == (float) embedding->height ? y - 1 : y, error))
           return FALSE;
       }

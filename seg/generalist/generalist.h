@@ -104,19 +104,21 @@ typedef struct
 SegAnswer *seg_answer_new (int width, int height, int n_masks) G_GNUC_WARN_UNUSED_RESULT;
 void seg_answer_free (SegAnswer *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegAnswer, seg_answer_free)
-/* Writes the mask (0 or 1) of answer @index into height × width bytes; answers the pixels inside. */
+/* Writes the mask (0 or 1) of answer @index into height × width bytes; answers the pixels inside.
+ */
 gsize seg_answer_get_mask (const SegAnswer *self, int index, guint8 *mask);
 /* Sets the stability from the logits. */
 void seg_answer_update_stability (SegAnswer *self);
 
-typedef enum {
+typedef enum
+{
   SEG_GENERALIST_BUILTIN, /* the network that comes with the program */
-  SEG_GENERALIST_RULE,    /* no network: geodesic distance and region statistics */
+  SEG_GENERALIST_RULE, /* no network: geodesic distance and region statistics */
   SEG_GENERALIST_SAM_VIT_B,
   SEG_GENERALIST_SAM_VIT_L,
   SEG_GENERALIST_SAM_VIT_H,
   SEG_GENERALIST_MOBILE_SAM,
-  SEG_GENERALIST_MEDSAM,     /* keys of ViT-B; the caller says so, or the file's name does */
+  SEG_GENERALIST_MEDSAM, /* keys of ViT-B; the caller says so, or the file's name does */
   SEG_GENERALIST_LITEMEDSAM,
   SEG_GENERALIST_SAM_MED2D,
 } SegGeneralistKind;
@@ -134,8 +136,8 @@ typedef struct _SegEmbedding SegEmbedding;
 typedef struct
 {
   SegGeneralistKind kind;
-  const char *name;    /* for people: "SAM ViT-B" */
-  const char *sha256;  /* of the weights; NULL for the rule */
+  const char *name; /* for people: "SAM ViT-B" */
+  const char *sha256; /* of the weights; NULL for the rule */
   guint64 n_parameters;
   gsize embedding_bytes; /* as kept by the cache; 0: not worth keeping */
 } SegGeneralistInfo;
@@ -192,7 +194,6 @@ SegAnswer *seg_generalist_answer (SegGeneralist *self, SegEmbedding *embedding,
  * weights' and the picture's hash: bytes of another model or picture are SEG_ERROR_MISMATCH. */
 GBytes *seg_embedding_serialize (SegEmbedding *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 SegEmbedding *seg_embedding_deserialize (SegGeneralist *generalist, const SegPicture *picture,
-                                         GBytes *bytes,
-                                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+                                         GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

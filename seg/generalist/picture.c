@@ -14,7 +14,7 @@ seg_picture_new (int width, int height, int channels)
   self->width = width;
   self->height = height;
   self->channels = channels;
-  self->pixels = g_new0 (float, (gsize) width * (gsize) height * (gsize) channels);
+  self->pixels = g_new0 (float, (gsize) width *(gsize) height *(gsize) channels);
   return self;
 }
 
@@ -158,8 +158,8 @@ seg_answer_new (int width, int height, int n_masks)
   self->n_masks = n_masks;
   for (int m = 0; m < n_masks; m++)
     {
-      self->logits[m] = g_new0 (float, (gsize) width * (gsize) height);
-      self->low_res[m] = g_new0 (float, SEG_LOW_RES * SEG_LOW_RES);
+      self->logits[m] = g_new0 (float, (gsize) width *(gsize) height);
+      self->low_res[m] = g_new0 (float, SEG_LOW_RES *SEG_LOW_RES);
     }
   return self;
 }

@@ -46,25 +46,25 @@ seg_practice_new (SegDevice *device, const SegPracticeParams *params)
   self->net = seg_compact_new (self->context);
   self->average = seg_compact_new (self->context);
   seg_module_set_requires_grad (seg_compact_get_module (self->average), FALSE);
-  self->optimiser = seg_optimiser_new (seg_compact_get_module (self->net),
-                                       &(SegOptimiserParams) { .kind = SEG_OPTIMISER_ADAMW,
-                                                               .lr = p->lr,
-                                                               .weight_decay = 0.01,
-                                                               .clip_norm = 1.0 });
+  self->optimiser = seg_optimiser_new (
+      seg_compact_get_module (self->net),
+      &(SegOptimiserParams){
+          .kind = SEG_OPTIMISER_ADAMW, .lr = p->lr, .weight_decay = 0.01, .clip_norm = 1.0 });
   /* The scenes' contrast falls over the first fifth of the run. */
-  self->episodes = seg_episodes_new (&(SegEpisodesParams) { .seed = p->seed,
-                                                            .batch = p->batch,
-                                                            .pool = 8 * p->batch,
-                                                            .hardness = 0.2f,
-                                                            .full_after = p->n_steps * p->batch / 15 });
-  self->inputs = g_new (float, batch * SEG_N_CHANNELS * N);
-  self->truth = g_new (float, batch * N);
-  self->weight = g_new (float, batch * N);
+  self->episodes =
+      seg_episodes_new (&(SegEpisodesParams){ .seed = p->seed,
+                                              .batch = p->batch,
+                                              .pool = 8 * p->batch,
+                                              .hardness = 0.2f,
+                                              .full_after = p->n_steps * p->batch / 15 });
+  self->inputs = g_new (float, batch *SEG_N_CHANNELS *N);
+  self->truth = g_new (float, batch *N);
+  self->weight = g_new (float, batch *N);
   self->ambiguous = g_new (float, batch);
-  self->logits = g_new (float, batch * SEG_COMPACT_MASKS * N);
-  self->dlogits = g_new (float, batch * SEG_COMPACT_MASKS * N);
-  self->quality = g_new (float, batch * SEG_COMPACT_MASKS);
-  self->dquality = g_new (float, batch * SEG_COMPACT_MASKS);
+  self->logits = g_new (float, batch *SEG_COMPACT_MASKS *N);
+  self->dlogits = g_new (float, batch *SEG_COMPACT_MASKS *N);
+  self->quality = g_new (float, batch *SEG_COMPACT_MASKS);
+  self->dquality = g_new (float, batch *SEG_COMPACT_MASKS);
   self->dice = g_new (float, batch);
   return self;
 }
@@ -112,10 +112,10 @@ rate_at (const SegPractice *self)
 static gboolean
 run_net (SegPractice *self, SegCompact *net, int batch, SegTensor **logits, SegTensor **quality)
 {
-  g_autoptr (SegTensor) x = seg_tensor_new_from (
-      self->context, self->params.dtype,
-      SEG_SHAPE (batch, SEG_FOLDED_CHANNELS, SEG_FOLDED_SIDE, SEG_FOLDED_SIDE), SEG_DTYPE_F32,
-      self->inputs);
+  g_autoptr (SegTensor) x =
+      seg_tensor_new_from (self->context, self->params.dtype,
+                           SEG_SHAPE (batch, SEG_FOLDED_CHANNELS, SEG_FOLDED_SIDE, SEG_FOLDED_SIDE),
+                           SEG_DTYPE_F32, self->inputs);
 
   return seg_compact_forward (net, x, logits, quality)
          && seg_tensor_download (*logits, SEG_DTYPE_F32, self->logits)
@@ -126,8 +126,8 @@ run_net (SegPractice *self, SegCompact *net, int batch, SegTensor **logits, SegT
 static SegTensor *
 carry_gradient (SegPractice *self, SegTensor *x, const float *dx)
 {
-  g_autoptr (SegTensor) given
-      = seg_tensor_new_from_f32 (self->context, seg_tensor_get_rank (x), seg_tensor_get_shape (x), dx);
+  g_autoptr (SegTensor) given = seg_tensor_new_from_f32 (self->context, seg_tensor_get_rank (x),
+                                                         seg_tensor_get_shape (x), dx);
   g_autoptr (SegTensor) wide = seg_cast (x, SEG_DTYPE_F32);
   g_autoptr (SegTensor) product = seg_mul (wide, given);
 
@@ -223,10 +223,12 @@ answer_pupils (SegPractice *self, Pupil *pupils, int n, gboolean with_box, float
           if (with_box)
             {
               SegDraw draw = seg_draw_start (EXAM_SEED, (guint64) (first + b));
-              seg_box_around (pupil->scene.truth, SEG_VIEW_SIDE, SEG_VIEW_SIDE, 0.05f, &draw, prompt.box);
+              seg_box_around (pupil->scene.truth, SEG_VIEW_SIDE, SEG_VIEW_SIDE, 0.05f, &draw,
+                              prompt.box);
             }
           seg_view_fill_channels (&pupil->view, &prompt, channels);
-          seg_fold_channels (channels, SEG_N_CHANNELS, self->inputs + (gsize) b * SEG_N_CHANNELS * N);
+          seg_fold_channels (channels, SEG_N_CHANNELS,
+                             self->inputs + (gsize) b * SEG_N_CHANNELS * N);
         }
       seg_no_grad_begin (self->context);
       run_net (self, self->average, count, &logits, &quality);
@@ -241,7 +243,8 @@ answer_pupils (SegPractice *self, Pupil *pupils, int n, gboolean with_box, float
 
           if (pupil->done)
             continue;
-          seg_unfold_channels (self->logits + (gsize) b * SEG_COMPACT_MASKS * N, 1, pupil->previous);
+          seg_unfold_channels (self->logits + (gsize) b * SEG_COMPACT_MASKS * N, 1,
+                               pupil->previous);
           for (int p = 0; p < N; p++)
             {
               const int u = p % SEG_VIEW_SIDE, v = p / SEG_VIEW_SIDE;
@@ -250,11 +253,11 @@ answer_pupils (SegPractice *self, Pupil *pupils, int n, gboolean with_box, float
             }
           pupil->dice = seg_mask_dice (pupil->scene.truth, answer, N);
           pupil->done = with_box
-                        || !seg_click_next (pupil->scene.truth, answer, SEG_VIEW_SIDE, SEG_VIEW_SIDE,
-                                            NULL, &click);
+                        || !seg_click_next (pupil->scene.truth, answer, SEG_VIEW_SIDE,
+                                            SEG_VIEW_SIDE, NULL, &click);
           if (!pupil->done && pupil->n_points < (int) G_N_ELEMENTS (pupil->points))
-            pupil->points[pupil->n_points++]
-                = (SegViewPoint) { (float) click.x, (float) click.y, click.positive };
+            pupil->points[pupil->n_points++] =
+                (SegViewPoint){ (float) click.x, (float) click.y, click.positive };
         }
     }
   return TRUE;
@@ -266,9 +269,9 @@ seg_practice_examine (SegPractice *self, int n_scenes, gboolean blank, SegPracti
 {
   static const int asked[4] = { 1, 3, 5, 10 };
   g_autofree Pupil *pupils = g_new0 (Pupil, n_scenes);
-  g_autofree float *channels = g_new (float, SEG_N_CHANNELS * N);
+  g_autofree float *channels = g_new (float, SEG_N_CHANNELS *N);
 
-  *report = (SegPracticeReport) { .n_scenes = n_scenes };
+  *report = (SegPracticeReport){ .n_scenes = n_scenes };
   for (int s = 0; s < n_scenes; s++)
     {
       SegClick click;
@@ -276,7 +279,8 @@ seg_practice_examine (SegPractice *self, int n_scenes, gboolean blank, SegPracti
       seg_scene_draw (&pupils[s].scene, EXAM_SEED ^ self->params.seed, (guint64) s, 1);
       seg_view_init_scene (&pupils[s].view, &pupils[s].scene, blank);
       if (seg_click_next (pupils[s].scene.truth, NULL, SEG_VIEW_SIDE, SEG_VIEW_SIDE, NULL, &click))
-        pupils[s].points[pupils[s].n_points++] = (SegViewPoint) { (float) click.x, (float) click.y, TRUE };
+        pupils[s].points[pupils[s].n_points++] =
+            (SegViewPoint){ (float) click.x, (float) click.y, TRUE };
     }
   for (int k = 1, a = 0; k <= 10; k++)
     {
@@ -435,10 +439,10 @@ seg_practice_restore (SegPractice *self, const char *folder, GError **error)
 gboolean
 seg_practice_export (SegPractice *self, const char *path, GError **error)
 {
-  g_autofree char *note = g_strdup_printf (
-      "crosslabel train-generalist: seed %" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT
-      " steps of %d, procedural scenes alone",
-      self->params.seed, self->step, self->params.batch);
+  g_autofree char *note =
+      g_strdup_printf ("crosslabel train-generalist: seed %" G_GUINT64_FORMAT ", %" G_GINT64_FORMAT
+                       " steps of %d, procedural scenes alone",
+                       self->params.seed, self->step, self->params.batch);
 
   return seg_compact_save (self->average, path, note, error);
 }

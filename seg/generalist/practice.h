@@ -18,9 +18,9 @@ typedef struct
 {
   guint64 seed;
   gint64 n_steps;
-  int batch;       /* 0: 16 */
-  double lr;       /* 0: 2e-3 */
-  SegDtype dtype;  /* of activations: F32 or BF16 */
+  int batch; /* 0: 16 */
+  double lr; /* 0: 2e-3 */
+  SegDtype dtype; /* of activations: F32 or BF16 */
 } SegPracticeParams;
 
 SegPractice *seg_practice_new (SegDevice *device,
@@ -35,8 +35,9 @@ gboolean seg_practice_step (SegPractice *self, double *loss, double *dice, GErro
 /* Mean Dice of the averaged network on scenes it is not trained on. */
 typedef struct
 {
-  double clicks[4]; /* after 1, 3, 5, 10 simulated clicks (the deepest pixel of the largest error) */
-  double box;       /* box with 5 % jitter */
+  double
+      clicks[4]; /* after 1, 3, 5, 10 simulated clicks (the deepest pixel of the largest error) */
+  double box; /* box with 5 % jitter */
   int n_scenes;
 } SegPracticeReport;
 

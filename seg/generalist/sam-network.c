@@ -317,7 +317,7 @@ collect_spec_cb (const char *name, SegTensor *tensor, SegEntryKind kind, gpointe
 
   memcpy (spec.shape, seg_tensor_get_shape (tensor), spec.n_dims * sizeof (gint64));
   g_array_append_val (loading->specs, spec);
-  g_hash_table_add (loading->names, (gpointer)spec.name);
+  g_hash_table_add (loading->names, (gpointer) spec.name);
 }
 
 static void
@@ -348,7 +348,7 @@ check_weights (const Loading *loading, GError **error)
   g_autoptr (GString) extra = g_string_new (NULL);
   guint n_extra = 0;
 
-  if (!seg_weights_check (loading->weights, (const SegWeightSpec *)loading->specs->data,
+  if (!seg_weights_check (loading->weights, (const SegWeightSpec *) loading->specs->data,
                           loading->specs->len, SEG_WEIGHTS_MATCH_ALLOW_EXTRA, error))
     return FALSE;
   for (gsize w = 0; w < seg_weights_get_n (loading->weights); w++)
@@ -375,7 +375,7 @@ prepare_prompt_encoder (SegSamNetwork *self)
 {
   const int grid = self->grid;
   g_autofree float (*unit)[2] = g_malloc (sizeof (float[2]) * grid * grid);
-  g_autofree float *position = g_new (float, (gsize)grid *grid *DIM);
+  g_autofree float *position = g_new (float, (gsize) grid *grid *DIM);
 
   seg_tensor_download (self->frequencies, SEG_DTYPE_F32, self->frequencies_host);
   for (int p = 0; p < 4; p++)
@@ -438,10 +438,10 @@ seg_sam_position_encode (const float *matrix, int features, const float (*unit)[
 
       for (int f = 0; f < features; f++)
         {
-          const double t = 2 * G_PI * (double)(x * matrix[f] + y * matrix[features + f]);
+          const double t = 2 * G_PI * (double) (x * matrix[f] + y * matrix[features + f]);
 
-          out[f] = (float)sin (t);
-          out[features + f] = (float)cos (t);
+          out[f] = (float) sin (t);
+          out[features + f] = (float) cos (t);
         }
       out += 2 * features;
     }
@@ -451,7 +451,7 @@ seg_sam_position_encode (const float *matrix, int features, const float (*unit)[
 static void
 put_token (const SegSamNetwork *self, const float point[2], int label, float *token)
 {
-  const float side = (float)self->image_size;
+  const float side = (float) self->image_size;
   const float unit[1][2] = { { (point[0] + 0.5f) / side, (point[1] + 0.5f) / side } };
 
   seg_sam_position_encode (self->frequencies_host, FEATURES, unit, 1, token);
@@ -465,7 +465,7 @@ encode_sparse (const SegSamNetwork *self, const SegSamPrompt *prompt)
 {
   const gboolean with_padding = prompt->n_points > 0 && prompt->box == NULL;
   const int n = prompt->n_points + (prompt->box != NULL ? 2 : with_padding);
-  g_autofree float *tokens = g_new (float, (gsize)MAX (n, 1) * DIM);
+  g_autofree float *tokens = g_new (float, (gsize) MAX (n, 1) * DIM);
   float *token = tokens;
 
   if (n == 0)
@@ -509,7 +509,7 @@ static SegTensor *
 attend (const Attention *self, SegTensor *q_in, SegTensor *k_in, SegTensor *v_in)
 {
   const SegAttentionParams params = { .heads = HEADS,
-                                      .scale = 1 / sqrt ((double)self->dim / HEADS),
+                                      .scale = 1 / sqrt ((double) self->dim / HEADS),
                                       .grid = { 0, 0 } };
   g_autoptr (SegTensor) q = seg_linear_layer_forward (self->q, q_in);
   g_autoptr (SegTensor) k = seg_linear_layer_forward (self->k, k_in);
@@ -602,7 +602,7 @@ upscale (const SegSamNetwork *self, SegTensor *keys)
 static void
 make_masks (const SegSamNetwork *self, SegTensor *queries, SegTensor *keys, float *masks)
 {
-  const gsize n_pixels = 16 * (gsize)self->grid * self->grid;
+  const gsize n_pixels = 16 * (gsize) self->grid * self->grid;
   g_autoptr (SegTensor) up = upscale (self, keys);
 
   for (int m = 0; m < SEG_SAM_N_MASKS; m++)

@@ -28,20 +28,15 @@ typedef enum
 typedef struct _SegSamNetwork SegSamNetwork;
 
 /* Takes no weights yet: everything is zero until seg_sam_network_load(). */
-SegSamNetwork *
-seg_sam_network_new (SegContext *context, SegSamEncoder encoder) G_GNUC_WARN_UNUSED_RESULT;
-void
-seg_sam_network_free (SegSamNetwork *self);
+SegSamNetwork *seg_sam_network_new (SegContext *context,
+                                    SegSamEncoder encoder) G_GNUC_WARN_UNUSED_RESULT;
+void seg_sam_network_free (SegSamNetwork *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegSamNetwork, seg_sam_network_free)
 
-SegModule *
-seg_sam_network_get_module (SegSamNetwork *self);
-int
-seg_sam_network_get_image_size (SegSamNetwork *self);
-int
-seg_sam_network_get_grid (SegSamNetwork *self);
-int
-seg_sam_network_get_low_res (SegSamNetwork *self);
+SegModule *seg_sam_network_get_module (SegSamNetwork *self);
+int seg_sam_network_get_image_size (SegSamNetwork *self);
+int seg_sam_network_get_grid (SegSamNetwork *self);
+int seg_sam_network_get_low_res (SegSamNetwork *self);
 
 /**
  * seg_sam_network_tell:
@@ -50,16 +45,13 @@ seg_sam_network_get_low_res (SegSamNetwork *self);
  * Returns: FALSE with SEG_ERROR_MISMATCH, or SEG_ERROR_UNSUPPORTED for relatives that are known but
  *   not read (SAM-Med2D, SAM 2)
  */
-gboolean
-seg_sam_network_tell (SegWeights *weights, SegSamEncoder *encoder, GError **error);
+gboolean seg_sam_network_tell (SegWeights *weights, SegSamEncoder *encoder, GError **error);
 
 /* Once. Missing, misshapen and unexpected tensors are listed in one message. */
-gboolean
-seg_sam_network_load (SegSamNetwork *self, SegWeights *weights, GError **error);
+gboolean seg_sam_network_load (SegSamNetwork *self, SegWeights *weights, GError **error);
 
 /* 1 3 S S, normalised → 1 256 grid grid. Check the context for errors. */
-SegTensor *
-seg_sam_network_encode (SegSamNetwork *self, SegTensor *image) G_GNUC_WARN_UNUSED_RESULT;
+SegTensor *seg_sam_network_encode (SegSamNetwork *self, SegTensor *image) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * SegSamPrompt: in pixels of the frame, (x, y).
@@ -84,14 +76,13 @@ typedef struct
  *
  * Returns: FALSE if an error is remembered in the context
  */
-gboolean
-seg_sam_network_decode (SegSamNetwork *self, SegTensor *embedding, const SegSamPrompt *prompt,
-                        float *masks, float iou[SEG_SAM_N_MASKS]);
+gboolean seg_sam_network_decode (SegSamNetwork *self, SegTensor *embedding,
+                                 const SegSamPrompt *prompt, float *masks,
+                                 float iou[SEG_SAM_N_MASKS]);
 
 /* The positional encoding (Tancik et al. 2020) of n points of [0, 1]²: @n × 2·@features values,
  * sines first. @matrix: 2 × features, row 0 for x. */
-void
-seg_sam_position_encode (const float *matrix, int features, const float (*unit)[2], int n,
-                         float *out);
+void seg_sam_position_encode (const float *matrix, int features, const float (*unit)[2], int n,
+                              float *out);
 
 G_END_DECLS

@@ -19,16 +19,16 @@ typedef struct
 static Taps *
 make_taps (int in, int out)
 {
-  const double scale = (double)in / out, filter_scale = MAX (scale, 1.0);
-  const int most = (int)ceil (filter_scale) * 2 + 1;
+  const double scale = (double) in / out, filter_scale = MAX (scale, 1.0);
+  const int most = (int) ceil (filter_scale) * 2 + 1;
   Taps *taps = g_malloc0 (sizeof (Taps) * out);
   g_autofree double *weights = g_new (double, most);
 
   for (int o = 0; o < out; o++)
     {
       const double centre = (o + 0.5) * scale;
-      const int first = MAX ((int)(centre - filter_scale + 0.5), 0);
-      const int end = MIN ((int)(centre + filter_scale + 0.5), in);
+      const int first = MAX ((int) (centre - filter_scale + 0.5), 0);
+      const int end = MIN ((int) (centre + filter_scale + 0.5), in);
       double sum = 0;
 
       taps[o].first = first;
@@ -41,7 +41,7 @@ make_taps (int in, int out)
         }
       for (int t = 0; t < taps[o].n; t++)
         taps[o].weights[t] =
-            (gint32)((sum != 0 ? weights[t] / sum : weights[t]) * (1 << PRECISION_BITS) + 0.5);
+            (gint32) ((sum != 0 ? weights[t] / sum : weights[t]) * (1 << PRECISION_BITS) + 0.5);
     }
   return taps;
 }
@@ -62,7 +62,7 @@ weigh (const Taps *taps, const guint8 *line, gsize step)
 
   for (int t = 0; t < taps->n; t++)
     sum += line[(taps->first + t) * step] * taps->weights[t];
-  return (guint8)CLAMP (sum >> PRECISION_BITS, 0, 255);
+  return (guint8) CLAMP (sum >> PRECISION_BITS, 0, 255);
 }
 
 void
@@ -70,7 +70,7 @@ seg_sam_resize_u8 (const guint8 *src, int width, int height, int channels, int n
                    int new_height, guint8 *dst)
 {
   g_autofree guint8 *between = NULL;
-  const gsize new_row = (gsize)new_width * channels;
+  const gsize new_row = (gsize) new_width * channels;
 
   if (new_width != width)
     {
@@ -80,8 +80,8 @@ seg_sam_resize_u8 (const guint8 *src, int width, int height, int channels, int n
       for (int y = 0; y < height; y++)
         for (int x = 0; x < new_width; x++)
           for (int c = 0; c < channels; c++)
-            between[y * new_row + (gsize)x * channels + c] =
-                weigh (&taps[x], src + (gsize)y * width * channels + c, channels);
+            between[y * new_row + (gsize) x * channels + c] =
+                weigh (&taps[x], src + (gsize) y * width * channels + c, channels);
       free_taps (taps, new_width);
       src = between;
     }
@@ -101,10 +101,10 @@ seg_sam_resize_u8 (const guint8 *src, int width, int height, int channels, int n
 void
 seg_sam_frame_size (int width, int height, int frame, int *new_width, int *new_height)
 {
-  const double scale = (double)frame / MAX (width, height);
+  const double scale = (double) frame / MAX (width, height);
 
-  *new_width = MAX ((int)(width * scale + 0.5), 1);
-  *new_height = MAX ((int)(height * scale + 0.5), 1);
+  *new_width = MAX ((int) (width * scale + 0.5), 1);
+  *new_height = MAX ((int) (height * scale + 0.5), 1);
 }
 
 void
@@ -118,8 +118,8 @@ seg_sam_frame_init (SegSamFrame *self, SegSamLook look, int width, int height, i
     self->new_width = self->new_height = frame;
   else
     seg_sam_frame_size (width, height, frame, &self->new_width, &self->new_height);
-  self->scale_x = (double)self->new_width / width;
-  self->scale_y = (double)self->new_height / height;
+  self->scale_x = (double) self->new_width / width;
+  self->scale_y = (double) self->new_height / height;
 }
 
 void
@@ -127,8 +127,8 @@ seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out)
 {
   static const float mean[3] = { 123.675f, 116.28f, 103.53f };
   static const float deviation[3] = { 58.395f, 57.12f, 57.375f };
-  const gsize n_pixels = (gsize)self->new_width * self->new_height;
-  const gsize plane = (gsize)self->frame * self->frame;
+  const gsize n_pixels = (gsize) self->new_width * self->new_height;
+  const gsize plane = (gsize) self->frame * self->frame;
   g_autofree guint8 *resized = g_malloc (n_pixels * 3);
   guint8 low = 0, high = 255;
 
@@ -149,29 +149,29 @@ seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out)
     for (int x = 0; x < self->new_width; x++)
       for (int c = 0; c < 3; c++)
         {
-          float value = resized[((gsize)y * self->new_width + x) * 3 + c];
+          float value = resized[((gsize) y * self->new_width + x) * 3 + c];
 
           if (self->look == SEG_SAM_LOOK_STANDARD)
             value = (value - mean[c]) / deviation[c];
           else
-            value = high > low ? (value - low) / (float)(high - low) : 0;
-          out[c * plane + (gsize)y * self->frame + x] = value;
+            value = high > low ? (value - low) / (float) (high - low) : 0;
+          out[c * plane + (gsize) y * self->frame + x] = value;
         }
 }
 
 void
 seg_sam_frame_point (const SegSamFrame *self, const float xy[2], float out[2])
 {
-  out[0] = (float)(xy[0] * self->scale_x);
-  out[1] = (float)(xy[1] * self->scale_y);
+  out[0] = (float) (xy[0] * self->scale_x);
+  out[1] = (float) (xy[1] * self->scale_y);
 }
 
 void
 seg_sam_bilinear (const float *src, int width, int height, gsize stride, int new_width,
                   int new_height, float *dst)
 {
-  const float scale_x = (float)width / (float)new_width;
-  const float scale_y = (float)height / (float)new_height;
+  const float scale_x = (float) width / (float) new_width;
+  const float scale_y = (float) height / (float) new_height;
   g_autofree int *left = g_new (int, new_width);
   g_autofree float *part = g_new (float, new_width);
 
@@ -179,13 +179,13 @@ seg_sam_bilinear (const float *src, int width, int height, gsize stride, int new
     {
       float at = MAX ((x + 0.5f) * scale_x - 0.5f, 0);
 
-      left[x] = MIN ((int)at, width - 1);
+      left[x] = MIN ((int) at, width - 1);
       part[x] = at - left[x];
     }
   for (int y = 0; y < new_height; y++)
     {
       const float at = MAX ((y + 0.5f) * scale_y - 0.5f, 0);
-      const int top = MIN ((int)at, height - 1);
+      const int top = MIN ((int) at, height - 1);
       const float *above = src + top * stride;
       const float *below = src + MIN (top + 1, height - 1) * stride;
       const float v = at - top;
@@ -217,7 +217,7 @@ seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, f
                         out);
       return;
     }
-  frame = g_new (float, (gsize)self->frame * self->frame);
+  frame = g_new (float, (gsize) self->frame * self->frame);
   seg_sam_bilinear (low_res, side, side, side, self->frame, self->frame, frame);
   seg_sam_bilinear (frame, self->new_width, self->new_height, self->frame, self->width,
                     self->height, out);

@@ -16,13 +16,11 @@ G_BEGIN_DECLS
  * fixed-point arithmetic of Pillow: first along x, rounded to bytes, then along y. Bit-exact with
  * it.
  */
-void
-seg_sam_resize_u8 (const guint8 *src, int width, int height, int channels, int new_width,
-                   int new_height, guint8 *dst);
+void seg_sam_resize_u8 (const guint8 *src, int width, int height, int channels, int new_width,
+                        int new_height, guint8 *dst);
 
 /* Sides of the picture in the frame, its longest side filling it. */
-void
-seg_sam_frame_size (int width, int height, int frame, int *new_width, int *new_height);
+void seg_sam_frame_size (int width, int height, int frame, int *new_width, int *new_height);
 
 typedef enum
 {
@@ -44,26 +42,21 @@ typedef struct
   double scale_x, scale_y;
 } SegSamFrame;
 
-void
-seg_sam_frame_init (SegSamFrame *self, SegSamLook look, int width, int height, int frame);
+void seg_sam_frame_init (SegSamFrame *self, SegSamLook look, int width, int height, int frame);
 
 /* @rgb: height × width × 3 bytes → @out: 3 × frame × frame, ready for the encoder. */
-void
-seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out);
+void seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out);
 
 /* A point of the picture (whole numbers are centres) in the frame's own coordinates. */
-void
-seg_sam_frame_point (const SegSamFrame *self, const float xy[2], float out[2]);
+void seg_sam_frame_point (const SegSamFrame *self, const float xy[2], float out[2]);
 
 /* Low-resolution logits (side²) → height × width logits of the picture, by two bilinear steps as
  * the reference code does (MedSAM: one). */
-void
-seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, float *out);
+void seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, float *out);
 
 /* Bilinear, corners not aligned, no antialiasing, as PyTorch's interpolate. @src: @stride values a
  * row. */
-void
-seg_sam_bilinear (const float *src, int width, int height, gsize stride, int new_width,
-                  int new_height, float *dst);
+void seg_sam_bilinear (const float *src, int width, int height, gsize stride, int new_width,
+                       int new_height, float *dst);
 
 G_END_DECLS

@@ -17,7 +17,10 @@ typedef float Field[N_PIXELS];
 static void
 add_noise_octave (float *field, SegDraw *draw, float cells, float amplitude)
 {
-  enum { MAX_LATTICE = 70 };
+  enum
+  {
+    MAX_LATTICE = 70
+  };
   float lattice[MAX_LATTICE][MAX_LATTICE];
   float fx[SIDE];
   int ix[SIDE];
@@ -95,12 +98,13 @@ blur (float *field, float sigma)
       }
 }
 
-/* ---- shapes: functions negative inside, about in pixels ---------------------------------------- */
+/* ---- shapes: functions negative inside, about in pixels ----------------------------------------
+ */
 
 typedef struct
 {
-  float x, y;          /* centre */
-  float radius;        /* of the disc of equal area, roughly */
+  float x, y; /* centre */
+  float radius; /* of the disc of equal area, roughly */
   float stretch, cosine, sine;
   float wave[6], phase[6];
 } Blob;
@@ -142,8 +146,17 @@ draw_blob (SegDraw *draw, float x, float y, float radius, float roughness)
   return self;
 }
 
-typedef enum { SHAPE_BLOB, SHAPE_LOBED, SHAPE_RING, SHAPE_CRESCENT, SHAPE_TUBE, SHAPE_CLOUD,
-               SHAPE_BLOCK, N_SHAPES } ShapeKind;
+typedef enum
+{
+  SHAPE_BLOB,
+  SHAPE_LOBED,
+  SHAPE_RING,
+  SHAPE_CRESCENT,
+  SHAPE_TUBE,
+  SHAPE_CLOUD,
+  SHAPE_BLOCK,
+  N_SHAPES
+} ShapeKind;
 
 typedef struct
 {
@@ -194,7 +207,8 @@ draw_path (Shape *self, SegDraw *draw, float x, float y, float width, float step
 static void
 draw_shape (Shape *self, SegDraw *draw, ShapeKind kind, float x, float y, float radius)
 {
-  const float roughness = seg_draw_chance (draw, 0.3f) ? 0.05f : seg_draw_range (draw, 0.05f, 0.28f);
+  const float roughness =
+      seg_draw_chance (draw, 0.3f) ? 0.05f : seg_draw_range (draw, 0.05f, 0.28f);
 
   memset (self, 0, sizeof *self);
   self->kind = kind;
@@ -210,9 +224,9 @@ draw_shape (Shape *self, SegDraw *draw, ShapeKind kind, float x, float y, float 
           {
             const float turn = seg_draw_range (draw, 0, 6.2831853f);
             const float away = radius * seg_draw_range (draw, 0.6f, 1.1f);
-            self->blobs[self->n_blobs++]
-                = draw_blob (draw, x + away * cosf (turn), y + away * sinf (turn),
-                             radius * seg_draw_range (draw, 0.3f, 0.8f), roughness);
+            self->blobs[self->n_blobs++] =
+                draw_blob (draw, x + away * cosf (turn), y + away * sinf (turn),
+                           radius * seg_draw_range (draw, 0.3f, 0.8f), roughness);
           }
         if (seg_draw_chance (draw, 0.5f))
           draw_path (self, draw, x, y, radius * seg_draw_range (draw, 0.12f, 0.3f),
@@ -462,8 +476,8 @@ light_cavity (Studio *studio, SegScene *scene)
       Shape lumen;
       const float depth = seg_draw_range (draw, 0.3f, 0.8f);
 
-      draw_shape (&lumen, draw, SHAPE_BLOB, seg_draw_range (draw, 0, SIDE), seg_draw_range (draw, 0, SIDE),
-                  seg_draw_range (draw, 8, 32));
+      draw_shape (&lumen, draw, SHAPE_BLOB, seg_draw_range (draw, 0, SIDE),
+                  seg_draw_range (draw, 0, SIDE), seg_draw_range (draw, 8, 32));
       cover (studio, &lumen, seg_draw_range (draw, 6, 24), studio->coverage);
       for (int p = 0; p < N_PIXELS; p++)
         lighten (scene, p, 1 - depth * studio->coverage[p]);
@@ -487,8 +501,9 @@ light_dome (Studio *studio, SegScene *scene, const Shape *target)
         const int p = y * SIDE + x;
         const float d = shape_distance (target, (float) x + studio->warp_x[p],
                                         (float) y + studio->warp_y[p], studio->cloud[p]);
-        const float slope = (((float) x - target->blobs[0].x) * cosine
-                             + ((float) y - target->blobs[0].y) * sine) / reach;
+        const float slope =
+            (((float) x - target->blobs[0].x) * cosine + ((float) y - target->blobs[0].y) * sine)
+            / reach;
         if (d <= 0)
           lighten (scene, p,
                    MAX (0.2f, 1 + tilt * CLAMP (slope, -1.2f, 1.2f)
@@ -524,8 +539,10 @@ draw_neighbours (Studio *studio, SegScene *scene, const Shape *target, const Tis
             {
               const float turn = seg_draw_range (draw, 0, 6.2831853f);
               radius = core->radius * seg_draw_log_range (draw, 0.3f, 1.2f);
-              x = core->x + (core->radius + radius * seg_draw_range (draw, 0.7f, 1.5f)) * cosf (turn);
-              y = core->y + (core->radius + radius * seg_draw_range (draw, 0.7f, 1.5f)) * sinf (turn);
+              x = core->x
+                  + (core->radius + radius * seg_draw_range (draw, 0.7f, 1.5f)) * cosf (turn);
+              y = core->y
+                  + (core->radius + radius * seg_draw_range (draw, 0.7f, 1.5f)) * sinf (turn);
             }
         }
       draw_shape (&shape, draw, draw_kind (draw, scene->look, FALSE), x, y, radius);
@@ -604,7 +621,8 @@ draw_inside (Studio *studio, SegScene *scene, const Shape *target, const Tissue 
           {
             const int p = y * SIDE + x;
             const float slope = (((float) x - target->blobs[0].x) * cosf (turn)
-                                 + ((float) y - target->blobs[0].y) * sinf (turn)) / reach;
+                                 + ((float) y - target->blobs[0].y) * sinf (turn))
+                                / reach;
             for (int c = 0; c < 3; c++)
               scene->rgb[c][p] += studio->coverage[p] * lift * CLAMP (slope, -1.2f, 1.2f);
           }
@@ -616,7 +634,8 @@ draw_inside (Studio *studio, SegScene *scene, const Shape *target, const Tissue 
         {
           const float turn = seg_draw_range (draw, 0, 6.2831853f);
           const float away = target->blobs[0].radius * sqrtf (seg_draw_unit (draw));
-          const Tissue tissue = draw_tissue (studio, scene, inside, seg_draw_range (draw, 0.05f, 0.4f));
+          const Tissue tissue =
+              draw_tissue (studio, scene, inside, seg_draw_range (draw, 0.05f, 0.4f));
           Shape spot;
 
           draw_shape (&spot, draw, SHAPE_BLOB, target->blobs[0].x + away * cosf (turn),
@@ -650,8 +669,9 @@ draw_highlights (Studio *studio, SegScene *scene)
     }
   for (int s = 0; s < spots; s++)
     {
-      const Blob spot = draw_blob (draw, seg_draw_range (draw, 0, SIDE), seg_draw_range (draw, 0, SIDE),
-                                   seg_draw_log_range (draw, 0.8f, 4), 0.2f);
+      const Blob spot =
+          draw_blob (draw, seg_draw_range (draw, 0, SIDE), seg_draw_range (draw, 0, SIDE),
+                     seg_draw_log_range (draw, 0.8f, 4), 0.2f);
       const int reach = 10;
       for (int y = MAX (0, (int) spot.y - reach); y < MIN (SIDE, (int) spot.y + reach); y++)
         for (int x = MAX (0, (int) spot.x - reach); x < MIN (SIDE, (int) spot.x + reach); x++)
@@ -687,8 +707,8 @@ coarsen (float *field, float *scratch, int factor)
         const int ix = MIN ((int) sx, n - 2), iy = MIN ((int) sy, n - 2);
         const float fx = sx - (float) ix, fy = sy - (float) iy;
         const float *s = scratch + iy * n + ix;
-        field[y * SIDE + x] = (s[0] * (1 - fx) + s[1] * fx) * (1 - fy)
-                              + (s[n] * (1 - fx) + s[n + 1] * fx) * fy;
+        field[y * SIDE + x] =
+            (s[0] * (1 - fx) + s[1] * fx) * (1 - fy) + (s[n] * (1 - fx) + s[n + 1] * fx) * fy;
       }
 }
 
@@ -734,7 +754,8 @@ expose (Studio *studio, SegScene *scene)
   const float bias = seg_draw_chance (draw, 0.6f) ? seg_draw_range (draw, 0, 0.35f) : 0;
   const float optics = seg_draw_chance (draw, 0.5f) ? seg_draw_range (draw, 0.4f, 1.6f) : 0;
   const int low_res = seg_draw_chance (draw, scene->look == SEG_SCENE_T1 ? 0.6f : 0.15f)
-                          ? seg_draw_int (draw, 1, 2) : 0;
+                          ? seg_draw_int (draw, 1, 2)
+                          : 0;
   const gboolean noise_first = seg_draw_chance (draw, 0.5f);
   const float gamma = seg_draw_chance (draw, 0.5f) ? seg_draw_log_range (draw, 0.6f, 1.7f) : 1;
   const gboolean clip = scene->look == SEG_SCENE_CT || seg_draw_chance (draw, 0.15f);
@@ -885,7 +906,8 @@ try_scene (Studio *studio, SegScene *scene)
   inside = draw_tissue (studio, scene, NULL, 0);
   if (scene->look == SEG_SCENE_ENDOSCOPY)
     {
-      const float level = seg_draw_range (draw, 0.55f, 0.95f), hue = seg_draw_range (draw, 0.15f, 0.42f);
+      const float level = seg_draw_range (draw, 0.55f, 0.95f),
+                  hue = seg_draw_range (draw, 0.15f, 0.42f);
       inside.mean[0] = level;
       inside.mean[1] = level - hue;
       inside.mean[2] = level - hue * seg_draw_range (draw, 1.0f, 1.4f);
@@ -945,7 +967,7 @@ seg_scene_draw (SegScene *self, guint64 seed, guint64 index, float hardness)
 const char *
 seg_scene_look_get_name (SegSceneLook look)
 {
-  static const char *const names[SEG_N_SCENE_LOOKS]
-      = { "late enhancement", "cine", "T1", "CT", "endoscopy", "plain" };
+  static const char *const names[SEG_N_SCENE_LOOKS] = { "late enhancement", "cine", "T1", "CT",
+                                                        "endoscopy",        "plain" };
   return look < SEG_N_SCENE_LOOKS ? names[look] : "?";
 }

@@ -14,7 +14,8 @@ G_BEGIN_DECLS
 
 #define SEG_SCENE_SIDE 128
 
-typedef enum {
+typedef enum
+{
   SEG_SCENE_LGE,
   SEG_SCENE_CINE,
   SEG_SCENE_T1,

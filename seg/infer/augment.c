@@ -19,7 +19,8 @@ seg_augment_noise (const float *in, float *out, gsize n, double sigma, double li
 
       seg_random_stream_fill_normal (&random, noise, length);
       for (gsize i = 0; i < length; i++)
-        out[from + i] = in[from + i] + CLAMP ((float)sigma * noise[i], (float)-limit, (float)limit);
+        out[from + i] =
+            in[from + i] + CLAMP ((float) sigma * noise[i], (float) -limit, (float) limit);
     }
 }
 
@@ -32,7 +33,7 @@ seg_augment_gamma (const float *in, float *out, gsize n, double range, guint64 s
 
   seg_random_stream_init (&random, seed, SEG_RANDOM_GAMMA, item);
   g = seg_random_stream_range (&random, -range, range);
-  power = (float)exp (g);
+  power = (float) exp (g);
   for (gsize i = 0; i < n; i++)
     out[i] = copysignf (powf (fabsf (in[i]), power), in[i]);
   return g;
@@ -84,7 +85,7 @@ pixel (const float *in, int height, int width, double row, double column)
 {
   return row < 0 || row >= height || column < 0 || column >= width
              ? 0
-             : in[(gsize)row * (gsize)width + (gsize)column];
+             : in[(gsize) row * (gsize) width + (gsize) column];
 }
 
 void
@@ -100,12 +101,12 @@ seg_augment_affine_2d (const double theta[2][3], int height, int width, const fl
         y0 = floor (y);
         fx = x - x0;
         fy = y - y0;
-        *out++ = (float)((1 - fy)
-                             * ((1 - fx) * pixel (in, height, width, y0, x0)
-                                + fx * pixel (in, height, width, y0, x0 + 1))
-                         + fy
-                               * ((1 - fx) * pixel (in, height, width, y0 + 1, x0)
-                                  + fx * pixel (in, height, width, y0 + 1, x0 + 1)));
+        *out++ = (float) ((1 - fy)
+                              * ((1 - fx) * pixel (in, height, width, y0, x0)
+                                 + fx * pixel (in, height, width, y0, x0 + 1))
+                          + fy
+                                * ((1 - fx) * pixel (in, height, width, y0 + 1, x0)
+                                   + fx * pixel (in, height, width, y0 + 1, x0 + 1)));
       }
 }
 
@@ -123,7 +124,7 @@ seg_augment_affine_2d_mask (const double theta[2][3], int height, int width, con
         y = nearbyint (y);
         *out++ = y < 0 || y >= height || x < 0 || x >= width
                      ? 0
-                     : in[(gsize)y * (gsize)width + (gsize)x];
+                     : in[(gsize) y * (gsize) width + (gsize) x];
       }
 }
 
@@ -139,7 +140,7 @@ seg_augment_paste_box (const guint8 *label, int height, int width, int side, gui
 
   for (int row = 0; row < height; row++)
     for (int column = 0; column < width; column++)
-      if (label[(gsize)row * (gsize)width + (gsize)column] != 0)
+      if (label[(gsize) row * (gsize) width + (gsize) column] != 0)
         {
           low[0] = MIN (low[0], row);
           high[0] = MAX (high[0], row);
@@ -151,7 +152,7 @@ seg_augment_paste_box (const guint8 *label, int height, int width, int side, gui
   seg_random_stream_init (&random, seed, SEG_RANDOM_PASTE, item);
   for (int a = 1; a >= 0; a--) /* the column is drawn first */
     {
-      int centre = low[a] + (int)seg_random_stream_below (&random, (guint32)(high[a] - low[a]));
+      int centre = low[a] + (int) seg_random_stream_below (&random, (guint32) (high[a] - low[a]));
 
       box[2 * a] = MAX (centre - side / 2, 0);
       box[2 * a + 1] = MIN (centre + side / 2, size[a]);

@@ -42,7 +42,7 @@ static Made *
 made_new (SegLoader *self)
 {
   Made *made = g_new0 (Made, 1);
-  gsize n = self->patch_voxels * (gsize)self->n_most;
+  gsize n = self->patch_voxels * (gsize) self->n_most;
 
   made->batch.image = g_new (float, n);
   made->batch.label = g_new (guint8, n);
@@ -79,7 +79,7 @@ make (SegLoader *self, Made *made)
   for (int b = 0; b < batch->n; b++)
     {
       SegPatch *patch = &made->patches[b];
-      gsize at = self->patch_voxels * (gsize)b;
+      gsize at = self->patch_voxels * (gsize) b;
 
       g_assert (cases[b] < self->n_cases);
       *patch = (SegPatch){ .image = batch->image + at,
@@ -88,7 +88,7 @@ make (SegLoader *self, Made *made)
                            .pseudo = batch->pseudo + at,
                            .case_index = cases[b] };
       seg_patch_cut (&self->params, &self->cases[cases[b]], self->seed,
-                     batch->step * (guint64)self->n_most + (guint64)b, patch);
+                     batch->step * (guint64) self->n_most + (guint64) b, patch);
     }
   seg_two_stream_free (made->after);
   made->after = seg_two_stream_copy (self->ahead);
@@ -105,7 +105,7 @@ make_thread (gpointer data)
     {
       Made *made;
 
-      while (!self->must_stop && (self->must_rest || self->ready.length >= (guint)self->n_ahead))
+      while (!self->must_stop && (self->must_rest || self->ready.length >= (guint) self->n_ahead))
         g_cond_wait (&self->changed, &self->mutex);
       if (self->must_stop)
         break;
@@ -136,7 +136,8 @@ seg_loader_new (const SegPatchParams *params, const SegCase *cases, gsize n_case
   self->params = *params;
   self->seed = seed;
   self->n_ahead = MAX (n_ahead, 0);
-  self->patch_voxels = (gsize)params->patch[0] * (gsize)params->patch[1] * (gsize)params->patch[2];
+  self->patch_voxels =
+      (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
   self->n_most = n_most;
   self->cases = cases;
   self->n_cases = n_cases;

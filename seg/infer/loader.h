@@ -45,8 +45,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegLoader, seg_loader_free)
 /* The next batch, valid until the next call. */
 const SegBatch *seg_loader_next (SegLoader *self);
 
-/* Replaces the cases (a refreshed pseudo-label, a new sign-off) from the next batch on; batches made
- * ahead are made again. On return the old cases are no longer used. */
+/* Replaces the cases (a refreshed pseudo-label, a new sign-off) from the next batch on; batches
+ * made ahead are made again. On return the old cases are no longer used. */
 void seg_loader_set_cases (SegLoader *self, const SegCase *cases, gsize n_cases);
 /* Replaces which are labelled, as seg_two_stream_set_cases(). */
 void seg_loader_set_order (SegLoader *self, const guint32 *labelled, gsize n_labelled,

@@ -72,7 +72,7 @@ orient (Map *map, SegOrientRule rule, guint64 seed, guint64 item)
       for (guint32 k = seg_random_stream_below (&random, 4); k > 0; k--)
         map_rot90 (map);
       if (rule == SEG_ORIENT_MIRRORED)
-        map_flip (map, (int)seg_random_stream_below (&random, 2));
+        map_flip (map, (int) seg_random_stream_below (&random, 2));
       else if (seg_random_stream_below (&random, 2))
         map_flip (map, 0);
       return;
@@ -152,7 +152,7 @@ move_to_foreground (const SegPatchParams *params, const SegCase *volume, const M
 
   if (n == 0)
     return;
-  find_foreground (volume, seg_random_stream_below (random, (guint32)MIN (n, G_MAXUINT32)), q);
+  find_foreground (volume, seg_random_stream_below (random, (guint32) MIN (n, G_MAXUINT32)), q);
   for (int a = 0; a < 3; a++)
     {
       int source = map->axis[a];
@@ -174,10 +174,10 @@ choose_start (const SegPatchParams *params, const SegCase *volume, const Map *ma
       int room = map->size[a] + 2 * pad[a] - params->patch[a];
 
       if (params->centre_crop)
-        start[a] = (int)nearbyint (room / 2.0); /* half to even */
+        start[a] = (int) nearbyint (room / 2.0); /* half to even */
       else
-        start[a] = (int)seg_random_stream_below (
-            &random, (guint32)MAX (room + (params->use_last_offset ? 1 : 0), 1));
+        start[a] = (int) seg_random_stream_below (
+            &random, (guint32) MAX (room + (params->use_last_offset ? 1 : 0), 1));
     }
   if (!params->centre_crop && params->foreground_share > 0
       && seg_random_stream_uniform (&random) < params->foreground_share)
@@ -195,7 +195,7 @@ static void
 steps_init (Steps *steps, const SegPatchParams *params, const SegCase *volume, const Map *map,
             int a)
 {
-  const gssize stride[3] = { (gssize)volume->size[1] * volume->size[2], volume->size[2], 1 };
+  const gssize stride[3] = { (gssize) volume->size[1] * volume->size[2], volume->size[2], 1 };
   int source = map->axis[a];
 
   steps->offset = g_new (gssize, params->patch[a]);
@@ -231,7 +231,7 @@ gather (const SegPatchParams *params, const SegCase *volume, const Map *map, Seg
           {
             gboolean inside = row_inside && steps[2].offset[k] >= 0;
             gsize voxel =
-                inside ? (gsize)(steps[0].offset[i] + steps[1].offset[j] + steps[2].offset[k]) : 0;
+                inside ? (gsize) (steps[0].offset[i] + steps[1].offset[j] + steps[2].offset[k]) : 0;
 
             patch->image[p] = inside ? volume->image[voxel] : 0;
             patch->label[p] = inside && volume->label ? volume->label[voxel] : 0;
@@ -261,7 +261,7 @@ seg_patch_cut (const SegPatchParams *params, const SegCase *volume, guint64 seed
   choose_start (params, volume, &map, pad, seed, item, start);
   for (int a = 0; a < 3; a++)
     map_shift (&map, a, start[a] - pad[a]);
-  patch->n_voxels = (gsize)params->patch[0] * (gsize)params->patch[1] * (gsize)params->patch[2];
+  patch->n_voxels = (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
   patch->has_pseudo = volume->pseudo != NULL;
   memcpy (patch->axis, map.axis, sizeof map.axis);
   memcpy (patch->sign, map.sign, sizeof map.sign);

@@ -20,7 +20,8 @@ typedef struct
 } SegRandomStream;
 
 /* What a stream is for; each augmentation has its own, so that adding one changes no other. */
-typedef enum {
+typedef enum
+{
   SEG_RANDOM_ORDER_LABELLED = 1,
   SEG_RANDOM_ORDER_UNLABELLED,
   SEG_RANDOM_ORIENT,

@@ -16,9 +16,11 @@ typedef struct
  * SegCase:
  *
  * One training volume in memory, axes 0, 1, 2 with axis 2 fastest. Everything but @image may be
- * missing. The labelled domain (I3) is the whole volume if @complete, else the union of @planes, else
+ * missing. The labelled domain (I3) is the whole volume if @complete, else the union of @planes,
+ * else
  * @domain where it is not 0. @pseudo is the generalist's label; it and @label go through the same
- * transforms as the image. Arrays are borrowed: they must stay as they are while a loader uses them.
+ * transforms as the image. Arrays are borrowed: they must stay as they are while a loader uses
+ * them.
  */
 typedef struct
 {
@@ -32,12 +34,13 @@ typedef struct
   gboolean complete;
 } SegCase;
 
-typedef enum {
+typedef enum
+{
   SEG_ORIENT_NONE,
   SEG_ORIENT_MIRRORED, /* rot90 by k = 0 … 3 in (0, 1), then always a flip of axis 0 or 1: the
                           dossiers' rule (gm-abs 2.4), which never shows an unmirrored patch */
-  SEG_ORIENT_SQUARE,   /* rot90, then a flip of axis 0 with probability ½: all 8 of the square */
-  SEG_ORIENT_FLIPS,    /* each of the three axes with probability ½, no rotation */
+  SEG_ORIENT_SQUARE, /* rot90, then a flip of axis 0 with probability ½: all 8 of the square */
+  SEG_ORIENT_FLIPS, /* each of the three axes with probability ½, no rotation */
 } SegOrientRule;
 
 /* The strong augmentations of generic-ssl 8.3: @n_ops distinct ones of six in random order, each
@@ -53,7 +56,8 @@ typedef struct
   double contrast_low, contrast_high;
   double gamma_low, gamma_high;
 } SegStrongParams;
-extern const SegStrongParams seg_strong_3d; /* 3, 0.7, 15°, 0.7, 0.7–1.3, 0.7–1.3, 0.7–1.3, 0.7–1.3 */
+extern const SegStrongParams
+    seg_strong_3d; /* 3, 0.7, 15°, 0.7, 0.7–1.3, 0.7–1.3, 0.7–1.3, 0.7–1.3 */
 extern const SegStrongParams seg_strong_2d; /* 3, 0.7, 15°, 0.5, 0.7–1.3, 0.5–2, 0.5–1.5, 0.5–2 */
 
 /**
@@ -141,8 +145,9 @@ gboolean seg_augment_paste_box (const guint8 *label, int height, int width, int 
  *
  * Which cases form a batch (gm-abs 2.4): first n_labelled labelled ones, then n_unlabelled others.
  * An epoch is one random pass over the labelled indices in groups of n_labelled, a remainder being
- * dropped; unlabelled indices come from an endless stream of permutations. Fewer labelled cases than
- * a group repeat, in a new order. No unlabelled cases: the batch holds the labelled ones alone.
+ * dropped; unlabelled indices come from an endless stream of permutations. Fewer labelled cases
+ * than a group repeat, in a new order. No unlabelled cases: the batch holds the labelled ones
+ * alone.
  */
 typedef struct _SegTwoStream SegTwoStream;
 
@@ -159,7 +164,7 @@ void seg_two_stream_set_cases (SegTwoStream *self, const guint32 *labelled, gsiz
 int seg_two_stream_next (SegTwoStream *self, guint32 *cases);
 guint64 seg_two_stream_get_epoch (const SegTwoStream *self);
 guint64 seg_two_stream_get_step (const SegTwoStream *self); /* batches given so far */
-int seg_two_stream_get_n_labelled (const SegTwoStream *self);   /* of a full batch */
+int seg_two_stream_get_n_labelled (const SegTwoStream *self); /* of a full batch */
 int seg_two_stream_get_n_unlabelled (const SegTwoStream *self);
 
 /* State as text for a checkpoint (I7), and back. */

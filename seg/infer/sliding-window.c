@@ -11,7 +11,7 @@ void
 seg_window_params_set_overlap (SegWindowParams *params, double overlap)
 {
   for (int a = 0; a < 3; a++)
-    params->stride[a] = MAX (1, (int)floor (params->patch[a] * (1 - overlap) + 0.5));
+    params->stride[a] = MAX (1, (int) floor (params->patch[a] * (1 - overlap) + 0.5));
 }
 
 static int
@@ -26,7 +26,7 @@ seg_window_starts (int size, int patch, int stride, int *starts, int max)
   int n = count_starts (size, patch, stride);
 
   for (int k = 0; k < MIN (n, max); k++)
-    starts[k] = size <= patch ? 0 : (int)MIN ((gint64)k * stride, size - patch);
+    starts[k] = size <= patch ? 0 : (int) MIN ((gint64) k * stride, size - patch);
   return n;
 }
 
@@ -36,7 +36,7 @@ seg_window_count (const SegWindowParams *params)
   gsize n = 1;
 
   for (int a = 0; a < 3; a++)
-    n *= (gsize)count_starts (params->size[a], params->patch[a], params->stride[a]);
+    n *= (gsize) count_starts (params->size[a], params->patch[a], params->stride[a]);
   return n;
 }
 
@@ -103,7 +103,7 @@ make_weight (Run *run)
 
                 exponent -= d * d / 2;
               }
-          run->weight[v] = MAX ((float)exp (exponent), FLT_MIN);
+          run->weight[v] = MAX ((float) exp (exponent), FLT_MIN);
         }
 }
 
@@ -111,8 +111,9 @@ make_weight (Run *run)
 static gboolean
 is_thinkable (const SegWindowParams *p)
 {
-  double patch = (double)p->patch[0] * p->patch[1] * p->patch[2];
-  double rows = (double)p->patch[0] * MAX (p->size[1], p->patch[1]) * MAX (p->size[2], p->patch[2]);
+  double patch = (double) p->patch[0] * p->patch[1] * p->patch[2];
+  double rows =
+      (double) p->patch[0] * MAX (p->size[1], p->patch[1]) * MAX (p->size[2], p->patch[2]);
 
   return patch * MAX (p->n_in, p->n_out) * MAX (p->batch, 1) < 1e15 && rows * p->n_out < 1e15;
 }
@@ -138,17 +139,17 @@ run_init (Run *run, GError **error)
       run->n_starts[a] = count_starts (p->size[a], p->patch[a], p->stride[a]);
       run->starts[a] = g_new (int, run->n_starts[a]);
       seg_window_starts (p->size[a], p->patch[a], p->stride[a], run->starts[a], run->n_starts[a]);
-      run->patch_voxels *= (gsize)p->patch[a];
+      run->patch_voxels *= (gsize) p->patch[a];
     }
   run->n_total = seg_window_count (p);
-  run->row_voxels = (gsize)run->padded[1] * (gsize)run->padded[2];
+  run->row_voxels = (gsize) run->padded[1] * (gsize) run->padded[2];
   run->batch = MAX (1, p->batch);
   run->positions = g_new (Position, run->batch);
   if (!allocate (&run->weight, run->patch_voxels, error)
-      || !allocate (&run->in, run->patch_voxels * (gsize)(p->n_in * run->batch), error)
-      || !allocate (&run->out, run->patch_voxels * (gsize)(p->n_out * run->batch), error)
-      || !allocate (&run->counts, run->row_voxels * (gsize)p->patch[0], error)
-      || !allocate (&run->sums, run->row_voxels * (gsize)(p->patch[0] * p->n_out), error))
+      || !allocate (&run->in, run->patch_voxels * (gsize) (p->n_in * run->batch), error)
+      || !allocate (&run->out, run->patch_voxels * (gsize) (p->n_out * run->batch), error)
+      || !allocate (&run->counts, run->row_voxels * (gsize) p->patch[0], error)
+      || !allocate (&run->sums, run->row_voxels * (gsize) (p->patch[0] * p->n_out), error))
     return FALSE;
   make_weight (run);
   return TRUE;
@@ -171,11 +172,11 @@ static void
 gather_window (Run *run, const int start[3], float *dst)
 {
   const SegWindowParams *p = run->params;
-  gsize image_voxels = (gsize)p->size[0] * (gsize)p->size[1] * (gsize)p->size[2];
+  gsize image_voxels = (gsize) p->size[0] * (gsize) p->size[1] * (gsize) p->size[2];
   int from2 = MAX (0, run->low[2] - start[2]);
   int to2 = MIN (p->patch[2], run->low[2] + p->size[2] - start[2]);
 
-  memset (dst, 0, run->patch_voxels * (gsize)p->n_in * sizeof *dst);
+  memset (dst, 0, run->patch_voxels * (gsize) p->n_in * sizeof *dst);
   for (int c = 0; c < p->n_in; c++)
     for (int i = 0; i < p->patch[0]; i++)
       for (int j = 0; j < p->patch[1]; j++, dst += p->patch[2])
@@ -185,10 +186,10 @@ gather_window (Run *run, const int start[3], float *dst)
 
           if (x < 0 || x >= p->size[0] || y < 0 || y >= p->size[1] || from2 >= to2)
             continue;
-          src = run->image + (gsize)c * image_voxels
-                + ((gsize)x * (gsize)p->size[1] + (gsize)y) * (gsize)p->size[2];
+          src = run->image + (gsize) c * image_voxels
+                + ((gsize) x * (gsize) p->size[1] + (gsize) y) * (gsize) p->size[2];
           memcpy (dst + from2, src + (start[2] + from2 - run->low[2]),
-                  (gsize)(to2 - from2) * sizeof *dst);
+                  (gsize) (to2 - from2) * sizeof *dst);
         }
 }
 
@@ -196,20 +197,20 @@ static void
 add_window (Run *run, const int start[3], const float *values)
 {
   const SegWindowParams *p = run->params;
-  gsize channel = run->row_voxels * (gsize)p->patch[0];
+  gsize channel = run->row_voxels * (gsize) p->patch[0];
 
   for (int c = -1; c < p->n_out; c++)
     {
       const float *weight = run->weight;
-      float *into = c < 0 ? run->counts : run->sums + (gsize)c * channel;
+      float *into = c < 0 ? run->counts : run->sums + (gsize) c * channel;
 
       for (int i = 0; i < p->patch[0]; i++)
         for (int j = 0; j < p->patch[1]; j++, weight += p->patch[2])
           {
             float *row = into
-                         + ((gsize)(start[0] + i - run->first_row) * (gsize)run->padded[1]
-                            + (gsize)(start[1] + j))
-                               * (gsize)run->padded[2]
+                         + ((gsize) (start[0] + i - run->first_row) * (gsize) run->padded[1]
+                            + (gsize) (start[1] + j))
+                               * (gsize) run->padded[2]
                          + start[2];
 
             if (c < 0)
@@ -228,7 +229,7 @@ add_window (Run *run, const int start[3], const float *values)
 static gboolean
 flush_batch (Run *run, GError **error)
 {
-  gsize out_voxels = run->patch_voxels * (gsize)run->params->n_out;
+  gsize out_voxels = run->patch_voxels * (gsize) run->params->n_out;
 
   if (run->n_waiting == 0)
     return TRUE;
@@ -236,8 +237,8 @@ flush_batch (Run *run, GError **error)
                   error))
     return FALSE;
   for (int b = 0; b < run->n_waiting; b++)
-    add_window (run, run->positions[b], run->out + (gsize)b * out_voxels);
-  run->n_done += (gsize)run->n_waiting;
+    add_window (run, run->positions[b], run->out + (gsize) b * out_voxels);
+  run->n_done += (gsize) run->n_waiting;
   run->n_waiting = 0;
   return TRUE;
 }
@@ -249,24 +250,24 @@ emit_rows (Run *run, int until, GError **error)
   const SegWindowParams *p = run->params;
   int from = MAX (run->first_row, run->low[0]);
   int to = MIN (until, run->low[0] + p->size[0]);
-  gsize channel = run->row_voxels * (gsize)p->patch[0];
-  gsize n_row = (gsize)p->size[1] * (gsize)p->size[2];
+  gsize channel = run->row_voxels * (gsize) p->patch[0];
+  gsize n_row = (gsize) p->size[1] * (gsize) p->size[2];
   g_autofree float *slab = NULL;
   float *dst;
   gboolean ok = TRUE;
 
   if (to > from)
     {
-      if (!allocate (&slab, (gsize)p->n_out * (gsize)(to - from) * n_row, error))
+      if (!allocate (&slab, (gsize) p->n_out * (gsize) (to - from) * n_row, error))
         return FALSE;
       dst = slab;
       for (int c = 0; c < p->n_out; c++)
         for (int x = from; x < to; x++)
           for (int y = 0; y < p->size[1]; y++, dst += p->size[2])
             {
-              gsize at = (gsize)(x - run->first_row) * run->row_voxels
-                         + (gsize)(y + run->low[1]) * (gsize)run->padded[2] + (gsize)run->low[2];
-              const float *sums = run->sums + (gsize)c * channel + at;
+              gsize at = (gsize) (x - run->first_row) * run->row_voxels
+                         + (gsize) (y + run->low[1]) * (gsize) run->padded[2] + (gsize) run->low[2];
+              const float *sums = run->sums + (gsize) c * channel + at;
               const float *counts = run->counts + at;
 
               for (int z = 0; z < p->size[2]; z++)
@@ -276,8 +277,8 @@ emit_rows (Run *run, int until, GError **error)
     }
   for (int c = -1; c < p->n_out; c++)
     {
-      float *rows = c < 0 ? run->counts : run->sums + (gsize)c * channel;
-      gsize gone = MIN ((gsize)(until - run->first_row) * run->row_voxels, channel);
+      float *rows = c < 0 ? run->counts : run->sums + (gsize) c * channel;
+      gsize gone = MIN ((gsize) (until - run->first_row) * run->row_voxels, channel);
 
       memmove (rows, rows + gone, (channel - gone) * sizeof *rows);
       memset (rows + (channel - gone), 0, gone * sizeof *rows);
@@ -302,7 +303,7 @@ run_all (Run *run, GError **error)
 
             memcpy (run->positions[run->n_waiting], start, sizeof start);
             gather_window (run, start,
-                           run->in + (gsize)run->n_waiting * run->patch_voxels * (gsize)p->n_in);
+                           run->in + (gsize) run->n_waiting * run->patch_voxels * (gsize) p->n_in);
             if (++run->n_waiting == run->batch && !flush_batch (run, error))
               return FALSE;
           }
@@ -347,12 +348,12 @@ average_slab_cb (const float *values, int first_row, int n_rows, gpointer user_d
 {
   const Gather *gather = user_data;
   const SegWindowParams *p = gather->params;
-  gsize row = (gsize)p->size[1] * (gsize)p->size[2];
-  gsize n = (gsize)n_rows * row;
+  gsize row = (gsize) p->size[1] * (gsize) p->size[2];
+  gsize n = (gsize) n_rows * row;
 
   for (int c = 0; c < p->n_out; c++)
-    memcpy ((float *)gather->out + ((gsize)c * (gsize)p->size[0] + (gsize)first_row) * row,
-            values + (gsize)c * n, n * sizeof (float));
+    memcpy ((float *) gather->out + ((gsize) c * (gsize) p->size[0] + (gsize) first_row) * row,
+            values + (gsize) c * n, n * sizeof (float));
   return TRUE;
 }
 
@@ -361,18 +362,18 @@ argmax_slab_cb (const float *values, int first_row, int n_rows, gpointer user_da
 {
   const Gather *gather = user_data;
   const SegWindowParams *p = gather->params;
-  gsize row = (gsize)p->size[1] * (gsize)p->size[2];
-  gsize n = (gsize)n_rows * row;
-  guint8 *labels = (guint8 *)gather->out + (gsize)first_row * row;
+  gsize row = (gsize) p->size[1] * (gsize) p->size[2];
+  gsize n = (gsize) n_rows * row;
+  guint8 *labels = (guint8 *) gather->out + (gsize) first_row * row;
 
   for (gsize v = 0; v < n; v++)
     {
       int best = 0;
 
       for (int c = 1; c < p->n_out; c++)
-        if (values[(gsize)c * n + v] > values[(gsize)best * n + v])
+        if (values[(gsize) c * n + v] > values[(gsize) best * n + v])
           best = c;
-      labels[v] = (guint8)best;
+      labels[v] = (guint8) best;
     }
   return TRUE;
 }

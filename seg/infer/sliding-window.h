@@ -5,8 +5,9 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
-  SEG_WINDOW_UNIFORM,  /* every voxel of a patch counts alike (the dossiers' way) */
+typedef enum
+{
+  SEG_WINDOW_UNIFORM, /* every voxel of a patch counts alike (the dossiers' way) */
   SEG_WINDOW_GAUSSIAN, /* the middle of a patch counts more; σ = side × gaussian_sigma */
 } SegWindowWeighting;
 
@@ -66,7 +67,8 @@ typedef gboolean (*SegWindowSlabFunc) (const float *values, int first_row, int n
  *
  * Calls @func on every window, axis 2 fastest, and hands out the weighted averages as soon as they
  * are final, so memory is bounded by n_out × (patch[0] + stride[0]) × size[1] × size[2] floats. The
- * order of summation depends on the params alone: two runs are equal bit for bit, whatever @batch is.
+ * order of summation depends on the params alone: two runs are equal bit for bit, whatever @batch
+ * is.
  */
 gboolean seg_window_run (const SegWindowParams *params, const float *image, SegWindowFunc func,
                          gpointer func_data, SegWindowSlabFunc slab, gpointer slab_data,

@@ -74,32 +74,32 @@ prefilter_line (float *line, int n, gsize stride)
   if (n == 1)
     return;
   /* Σ z^k s[k] over the mirrored, endless line, in closed form. */
-  first = line[0] + pow (z, n - 1) * line[(gsize)(n - 1) * stride];
+  first = line[0] + pow (z, n - 1) * line[(gsize) (n - 1) * stride];
   power = z;
   for (int k = 1; k < n - 1; k++, power *= z)
-    first += (power + pow (z, 2 * n - 2 - k)) * line[(gsize)k * stride];
+    first += (power + pow (z, 2 * n - 2 - k)) * line[(gsize) k * stride];
   sum = first / (1 - pow (z, 2 * n - 2));
-  line[0] = (float)sum;
+  line[0] = (float) sum;
   for (int k = 1; k < n; k++)
     {
-      sum = line[(gsize)k * stride] + z * sum;
-      line[(gsize)k * stride] = (float)sum;
+      sum = line[(gsize) k * stride] + z * sum;
+      line[(gsize) k * stride] = (float) sum;
     }
-  sum = z / (z * z - 1) * (sum + z * line[(gsize)(n - 2) * stride]);
-  line[(gsize)(n - 1) * stride] = (float)sum;
+  sum = z / (z * z - 1) * (sum + z * line[(gsize) (n - 2) * stride]);
+  line[(gsize) (n - 1) * stride] = (float) sum;
   for (int k = n - 2; k >= 0; k--)
     {
-      sum = z * (sum - line[(gsize)k * stride]);
-      line[(gsize)k * stride] = (float)sum;
+      sum = z * (sum - line[(gsize) k * stride]);
+      line[(gsize) k * stride] = (float) sum;
     }
   for (int k = 0; k < n; k++)
-    line[(gsize)k * stride] *= 6;
+    line[(gsize) k * stride] *= 6;
 }
 
 static void
 prefilter (float *image, const int size[3])
 {
-  const gsize stride[3] = { (gsize)size[1] * (gsize)size[2], (gsize)size[2], 1 };
+  const gsize stride[3] = { (gsize) size[1] * (gsize) size[2], (gsize) size[2], 1 };
 
   for (int a = 0; a < 3; a++)
     {
@@ -107,7 +107,8 @@ prefilter (float *image, const int size[3])
 
       for (int i = 0; i < size[b]; i++)
         for (int j = 0; j < size[c]; j++)
-          prefilter_line (image + (gsize)i * stride[b] + (gsize)j * stride[c], size[a], stride[a]);
+          prefilter_line (image + (gsize) i * stride[b] + (gsize) j * stride[c], size[a],
+                          stride[a]);
     }
 }
 
@@ -127,15 +128,15 @@ sample_cubic (const float *coefficients, const int size[3], const double q[3])
 {
   double w[3][4], value = 0;
   gsize at[3][4];
-  const gsize stride[3] = { (gsize)size[1] * (gsize)size[2], (gsize)size[2], 1 };
+  const gsize stride[3] = { (gsize) size[1] * (gsize) size[2], (gsize) size[2], 1 };
 
   for (int a = 0; a < 3; a++)
     {
-      int from = (int)floor (q[a]);
+      int from = (int) floor (q[a]);
 
       cubic_weights (q[a] - from, w[a]);
       for (int k = 0; k < 4; k++)
-        at[a][k] = (gsize)mirror (from - 1 + k, size[a]) * stride[a];
+        at[a][k] = (gsize) mirror (from - 1 + k, size[a]) * stride[a];
     }
   for (int i = 0; i < 4; i++)
     for (int j = 0; j < 4; j++)
@@ -147,7 +148,7 @@ sample_cubic (const float *coefficients, const int size[3], const double q[3])
           sum += w[2][k] * row[at[2][k]];
         value += w[0][i] * w[1][j] * sum;
       }
-  return (float)value;
+  return (float) value;
 }
 
 /* The class that linear interpolation gives at least half; of several the highest, 0 of none. */
@@ -164,12 +165,12 @@ sample_classes (const guint8 *values, const int size[3], const double q[3])
 
       for (int a = 0; a < 3; a++)
         {
-          int from = (int)floor (q[a]);
+          int from = (int) floor (q[a]);
           int bit = corner >> (2 - a) & 1;
           int at = MIN (from + bit, size[a] - 1); /* beyond the last: weight 0 */
 
           weight *= bit ? q[a] - from : 1 - (q[a] - from);
-          voxel = voxel * (gsize)size[a] + (gsize)at;
+          voxel = voxel * (gsize) size[a] + (gsize) at;
         }
       classes[corner] = values[voxel];
       weights[corner] = weight;
@@ -192,7 +193,7 @@ sample_nearest (const guint8 *values, const int size[3], const double q[3])
   gsize voxel = 0;
 
   for (int a = 0; a < 3; a++)
-    voxel = voxel * (gsize)size[a] + (gsize)floor (q[a] + 0.5);
+    voxel = voxel * (gsize) size[a] + (gsize) floor (q[a] + 0.5);
   return values[voxel];
 }
 
@@ -297,8 +298,8 @@ blur_line (const float *in, float *out, int n, gsize stride, const float *kernel
       float sum = 0;
 
       for (int k = -radius; k <= radius; k++)
-        sum += kernel[k + radius] * in[(gsize)reflect (i + k, n) * stride];
-      out[(gsize)i * stride] = sum;
+        sum += kernel[k + radius] * in[(gsize) reflect (i + k, n) * stride];
+      out[(gsize) i * stride] = sum;
     }
 }
 
@@ -306,16 +307,16 @@ static void
 blur (Patch *patch, const SegStrongParams *params, SegRandomStream *random)
 {
   double sigma = seg_random_stream_range (random, params->blur_low, params->blur_high);
-  int radius = (int)(4 * sigma + 0.5);
+  int radius = (int) (4 * sigma + 0.5);
   g_autofree float *kernel = g_new (float, 2 * radius + 1);
   const int *size = patch->size;
-  const gsize stride[3] = { (gsize)size[1] * (gsize)size[2], (gsize)size[2], 1 };
+  const gsize stride[3] = { (gsize) size[1] * (gsize) size[2], (gsize) size[2], 1 };
   double total = 0;
 
   for (int k = -radius; k <= radius; k++)
     total += exp (-0.5 * k * k / (sigma * sigma));
   for (int k = -radius; k <= radius; k++)
-    kernel[k + radius] = (float)(exp (-0.5 * k * k / (sigma * sigma)) / total);
+    kernel[k + radius] = (float) (exp (-0.5 * k * k / (sigma * sigma)) / total);
   for (int a = 0; a < 3; a++)
     {
       int b = (a + 1) % 3, c = (a + 2) % 3;
@@ -323,7 +324,7 @@ blur (Patch *patch, const SegStrongParams *params, SegRandomStream *random)
       for (int i = 0; i < size[b]; i++)
         for (int j = 0; j < size[c]; j++)
           {
-            gsize at = (gsize)i * stride[b] + (gsize)j * stride[c];
+            gsize at = (gsize) i * stride[b] + (gsize) j * stride[c];
 
             blur_line (patch->image + at, patch->scratch + at, size[a], stride[a], kernel, radius);
           }
@@ -335,7 +336,7 @@ static void
 brightness (Patch *patch, const SegStrongParams *params, SegRandomStream *random)
 {
   float factor =
-      (float)seg_random_stream_range (random, params->brightness_low, params->brightness_high);
+      (float) seg_random_stream_range (random, params->brightness_low, params->brightness_high);
 
   for (gsize i = 0; i < patch->n_voxels; i++)
     patch->image[i] *= factor;
@@ -359,10 +360,10 @@ statistics (const Patch *patch)
       s.min = MIN (s.min, patch->image[i]);
       s.max = MAX (s.max, patch->image[i]);
     }
-  s.mean = sum / (double)patch->n_voxels;
+  s.mean = sum / (double) patch->n_voxels;
   for (gsize i = 0; i < patch->n_voxels; i++)
     squares += (patch->image[i] - s.mean) * (patch->image[i] - s.mean);
-  s.deviation = sqrt (squares / (double)patch->n_voxels);
+  s.deviation = sqrt (squares / (double) patch->n_voxels);
   return s;
 }
 
@@ -382,7 +383,7 @@ contrast (Patch *patch, const SegStrongParams *params, SegRandomStream *random)
 
   for (gsize i = 0; i < patch->n_voxels; i++)
     {
-      float value = (float)((patch->image[i] - s.mean) * factor + s.mean);
+      float value = (float) ((patch->image[i] - s.mean) * factor + s.mean);
 
       patch->image[i] = CLAMP (value, s.min, s.max);
     }
@@ -393,14 +394,14 @@ gamma_curve (Patch *patch, const SegStrongParams *params, SegRandomStream *rando
 {
   double gamma = either_side (random, params->gamma_low, params->gamma_high);
   Statistics old = statistics (patch), new;
-  double range = (double)old.max - old.min + 1e-7;
+  double range = (double) old.max - old.min + 1e-7;
 
   for (gsize i = 0; i < patch->n_voxels; i++)
-    patch->image[i] = (float)(pow ((patch->image[i] - old.min) / range, gamma) * range + old.min);
+    patch->image[i] = (float) (pow ((patch->image[i] - old.min) / range, gamma) * range + old.min);
   new = statistics (patch);
   for (gsize i = 0; i < patch->n_voxels; i++)
     patch->image[i] =
-        (float)((patch->image[i] - new.mean) / (new.deviation + 1e-8) * old.deviation + old.mean);
+        (float) ((patch->image[i] - new.mean) / (new.deviation + 1e-8) * old.deviation + old.mean);
 }
 
 /* --- the choice ----------------------------------------------------------------------------- */
@@ -424,14 +425,14 @@ seg_augment_strong_labels (const SegStrongParams *params, const int size[3], flo
   SegRandomStream choice;
   guint32 order[G_N_ELEMENTS (ops)];
 
-  patch.n_voxels = (gsize)size[0] * (gsize)size[1] * (gsize)size[2];
+  patch.n_voxels = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
   patch.scratch = g_new (float, patch.n_voxels);
   patch.label_scratch = g_new (guint8, patch.n_voxels);
   for (guint32 i = 0; i < G_N_ELEMENTS (ops); i++)
     order[i] = i;
   seg_random_stream_init (&choice, seed, SEG_RANDOM_STRONG_CHOICE, item);
   seg_random_stream_shuffle (&choice, order, G_N_ELEMENTS (ops));
-  for (int n = 0; n < MIN (params->n_ops, (int)G_N_ELEMENTS (ops)); n++)
+  for (int n = 0; n < MIN (params->n_ops, (int) G_N_ELEMENTS (ops)); n++)
     {
       SegRandomStream random;
 

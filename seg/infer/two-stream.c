@@ -74,7 +74,7 @@ seg_two_stream_free (SegTwoStream *self)
 static guint64
 epoch_length (const SegTwoStream *self)
 {
-  return MAX (self->cases.n_labelled / (guint64)self->n_labelled, 1);
+  return MAX (self->cases.n_labelled / (guint64) self->n_labelled, 1);
 }
 
 /* The epoch's order of labelled cases; several permutations in a row where one is too short. */
@@ -82,7 +82,7 @@ static void
 order_labelled (SegTwoStream *self)
 {
   gsize n = self->cases.n_labelled;
-  gsize needed = (gsize)epoch_length (self) * (gsize)self->n_labelled;
+  gsize needed = (gsize) epoch_length (self) * (gsize) self->n_labelled;
   gsize n_permutations = MAX ((needed + n - 1) / n, 1);
   SegRandomStream random;
 
@@ -166,7 +166,7 @@ seg_two_stream_next (SegTwoStream *self, guint32 *cases)
     }
   for (int i = 0; i < self->n_labelled; i++)
     cases[n++] =
-        self->labelled_order[self->epoch_position * (guint64)self->n_labelled + (guint64)i];
+        self->labelled_order[self->epoch_position * (guint64) self->n_labelled + (guint64) i];
   for (int i = 0; i < self->n_unlabelled && self->cases.n_unlabelled > 0; i++)
     cases[n++] = next_unlabelled (self);
   self->epoch_position++;
@@ -251,13 +251,13 @@ read_list (Reader *reader, guint32 **values, gsize *n)
 
   if (!read_number (reader, reader->n, &count))
     return FALSE;
-  *n = (gsize)count;
+  *n = (gsize) count;
   *values = g_new0 (guint32, MAX (*n, 1));
   for (gsize i = 0; i < *n; i++)
     {
       if (!read_number (reader, G_MAXUINT32, &value))
         return FALSE;
-      (*values)[i] = (guint32)value;
+      (*values)[i] = (guint32) value;
     }
   return TRUE;
 }
@@ -281,8 +281,8 @@ read_state (Reader *reader, SegTwoStream *self)
       || !read_list (reader, &self->pending.unlabelled, &self->pending.n_unlabelled)
       || reader->at != reader->n)
     return FALSE;
-  self->n_labelled = (int)n_labelled;
-  self->n_unlabelled = (int)n_unlabelled;
+  self->n_labelled = (int) n_labelled;
+  self->n_unlabelled = (int) n_unlabelled;
   self->has_pending = has_pending != 0;
   return n_labelled >= 1 && (!self->has_pending || self->pending.n_labelled >= 1)
          && self->epoch_position <= epoch_length (self)

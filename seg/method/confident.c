@@ -190,8 +190,7 @@ gather (const guint8 *labels, const float *P, gsize n_items, int K, gsize V, int
 }
 
 gsize
-seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsize V,
-                       guint8 *flags)
+seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsize V, guint8 *flags)
 {
   gsize n[SEG_CONFIDENT_MAX_CLASSES];
   float least[SEG_CONFIDENT_MAX_CLASSES];

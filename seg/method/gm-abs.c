@@ -16,15 +16,14 @@ gamma_view (SegMethod *self, const SegBatch *batch)
 {
   gsize V = (gsize) batch->patch[0] * (gsize) batch->patch[1] * (gsize) batch->patch[2];
   int n = batch->n - batch->n_labelled;
-  float *view = g_new (float, (gsize) n * V);
+  float *view = g_new (float, (gsize) n *V);
 
   for (int i = 0; i < n; i++)
     {
       int at = batch->n_labelled + i;
 
       seg_augment_gamma (batch->image + (gsize) at * V, view + (gsize) i * V, V, GAMMA_RANGE,
-                         self->params.seed,
-                         batch->step * (guint64) batch->n + (guint64) at);
+                         self->params.seed, batch->step * (guint64) batch->n + (guint64) at);
     }
   return view;
 }
@@ -40,7 +39,7 @@ student_input (SegMethod *self, const SegBatch *batch, const float *view)
 
   if (view == NULL || !self->params.gamma_alias)
     return seg_method_upload (self, batch->n, batch->image);
-  images = g_new (float, (gsize) batch->n * V);
+  images = g_new (float, (gsize) batch->n *V);
   memcpy (images, batch->image, n_before * sizeof (float));
   memcpy (images + n_before, view, ((gsize) batch->n * V - n_before) * sizeof (float));
   return seg_method_upload (self, batch->n, images);
@@ -55,8 +54,8 @@ typedef struct
 static SegTensor *
 consistency (SegTensor *logits, const SegBatch *batch, const Taught *taught)
 {
-  g_autoptr (SegTensor) unlabelled
-      = seg_slice (logits, 0, batch->n_labelled, batch->n - batch->n_labelled);
+  g_autoptr (SegTensor) unlabelled =
+      seg_slice (logits, 0, batch->n_labelled, batch->n - batch->n_labelled);
   g_autoptr (SegTensor) p = seg_softmax (unlabelled, 1);
   g_autoptr (SegTensor) a = seg_mse (p, taught->a, NULL, FALSE);
   g_autoptr (SegTensor) b = seg_mse (p, taught->b, NULL, FALSE);
@@ -116,8 +115,8 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
       gsize V = (gsize) batch->patch[0] * (gsize) batch->patch[1] * (gsize) batch->patch[2];
 
       seg_method_add_loss (&total, g_steal_pointer (&pseudo),
-                           0.5 * seg_gm_abs_weight_sam (&schedule, self->step),
-                           "loss.generalist", report);
+                           0.5 * seg_gm_abs_weight_sam (&schedule, self->step), "loss.generalist",
+                           report);
       seg_method_report_add (report, "corrected",
                              (double) n_flagged / ((double) batch->n * (double) V));
     }

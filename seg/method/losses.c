@@ -58,8 +58,8 @@ plane_dice (SegTensor *logits, SegTensor *target, const SegBatch *batch)
 {
   SegContext *context = seg_tensor_get_context (logits);
   g_autoptr (SegTensor) p = seg_softmax (logits, 1);
-  g_autoptr (SegTensor) mask
-      = labels_to_tensor (context, batch, batch->n_labelled, SEG_DTYPE_U8, batch->domain);
+  g_autoptr (SegTensor) mask =
+      labels_to_tensor (context, batch, batch->n_labelled, SEG_DTYPE_U8, batch->domain);
 
   return seg_dice_loss (p, target, mask, NULL,
                         &(SegDiceParams){ .square = TRUE, .smooth = DICE_SMOOTH, .ignore = -1 });
@@ -71,7 +71,7 @@ seg_loss_supervised (const SegSupervisedParams *params, SegTensor *logits, const
 {
   SegContext *context = seg_tensor_get_context (logits);
   int n = batch->n_labelled;
-  g_autofree float *weights = g_new (float, (gsize) n * patch_voxels (batch));
+  g_autofree float *weights = g_new (float, (gsize) n *patch_voxels (batch));
   double total = fill_weights (params, batch, weights);
   g_autoptr (SegTensor) labelled = NULL, target = NULL, weight = NULL, ce = NULL, mean = NULL;
   g_autoptr (SegTensor) dice = NULL, sum = NULL;
@@ -103,8 +103,8 @@ seg_clip_logits (SegTensor *logits)
   return seg_div (logits, norm);
 }
 
-/* The generalist's labels of the patches that have some, one after the other, and the softmax beside
- * them; answers how many patches. */
+/* The generalist's labels of the patches that have some, one after the other, and the softmax
+ * beside them; answers how many patches. */
 static int
 gather_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatch *batch,
                guint8 *labels, float **probabilities, guint8 *has)
@@ -117,7 +117,7 @@ gather_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatch 
       g_autoptr (SegTensor) detached = seg_stop_gradient (logits);
       g_autoptr (SegTensor) p = seg_softmax (detached, 1);
 
-      *probabilities = g_new (float, (gsize) batch->n * K * V);
+      *probabilities = g_new (float, (gsize) batch->n *K *V);
       if (!seg_tensor_download (p, SEG_DTYPE_F32, *probabilities))
         return 0;
     }

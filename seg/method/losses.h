@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   gboolean broadcast; /* the released slip of gm-abs 4.1 */
-  gboolean dice;      /* ½ (CE + Dice), as UA-MT */
+  gboolean dice; /* ½ (CE + Dice), as UA-MT */
 } SegSupervisedParams;
 
 /**
@@ -30,8 +30,8 @@ SegTensor *seg_loss_supervised (const SegSupervisedParams *params, SegTensor *lo
 
 typedef struct
 {
-  gboolean confident;   /* confident-learning correction of the labels */
-  gboolean clip;        /* z / max (‖z‖₂, 1) over the classes */
+  gboolean confident; /* confident-learning correction of the labels */
+  gboolean clip; /* z / max (‖z‖₂, 1) over the classes */
   gboolean expert_wins; /* the expert's label where there is one */
 } SegPseudoParams;
 

@@ -11,7 +11,8 @@
 
 /* Steps of the released run the ramps are quoted for. */
 #define RELEASED_STEPS 6000
-/* UA-MT: passes of the teacher from which uncertainty is estimated, and how many patches at once. */
+/* UA-MT: passes of the teacher from which uncertainty is estimated, and how many patches at once.
+ */
 #define N_PASSES 8
 #define N_STACKED 2
 
@@ -27,8 +28,8 @@ weight_consistency (const SegMethod *self)
 static SegTensor *
 unlabelled_softmax (SegTensor *logits, const SegBatch *batch)
 {
-  g_autoptr (SegTensor) unlabelled
-      = seg_slice (logits, 0, batch->n_labelled, batch->n - batch->n_labelled);
+  g_autoptr (SegTensor) unlabelled =
+      seg_slice (logits, 0, batch->n_labelled, batch->n - batch->n_labelled);
 
   return seg_softmax (unlabelled, 1);
 }

@@ -37,7 +37,8 @@ SegTensor *seg_mean_teacher_losses (SegMethod *self, const SegBatch *batch,
 SegTensor *seg_ua_mt_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *report);
 SegTensor *seg_sup_only_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *report);
 
-/* Parts they share. ------------------------------------------------------------------------------- */
+/* Parts they share. -------------------------------------------------------------------------------
+ */
 
 /* n patches of one channel at @values → n 1 X.. in the dtype of the run. */
 SegTensor *seg_method_upload (SegMethod *self, int n, const float *values);

@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* What the random stream of a step is for; see set_stream(). */
-typedef enum {
+typedef enum
+{
   STREAM_STUDENT_INIT = 1,
   STREAM_TEACHER_INIT,
   STREAM_STEP,
@@ -26,7 +27,8 @@ set_stream (SegMethod *self, Stream stream, gint64 step)
                                 seg_hash4 (self->params.seed, stream, (guint64) step, 0), 0);
 }
 
-/* Making and freeing -------------------------------------------------------------------------------- */
+/* Making and freeing
+ * -------------------------------------------------------------------------------- */
 
 static SegVnet *
 new_network (SegMethod *self, Stream stream)
@@ -83,13 +85,12 @@ seg_method_new (const char *name, const SegMethodParams *params, SegContext *con
         seg_module_set_requires_grad (seg_vnet_get_module (self->teacher), FALSE);
     }
   if (self->student != NULL)
-    self->optimiser
-        = seg_optimiser_new (seg_vnet_get_module (self->student),
-                             &(SegOptimiserParams){ .kind = params->adamw ? SEG_OPTIMISER_ADAMW
-                                                                        : SEG_OPTIMISER_SGD,
-                                                    .lr = params->lr,
-                                                    .momentum = params->momentum,
-                                                    .weight_decay = params->weight_decay });
+    self->optimiser = seg_optimiser_new (
+        seg_vnet_get_module (self->student),
+        &(SegOptimiserParams){ .kind = params->adamw ? SEG_OPTIMISER_ADAMW : SEG_OPTIMISER_SGD,
+                               .lr = params->lr,
+                               .momentum = params->momentum,
+                               .weight_decay = params->weight_decay });
   if (!seg_context_check (context, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -136,11 +137,14 @@ seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params)
     .patch = { self->params.patch[0], self->params.patch[1], self->params.patch[2] },
     .pad_extra = 3,
     .use_last_offset = !parity,
-    .orient = parity ? SEG_ORIENT_MIRRORED : square ? SEG_ORIENT_SQUARE : SEG_ORIENT_FLIPS,
+    .orient = parity   ? SEG_ORIENT_MIRRORED
+              : square ? SEG_ORIENT_SQUARE
+                       : SEG_ORIENT_FLIPS,
   };
 }
 
-/* A step ---------------------------------------------------------------------------------------------- */
+/* A step
+ * ---------------------------------------------------------------------------------------------- */
 
 static double
 learning_rate (const SegMethod *self)
@@ -205,7 +209,8 @@ seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report
 
   tape = seg_tape_begin (self->context);
   loss = self->step_losses (self, batch, report);
-  /* The sum is looked at before it is used: a step that is not finite leaves the parameters alone. */
+  /* The sum is looked at before it is used: a step that is not finite leaves the parameters alone.
+   */
   if (!seg_context_failed (self->context))
     {
       if (loss != NULL)
@@ -229,7 +234,8 @@ seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report
   return TRUE;
 }
 
-/* Prediction ------------------------------------------------------------------------------------------ */
+/* Prediction
+ * ------------------------------------------------------------------------------------------ */
 
 SegMethodNetwork
 seg_method_get_predictor (const SegMethod *self)
@@ -265,12 +271,12 @@ forward_windows (const float *in, int n, float *out, gsize done, gsize total, gp
 
   seg_no_grad_begin (forward->context);
   {
-    g_autoptr (SegTensor) x
-        = seg_tensor_new_from (forward->context, forward->bf16 ? SEG_DTYPE_BF16 : SEG_DTYPE_F32,
-                               SEG_SHAPE (n, 1, patch[0], patch[1], patch[2]), SEG_DTYPE_F32, in);
+    g_autoptr (SegTensor) x =
+        seg_tensor_new_from (forward->context, forward->bf16 ? SEG_DTYPE_BF16 : SEG_DTYPE_F32,
+                             SEG_SHAPE (n, 1, patch[0], patch[1], patch[2]), SEG_DTYPE_F32, in);
     g_autoptr (SegTensor) features = NULL;
-    g_autoptr (SegTensor) logits
-        = seg_vnet_forward (forward->network, x, forward->C > 0 ? &features : NULL);
+    g_autoptr (SegTensor) logits =
+        seg_vnet_forward (forward->network, x, forward->C > 0 ? &features : NULL);
     g_autoptr (SegTensor) p = seg_softmax (logits, 1);
     gsize K = (gsize) forward->K, C = (gsize) forward->C;
 
@@ -278,7 +284,7 @@ forward_windows (const float *in, int n, float *out, gsize done, gsize total, gp
       seg_tensor_download (p, SEG_DTYPE_F32, out);
     else if (p != NULL && features != NULL)
       {
-        part = g_new (float, (gsize) n * MAX (K, C) * V);
+        part = g_new (float, (gsize) n *MAX (K, C) * V);
         seg_tensor_download (p, SEG_DTYPE_F32, part);
         for (gsize i = 0; i < (gsize) n; i++)
           memcpy (out + i * (K + C) * V, part + i * K * V, K * V * sizeof (float));
@@ -336,7 +342,8 @@ seg_method_predict (SegMethod *self, SegMethodNetwork network, const float *imag
   return ok;
 }
 
-/* Checkpoints ----------------------------------------------------------------------------------------- */
+/* Checkpoints
+ * ----------------------------------------------------------------------------------------- */
 
 typedef struct
 {
@@ -438,7 +445,8 @@ load_group (Walk *walk, const char *group, SegCheckpoint *checkpoint,
 
   walk->group = group;
   walk->weights = weights;
-  foreach (what, load_entry, walk);
+  foreach (what, load_entry, walk)
+    ;
 }
 
 gboolean
@@ -479,8 +487,8 @@ seg_method_write_model (SegMethod *self, SegWeightsWriter *writer, GError **erro
   g_autofree char *params = seg_method_params_to_json (&self->params);
 
   g_ptr_array_set_size (self->saved, 0);
-  seg_module_foreach (
-      seg_vnet_get_module (get_network (self, seg_method_get_predictor (self))), save_entry, &walk);
+  seg_module_foreach (seg_vnet_get_module (get_network (self, seg_method_get_predictor (self))),
+                      save_entry, &walk);
   seg_weights_writer_set_metadata (writer, "network", "vnet");
   seg_weights_writer_set_metadata (writer, "method", self->info->name);
   seg_weights_writer_set_metadata (writer, "params", params);

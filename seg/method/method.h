@@ -12,43 +12,45 @@ typedef struct
 {
   /* the network */
   int n_classes; /* background included, 2 … 64 */
-  int filters;   /* of the first level: 16 in the papers, 8 in the laptop profile */
-  int patch[3];  /* multiples of 16 */
+  int filters; /* of the first level: 16 in the papers, 8 in the laptop profile */
+  int patch[3]; /* multiples of 16 */
   gboolean bf16; /* products and activations in bf16, parameters in f32 */
 
   /* the run */
   gint64 n_steps;
   guint64 seed;
-  int batch_labelled;   /* 2 */
+  int batch_labelled; /* 2 */
   int batch_unlabelled; /* 2; 0 where the method uses none */
-  double lr;            /* 0.01 */
-  gboolean lr_poly;     /* lr (1 − t / n_steps)^0.9 instead of the paper's steps: short runs */
-  gboolean adamw;       /* AdamW instead of SGD with momentum: short runs */
-  double momentum;      /* 0.9 */
-  double weight_decay;  /* 1e-4 */
-  double ema_decay;     /* 0.99, of the teacher */
-  double consistency;   /* 0.1, the largest weight of the consistency loss */
-  double dropout;       /* 0.5, whole channels; 0 for none */
-  double window_overlap; /* of prediction, share of the patch: 0.43 gives gm-abs' stride 64 of 112 */
+  double lr; /* 0.01 */
+  gboolean lr_poly; /* lr (1 − t / n_steps)^0.9 instead of the paper's steps: short runs */
+  gboolean adamw; /* AdamW instead of SGD with momentum: short runs */
+  double momentum; /* 0.9 */
+  double weight_decay; /* 1e-4 */
+  double ema_decay; /* 0.99, of the teacher */
+  double consistency; /* 0.1, the largest weight of the consistency loss */
+  double dropout; /* 0.5, whole channels; 0 for none */
+  double
+      window_overlap; /* of prediction, share of the patch: 0.43 gives gm-abs' stride 64 of 112 */
 
   /* gm-abs: its decisions made explicit (dossier, section 10) */
-  int n_refreshes;            /* of the generalist's labels; 13 as released */
-  gboolean dice_term;         /* half of the supervised loss is Dice on the labelled planes; not in
-                                 the paper, on by default here */
-  gboolean ce_broadcast;      /* the released slip: each patch also supervised on the others' planes */
-  gboolean gamma_alias;       /* the student sees the gamma-changed unlabelled patches too */
+  int n_refreshes; /* of the generalist's labels; 13 as released */
+  gboolean dice_term; /* half of the supervised loss is Dice on the labelled planes; not in
+                         the paper, on by default here */
+  gboolean ce_broadcast; /* the released slip: each patch also supervised on the others' planes */
+  gboolean gamma_alias; /* the student sees the gamma-changed unlabelled patches too */
   gboolean teacher_clean_pass; /* a teacher pass whose result is not used but for its statistics */
-  gboolean expert_wins;       /* the generalist's label gives way to the expert's on labelled planes */
-  gboolean confident;         /* confident-learning correction */
+  gboolean expert_wins; /* the generalist's label gives way to the expert's on labelled planes */
+  gboolean confident; /* confident-learning correction */
   gboolean clip_logits;
   gboolean predict_with_teacher;
 } SegMethodParams;
 
-typedef enum {
+typedef enum
+{
   SEG_METHOD_EVENT_NONE = 0,
-  SEG_METHOD_WANTS_REFRESH = 1 << 0,   /* new labels of the generalist, see refresh.h */
+  SEG_METHOD_WANTS_REFRESH = 1 << 0, /* new labels of the generalist, see refresh.h */
   SEG_METHOD_WANTS_SELECTION = 1 << 1, /* the paper selects here, mid-training */
-  SEG_METHOD_FINISHED = 1 << 2,        /* n_steps are done */
+  SEG_METHOD_FINISHED = 1 << 2, /* n_steps are done */
 } SegMethodEvent;
 
 #define SEG_METHOD_MAX_METRICS 8
@@ -77,8 +79,8 @@ typedef struct _SegContext SegContext;
 
 typedef struct
 {
-  const char *name;    /* of the command line: "gm-abs" */
-  const char *title;   /* for people */
+  const char *name; /* of the command line: "gm-abs" */
+  const char *title; /* for people */
   const char *summary; /* one sentence */
   gboolean uses_unlabelled;
   gboolean uses_generalist;
@@ -88,7 +90,8 @@ typedef struct
 const SegMethodInfo *seg_method_list (gsize *n);
 const SegMethodInfo *seg_method_find (const char *name); /* or NULL */
 
-/* The paper's values for @name; with @parity also its accidents. n_classes, patch and seed stay 0. */
+/* The paper's values for @name; with @parity also its accidents. n_classes, patch and seed stay 0.
+ */
 void seg_method_params_init (SegMethodParams *params, const char *name, gboolean parity);
 char *seg_method_params_to_json (const SegMethodParams *params) G_GNUC_WARN_UNUSED_RESULT;
 gboolean seg_method_params_from_json (SegMethodParams *params, const char *json, GError **error);
@@ -122,7 +125,11 @@ void seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params)
 gboolean seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report,
                           GError **error);
 
-typedef enum { SEG_METHOD_STUDENT, SEG_METHOD_TEACHER } SegMethodNetwork;
+typedef enum
+{
+  SEG_METHOD_STUDENT,
+  SEG_METHOD_TEACHER
+} SegMethodNetwork;
 
 /* The network that predicts for people (student unless the params say otherwise). */
 SegMethodNetwork seg_method_get_predictor (const SegMethod *self);
@@ -139,8 +146,8 @@ gboolean seg_method_predict (SegMethod *self, SegMethodNetwork network, const fl
                              const int size[3], float *probabilities, float *features,
                              GError **error);
 
-/* Everything I7 asks for but the loader's order, into and out of a checkpoint. Saving copies what it
- * needs to @self's memory, valid until the next step. */
+/* Everything I7 asks for but the loader's order, into and out of a checkpoint. Saving copies what
+ * it needs to @self's memory, valid until the next step. */
 gboolean seg_method_save (SegMethod *self, SegCheckpoint *checkpoint, GError **error);
 gboolean seg_method_load (SegMethod *self, SegCheckpoint *checkpoint, GError **error);
 

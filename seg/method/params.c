@@ -11,8 +11,8 @@ static const SegMethodInfo methods[] = {
   { "gm-abs", "GM-ABS",
     "Mean teacher with labels of a promptable generalist: for three signed slices per scan.", TRUE,
     TRUE },
-  { "mean-teacher", "Mean Teacher",
-    "Student and averaged teacher that agree on unlabelled scans.", TRUE, FALSE },
+  { "mean-teacher", "Mean Teacher", "Student and averaged teacher that agree on unlabelled scans.",
+    TRUE, FALSE },
   { "ua-mt", "UA-MT", "Mean teacher that agrees only where the teacher is certain.", TRUE, FALSE },
   { "sup-only", "Labelled slices only", "Supervised training on what is labelled, nothing else.",
     FALSE, FALSE },
@@ -68,9 +68,16 @@ seg_method_params_init (SegMethodParams *params, const char *name, gboolean pari
   };
 }
 
-/* A flat JSON object of numbers, both ways --------------------------------------------------------- */
+/* A flat JSON object of numbers, both ways
+ * --------------------------------------------------------- */
 
-typedef enum { FIELD_INT, FIELD_INT64, FIELD_DOUBLE, FIELD_BOOLEAN } FieldKind;
+typedef enum
+{
+  FIELD_INT,
+  FIELD_INT64,
+  FIELD_DOUBLE,
+  FIELD_BOOLEAN
+} FieldKind;
 
 typedef struct
 {
@@ -82,7 +89,7 @@ typedef struct
 
 #define FIELD(member, kind, min, max)                                                              \
   {                                                                                                \
-    #member, kind, G_STRUCT_OFFSET (SegMethodParams, member), min, max                             \
+#member, kind, G_STRUCT_OFFSET(SegMethodParams, member), min, max                              \
   }
 #define PATCH(axis)                                                                                \
   {                                                                                                \
@@ -189,8 +196,8 @@ read_field (const Field *field, const char *text, gpointer into, GError **error)
     value = g_ascii_strtod (text, &end);
   if (end == text || errno != 0 || !(value >= field->min && value <= field->max))
     {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_FORMAT, "parameters of a method: “%s” is out of range",
-                   field->name);
+      g_set_error (error, SEG_ERROR, SEG_ERROR_FORMAT,
+                   "parameters of a method: “%s” is out of range", field->name);
       return FALSE;
     }
   if (field->kind == FIELD_INT64)

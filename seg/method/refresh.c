@@ -65,8 +65,8 @@ ask (Refresh *self, SegEmbedding *embedding, const SegSlicePrompt *found, const 
      guint8 *mask, GError **error)
 {
   g_autoptr (SegPrompt) prompt = to_prompt (found, view);
-  g_autoptr (SegAnswer) answer = seg_generalist_answer (self->generalist, embedding, prompt,
-                                                        self->params->multimask, error);
+  g_autoptr (SegAnswer) answer =
+      seg_generalist_answer (self->generalist, embedding, prompt, self->params->multimask, error);
   const float *logits;
 
   if (answer == NULL)
@@ -75,8 +75,8 @@ ask (Refresh *self, SegEmbedding *embedding, const SegSlicePrompt *found, const 
   logits = answer->logits[0];
   for (int y = 0; y < view->rows; y++)
     for (int x = 0; x < view->columns; x++)
-      mask[view->start + (gsize) y * view->row_stride + (gsize) x * view->column_stride]
-          = *logits++ > 0;
+      mask[view->start + (gsize) y * view->row_stride + (gsize) x * view->column_stride] =
+          *logits++ > 0;
   return TRUE;
 }
 
@@ -92,8 +92,7 @@ refresh_slice (Refresh *self, int axis, int index, GError **error)
     {
       SegSlicePrompt found;
       guint64 seed = seg_hash4 ((guint64) self->params->scan, (guint64) axis, (guint64) index,
-                                (guint64) self->params->refresh * 64
-                                    + (guint64) k);
+                                (guint64) self->params->refresh * 64 + (guint64) k);
 
       seg_slice_prompt (self->z, self->q, self->size, k, axis, index, seed, &found);
       if (!found.has_prompt)
@@ -131,12 +130,12 @@ fill_between (Refresh *self, int axis, int index, int from)
 
       for (int y = 0; y < dst.rows && !any; y++)
         for (int x = 0; x < dst.columns && !any; x++)
-          any = self->z[dst.start + (gsize) y * dst.row_stride + (gsize) x * dst.column_stride]
-                == k;
+          any =
+              self->z[dst.start + (gsize) y * dst.row_stride + (gsize) x * dst.column_stride] == k;
       for (int y = 0; y < dst.rows && any; y++)
         for (int x = 0; x < dst.columns; x++)
-          mask[dst.start + (gsize) y * dst.row_stride + (gsize) x * dst.column_stride]
-              = mask[src.start + (gsize) y * src.row_stride + (gsize) x * src.column_stride];
+          mask[dst.start + (gsize) y * dst.row_stride + (gsize) x * dst.column_stride] =
+              mask[src.start + (gsize) y * src.row_stride + (gsize) x * src.column_stride];
     }
 }
 
@@ -170,8 +169,8 @@ seg_refresh_scan (const SegRefreshParams *params, SegGeneralist *generalist, con
                   guint8 *labels, SegRefreshReport *report, GError **error)
 {
   gsize N = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
-  g_autofree float *prototypes = g_new (float, (gsize) K * (gsize) C);
-  g_autofree float *q = g_new (float, (gsize) K * N);
+  g_autofree float *prototypes = g_new (float, (gsize) K *(gsize) C);
+  g_autofree float *q = g_new (float, (gsize) K *N);
   g_autofree guint8 *z = g_new (guint8, N);
   g_autoptr (GPtrArray) masks = g_ptr_array_new_with_free_func (g_free);
   gint64 start = g_get_monotonic_time ();

@@ -42,13 +42,13 @@ typedef gboolean (*SegRefreshTick) (double fraction, gpointer user_data);
  * @probabilities: K × size, @features: C × size, of the teacher (seg_method_predict)
  * @labels: (out): size, the fused labels
  *
- * Prototypes, similarity, prompts, the generalist on the slices of three axes, vote. Slices that ask
- * nothing are never encoded.
+ * Prototypes, similarity, prompts, the generalist on the slices of three axes, vote. Slices that
+ * ask nothing are never encoded.
  */
 gboolean seg_refresh_scan (const SegRefreshParams *params, SegGeneralist *generalist,
-                           const float *image, const int size[3], const float *probabilities,
-                           int K, const float *features, int C, SegRefreshEmbed embed,
-                           SegRefreshTick tick, gpointer user_data, guint8 *labels,
-                           SegRefreshReport *report, GError **error);
+                           const float *image, const int size[3], const float *probabilities, int K,
+                           const float *features, int C, SegRefreshEmbed embed, SegRefreshTick tick,
+                           gpointer user_data, guint8 *labels, SegRefreshReport *report,
+                           GError **error);
 
 G_END_DECLS

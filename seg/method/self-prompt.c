@@ -40,7 +40,7 @@ void
 seg_prototypes (const float *features, const float *probabilities, gsize N, int C, int K,
                 float *prototypes)
 {
-  g_autofree double *sum = g_new0 (double, (gsize) K * (gsize) C);
+  g_autofree double *sum = g_new0 (double, (gsize) K *(gsize) C);
   g_autofree double *weight = g_new0 (double, (gsize) K);
   guint8 guess[BLOCK];
   float p[BLOCK];
@@ -145,8 +145,8 @@ seg_slice_to_grey (const float *image, const SegSliceView *view, guint8 *grey)
   for (int y = 0; y < view->rows; y++)
     for (int x = 0; x < view->columns; x++)
       {
-        float value = image[view->start + (gsize) y * view->row_stride
-                            + (gsize) x * view->column_stride];
+        float value =
+            image[view->start + (gsize) y * view->row_stride + (gsize) x * view->column_stride];
 
         lo = MIN (lo, value);
         hi = MAX (hi, value);
@@ -154,8 +154,8 @@ seg_slice_to_grey (const float *image, const SegSliceView *view, guint8 *grey)
   for (int y = 0; y < view->rows; y++)
     for (int x = 0; x < view->columns; x++)
       {
-        float value = image[view->start + (gsize) y * view->row_stride
-                            + (gsize) x * view->column_stride];
+        float value =
+            image[view->start + (gsize) y * view->row_stride + (gsize) x * view->column_stride];
 
         *grey++ = hi > lo ? (guint8) ((value - lo) / (hi - lo) * 255.0f) : 0;
       }

@@ -61,8 +61,8 @@ typedef struct
  * [0, W] and [0, H]. With more than five such pixels: the five of them with the largest q_k, and
  * the one pixel that is not k with the smallest q_k, the smallest index first among equals.
  */
-void seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int axis, int index,
-                       guint64 seed, SegSlicePrompt *prompt);
+void seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int axis,
+                       int index, guint64 seed, SegSlicePrompt *prompt);
 
 /* Rows and columns of the slice perpendicular to @axis, and its voxels' strides. */
 typedef struct

@@ -88,17 +88,15 @@ seg_method_noisy (SegMethod *self, const SegBatch *batch, guint64 draw)
 {
   gsize V = (gsize) batch->patch[0] * (gsize) batch->patch[1] * (gsize) batch->patch[2];
   int n = batch->n - batch->n_labelled;
-  float *noisy = g_new (float, (gsize) n * V);
+  float *noisy = g_new (float, (gsize) n *V);
 
   for (int i = 0; i < n; i++)
     {
-      guint64 item = (batch->step * (guint64) batch->n + (guint64) (batch->n_labelled + i))
-                         * MAX_DRAWS
-                     + draw;
+      guint64 item =
+          (batch->step * (guint64) batch->n + (guint64) (batch->n_labelled + i)) * MAX_DRAWS + draw;
 
-      seg_augment_noise (batch->image + (gsize) (batch->n_labelled + i) * V,
-                         noisy + (gsize) i * V, V, NOISE_SIGMA, NOISE_LIMIT, self->params.seed,
-                         item);
+      seg_augment_noise (batch->image + (gsize) (batch->n_labelled + i) * V, noisy + (gsize) i * V,
+                         V, NOISE_SIGMA, NOISE_LIMIT, self->params.seed, item);
     }
   return noisy;
 }

@@ -218,8 +218,8 @@ static gboolean
 reorder_projection (SegTensor *tensor, int heads, int dim, int columns)
 {
   const int depth = dim / heads;
-  g_autofree float *from = g_new (float, (gsize)3 * dim * columns);
-  g_autofree float *to = g_new (float, (gsize)3 * dim * columns);
+  g_autofree float *from = g_new (float, (gsize) 3 * dim * columns);
+  g_autofree float *to = g_new (float, (gsize) 3 * dim * columns);
 
   if (!seg_tensor_download (tensor, SEG_DTYPE_F32, from))
     return FALSE;
@@ -227,8 +227,8 @@ reorder_projection (SegTensor *tensor, int heads, int dim, int columns)
     for (int which = 0; which < 3; which++)
       for (int d = 0; d < depth; d++)
         {
-          const float *src = from + (gsize)((h * 3 + which) * depth + d) * columns;
-          float *dst = to + (gsize)((which * heads + h) * depth + d) * columns;
+          const float *src = from + (gsize) ((h * 3 + which) * depth + d) * columns;
+          float *dst = to + (gsize) ((which * heads + h) * depth + d) * columns;
 
           for (int c = 0; c < columns; c++)
             dst[c] = src[c];
@@ -241,8 +241,8 @@ static SegTensor *
 expand_bias (SegTensor *table, int heads, int window)
 {
   const int n_tokens = window * window;
-  g_autofree float *values = g_new (float, (gsize)heads *n_tokens);
-  g_autofree float *bias = g_new (float, (gsize)heads *n_tokens *n_tokens);
+  g_autofree float *values = g_new (float, (gsize) heads *n_tokens);
+  g_autofree float *bias = g_new (float, (gsize) heads *n_tokens *n_tokens);
   float *out = bias;
 
   if (!seg_tensor_download (table, SEG_DTYPE_F32, values))
@@ -295,7 +295,7 @@ block_attention (const Block *self, SegTensor *x, int heads, int window)
 {
   const gint64 n = seg_tensor_get_size (x, 0), dim = seg_tensor_get_size (x, 1);
   const SegAttentionParams params = { .heads = heads,
-                                      .scale = 1 / sqrt ((double)dim / heads),
+                                      .scale = 1 / sqrt ((double) dim / heads),
                                       .grid = { 0, 0 } };
   g_autoptr (SegTensor) y = seg_window_partition (x, window);
   g_autoptr (SegTensor) q = NULL;

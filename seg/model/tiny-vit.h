@@ -17,10 +17,8 @@ typedef struct
   int out_channels; /* 256 */
 } SegTinyVitParams;
 
-SegTinyVitParams
-seg_tiny_vit_params_mobile_sam (void);
-SegTinyVitParams
-seg_tiny_vit_params_lite_medsam (void);
+SegTinyVitParams seg_tiny_vit_params_mobile_sam (void);
+SegTinyVitParams seg_tiny_vit_params_lite_medsam (void);
 
 /**
  * SegTinyVit: the image encoder of MobileSAM (TinyViT, Wu et al. 2022, as Zhang et al. 2023 changed
@@ -31,16 +29,13 @@ seg_tiny_vit_params_lite_medsam (void);
 typedef struct _SegTinyVit SegTinyVit;
 
 /* @parent, @name: as seg_vit_new(). Freed with the parent. */
-SegTinyVit *
-seg_tiny_vit_new (SegModule *parent, const char *name, const SegTinyVitParams *params);
+SegTinyVit *seg_tiny_vit_new (SegModule *parent, const char *name, const SegTinyVitParams *params);
 
 /* To be called once after the weights are loaded: expands attention biases and puts the interleaved
  * projections in the order attention reads. FALSE if an error is remembered. */
-gboolean
-seg_tiny_vit_prepare (SegTinyVit *self);
+gboolean seg_tiny_vit_prepare (SegTinyVit *self);
 
 /* N 3 S S → N out S/16 S/16 (LiteMedSAM: S/4), F32 */
-SegTensor *
-seg_tiny_vit_forward (SegTinyVit *self, SegTensor *image);
+SegTensor *seg_tiny_vit_forward (SegTinyVit *self, SegTensor *image);
 
 G_END_DECLS

@@ -72,8 +72,8 @@ double_conv_init (SegUnet *self, DoubleConv *block, const char *name, gint64 in,
       g_autofree char *conv_name = g_strdup_printf ("double_conv.%d", 3 * i);
       g_autofree char *norm_name = g_strdup_printf ("double_conv.%d", 3 * i + 1);
 
-      block->conv[i]
-          = seg_conv_layer_new (module, conv_name, i == 0 ? in : out, out, 3, &conv, FALSE);
+      block->conv[i] =
+          seg_conv_layer_new (module, conv_name, i == 0 ? in : out, out, 3, &conv, FALSE);
       block->norm[i] = seg_norm_layer_new (module, norm_name, out, &norm);
     }
 }
@@ -183,7 +183,7 @@ seg_unet_forward (SegUnet *self, SegTensor *x)
 
       seg_tensor_set (&y, seg_conv_layer_forward (self->up[l], y));
       seg_tensor_set (&y, pad_to (y, skip));
-      seg_tensor_set (&y, seg_concat (2, (SegTensor *[]) { skip, y }, 1));
+      seg_tensor_set (&y, seg_concat (2, (SegTensor *[]){ skip, y }, 1));
       seg_tensor_unref (skip);
       seg_tensor_set (&y, double_conv_forward (&self->merge[l], y));
     }

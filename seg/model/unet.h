@@ -7,14 +7,14 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  int n_spatial;    /* 0: 2 */
-  int in_channels;  /* 0: 1 */
+  int n_spatial; /* 0: 2 */
+  int in_channels; /* 0: 1 */
   int out_channels; /* 0: 1 */
-  int filters;      /* 0: 64; doubled at each level */
-  int levels;       /* 0: 5, with the bottom */
+  int filters; /* 0: 64; doubled at each level */
+  int levels; /* 0: 5, with the bottom */
   SegNormKind norm; /* instance in the wrist X-ray paper */
   int groups;
-  SegAct act;       /* 0: LeakyReLU (0.01) */
+  SegAct act; /* 0: LeakyReLU (0.01) */
 } SegUnetParams;
 
 /**

@@ -49,13 +49,13 @@ seg_vit_params_from_name (const char *name, SegVitParams *params)
   for (gsize k = 0; k < G_N_ELEMENTS (known); k++)
     if (strcmp (known[k].name, name) == 0)
       {
-        *params = (SegVitParams) { .image_size = 1024,
-                                   .patch = 16,
-                                   .dim = known[k].dim,
-                                   .depth = known[k].depth,
-                                   .heads = known[k].heads,
-                                   .window = 14,
-                                   .out_channels = 256 };
+        *params = (SegVitParams){ .image_size = 1024,
+                                  .patch = 16,
+                                  .dim = known[k].dim,
+                                  .depth = known[k].depth,
+                                  .heads = known[k].heads,
+                                  .window = 14,
+                                  .out_channels = 256 };
         for (int g = 0; g < 4; g++)
           params->global_blocks |= G_GUINT64_CONSTANT (1) << known[k].global[g];
         return TRUE;
@@ -79,9 +79,9 @@ block_init (SegVit *self, int index)
   side = global ? self->params.image_size / self->params.patch : block->window;
   block->norm1 = seg_norm_layer_new (module, "norm1", dim, &norm);
   block->rel_h = seg_module_add_parameter (attn, "rel_pos_h", 2,
-                                           (gint64[]) { 2 * side - 1, dim / self->params.heads });
+                                           (gint64[]){ 2 * side - 1, dim / self->params.heads });
   block->rel_w = seg_module_add_parameter (attn, "rel_pos_w", 2,
-                                           (gint64[]) { 2 * side - 1, dim / self->params.heads });
+                                           (gint64[]){ 2 * side - 1, dim / self->params.heads });
   block->qkv = seg_linear_layer_new (attn, "qkv", dim, 3 * dim, TRUE);
   block->proj = seg_linear_layer_new (attn, "proj", dim, dim, TRUE);
   block->norm2 = seg_norm_layer_new (module, "norm2", dim, &norm);
@@ -102,14 +102,14 @@ seg_vit_new (SegModule *parent, const char *name, const SegVitParams *params)
   self->module = module;
   self->params = *params;
   self->blocks = seg_module_own (module, g_new0 (Block, params->depth), g_free);
-  self->pos_embed = seg_module_add_parameter (module, "pos_embed", 4,
-                                              (gint64[]) { 1, grid, grid, params->dim });
-  self->patch = seg_conv_layer_new (module, "patch_embed.proj", 3, params->dim, params->patch,
-                                    &patch, TRUE);
+  self->pos_embed =
+      seg_module_add_parameter (module, "pos_embed", 4, (gint64[]){ 1, grid, grid, params->dim });
+  self->patch =
+      seg_conv_layer_new (module, "patch_embed.proj", 3, params->dim, params->patch, &patch, TRUE);
   for (int b = 0; b < params->depth; b++)
     block_init (self, b);
-  self->neck_narrow = seg_conv_layer_new (module, "neck.0", params->dim, params->out_channels, 1,
-                                          &one, FALSE);
+  self->neck_narrow =
+      seg_conv_layer_new (module, "neck.0", params->dim, params->out_channels, 1, &one, FALSE);
   self->neck_norm[0] = seg_norm_layer_new (module, "neck.1", params->out_channels, &norm);
   self->neck_smooth = seg_conv_layer_new (module, "neck.2", params->out_channels,
                                           params->out_channels, 3, &three, FALSE);
@@ -126,10 +126,9 @@ attend (SegVit *self, Block *block, SegTensor *tokens, int side)
   g_autoptr (SegTensor) q = seg_slice (qkv, 2, 0, dim);
   g_autoptr (SegTensor) k = seg_slice (qkv, 2, dim, dim);
   g_autoptr (SegTensor) v = seg_slice (qkv, 2, 2 * dim, dim);
-  const SegAttentionParams params
-      = { .heads = self->params.heads,
-          .scale = 1 / sqrt ((double) dim / self->params.heads),
-          .grid = { side, side } };
+  const SegAttentionParams params = { .heads = self->params.heads,
+                                      .scale = 1 / sqrt ((double) dim / self->params.heads),
+                                      .grid = { side, side } };
   g_autoptr (SegTensor) mixed = NULL;
 
   g_clear_pointer (&qkv, seg_tensor_unref);
@@ -160,7 +159,7 @@ block_forward (SegVit *self, Block *block, SegTensor *x)
     {
       seg_tensor_set (&y, seg_to_tokens (y));
       seg_tensor_set (&y, attend (self, block, y, (int) grid));
-      seg_tensor_set (&y, seg_from_tokens (y, 2, (gint64[]) { grid, grid }));
+      seg_tensor_set (&y, seg_from_tokens (y, 2, (gint64[]){ grid, grid }));
     }
   sum = seg_add (x, y);
   seg_tensor_set (&y, seg_norm_layer_forward (block->norm2, sum));
@@ -172,7 +171,7 @@ block_forward (SegVit *self, Block *block, SegTensor *x)
 static SegTensor *
 add_positions (SegVit *self, SegTensor *x)
 {
-  g_autoptr (SegTensor) map = seg_permute (self->pos_embed, (int[]) { 0, 3, 1, 2 });
+  g_autoptr (SegTensor) map = seg_permute (self->pos_embed, (int[]){ 0, 3, 1, 2 });
   g_autoptr (SegTensor) positions = seg_cast (map, seg_tensor_get_dtype (x));
 
   return seg_add (x, positions);
@@ -186,7 +185,7 @@ seg_vit_forward (SegVit *self, SegTensor *image)
 
   if (image == NULL)
     return NULL;
-  if (!seg_tensor_has_shape (image, 4, (gint64[]) { -1, 3, size, size }))
+  if (!seg_tensor_has_shape (image, 4, (gint64[]){ -1, 3, size, size }))
     {
       g_autofree char *text = seg_tensor_describe (image);
 

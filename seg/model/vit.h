@@ -7,12 +7,12 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  int image_size;   /* 1024 */
-  int patch;        /* 16 */
-  int dim;          /* 768 */
-  int depth;        /* 12 */
-  int heads;        /* 12 */
-  int window;       /* 14 */
+  int image_size; /* 1024 */
+  int patch; /* 16 */
+  int dim; /* 768 */
+  int depth; /* 12 */
+  int heads; /* 12 */
+  int window; /* 14 */
   guint64 global_blocks; /* bit i: block i attends everywhere */
   int out_channels; /* 256 */
 } SegVitParams;
@@ -27,7 +27,8 @@ gboolean seg_vit_params_from_name (const char *name, SegVitParams *params);
  */
 typedef struct _SegVit SegVit;
 
-/* @parent, @name: where it stands in a larger network ("image_encoder"); it is freed with the parent
+/* @parent, @name: where it stands in a larger network ("image_encoder"); it is freed with the
+ * parent
  */
 SegVit *seg_vit_new (SegModule *parent, const char *name, const SegVitParams *params);
 

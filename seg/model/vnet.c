@@ -78,8 +78,8 @@ unit_new (SegVnet *self, SegModule *module, int index, gint64 in, gint64 out, in
   Unit unit = { NULL, NULL, drops };
 
   unit.conv = seg_conv_layer_new (module, conv_name, in, out, kernel, conv, TRUE);
-  norm_name = g_strdup_printf ("conv.%d",
-                               index + (self->params.order == SEG_VNET_CONV_ACT_NORM ? 2 : 1));
+  norm_name =
+      g_strdup_printf ("conv.%d", index + (self->params.order == SEG_VNET_CONV_ACT_NORM ? 2 : 1));
   unit.norm = seg_norm_layer_new (module, norm_name, out, &norm);
   return unit;
 }
@@ -101,13 +101,14 @@ static void
 block_init (SegVnet *self, Block *block, const char *name, int n_units, gint64 in, gint64 out)
 {
   const SegConvParams conv = seg_conv_params (3, 1, 1);
-  const gboolean drops = self->params.order == SEG_VNET_CONV_ACT_NORM && self->params.unit_dropout > 0;
+  const gboolean drops =
+      self->params.order == SEG_VNET_CONV_ACT_NORM && self->params.unit_dropout > 0;
   SegModule *module = seg_module_child (self->module, name);
 
   block->n_units = n_units;
   for (int u = 0; u < n_units; u++)
-    block->units[u]
-        = unit_new (self, module, (drops ? 4 : 3) * u, u == 0 ? in : out, out, 3, &conv, drops);
+    block->units[u] =
+        unit_new (self, module, (drops ? 4 : 3) * u, u == 0 ? in : out, out, 3, &conv, drops);
 }
 
 static SegTensor *
@@ -195,8 +196,8 @@ static gboolean
 check_input (SegVnet *self, SegTensor *x)
 {
   const gint64 step = G_GINT64_CONSTANT (1) << (self->params.levels - 1);
-  gboolean good = seg_tensor_get_rank (x) == 5
-                  && seg_tensor_get_size (x, 1) == self->params.in_channels;
+  gboolean good =
+      seg_tensor_get_rank (x) == 5 && seg_tensor_get_size (x, 1) == self->params.in_channels;
 
   for (int a = 2; good && a < 5; a++)
     good = seg_tensor_get_size (x, a) % step == 0 && seg_tensor_get_size (x, a) > 0;

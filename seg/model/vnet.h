@@ -5,21 +5,22 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
+typedef enum
+{
   SEG_VNET_CONV_NORM_ACT, /* conv → norm → ReLU: UA-MT and its heirs */
   SEG_VNET_CONV_ACT_NORM, /* conv → ReLU → norm → Dropout3d (unit_dropout): A&D */
 } SegVnetOrder;
 
 typedef struct
 {
-  int in_channels;     /* 0: 1 */
-  int n_classes;       /* 0: 2 */
-  int filters;         /* 0: 16; light forms use 8 */
-  int levels;          /* 0: 5; each halves the sides */
-  SegNormKind norm;    /* batch (0), group, instance */
-  int groups;          /* of group norm; 0: 16, at most the channels */
-  double dropout;      /* Dropout3d after the deepest block and before the last convolution, ½ in
-                          the papers; only when training */
+  int in_channels; /* 0: 1 */
+  int n_classes; /* 0: 2 */
+  int filters; /* 0: 16; light forms use 8 */
+  int levels; /* 0: 5; each halves the sides */
+  SegNormKind norm; /* batch (0), group, instance */
+  int groups; /* of group norm; 0: 16, at most the channels */
+  double dropout; /* Dropout3d after the deepest block and before the last convolution, ½ in
+                     the papers; only when training */
   double unit_dropout; /* Dropout3d after every unit of CONV_ACT_NORM, 0.1 in A&D */
   SegVnetOrder order;
 } SegVnetParams;

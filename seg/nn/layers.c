@@ -16,14 +16,14 @@ init_random (SegTensor *parameter, gboolean normal, double a, double b)
     return;
   if (normal)
     drawn = seg_tensor_new_normal (seg_tensor_get_context (parameter), SEG_DTYPE_F32, 1,
-                                   (gint64[]) { seg_tensor_get_n_elements (parameter) }, a, b);
+                                   (gint64[]){ seg_tensor_get_n_elements (parameter) }, a, b);
   else
     drawn = seg_tensor_new_uniform (seg_tensor_get_context (parameter), SEG_DTYPE_F32, 1,
-                                    (gint64[]) { seg_tensor_get_n_elements (parameter) }, a, b);
+                                    (gint64[]){ seg_tensor_get_n_elements (parameter) }, a, b);
   if (drawn != NULL)
     {
-      g_autoptr (SegTensor) shaped = seg_reshape (drawn, seg_tensor_get_rank (parameter),
-                                                  seg_tensor_get_shape (parameter));
+      g_autoptr (SegTensor) shaped =
+          seg_reshape (drawn, seg_tensor_get_rank (parameter), seg_tensor_get_shape (parameter));
 
       seg_assign (parameter, shaped);
     }
@@ -148,25 +148,25 @@ seg_conv_layer_forward (SegConvLayer *self, SegTensor *x)
 SegNormParams
 seg_batch_norm_params (SegAct act)
 {
-  return (SegNormParams) { .kind = SEG_NORM_BATCH, .eps = 1e-5, .momentum = 0.1, .act = act };
+  return (SegNormParams){ .kind = SEG_NORM_BATCH, .eps = 1e-5, .momentum = 0.1, .act = act };
 }
 
 SegNormParams
 seg_group_norm_params (int groups, SegAct act)
 {
-  return (SegNormParams) { .kind = SEG_NORM_GROUP, .groups = groups, .eps = 1e-5, .act = act };
+  return (SegNormParams){ .kind = SEG_NORM_GROUP, .groups = groups, .eps = 1e-5, .act = act };
 }
 
 SegNormParams
 seg_instance_norm_params (SegAct act)
 {
-  return (SegNormParams) { .kind = SEG_NORM_INSTANCE, .eps = 1e-5, .act = act };
+  return (SegNormParams){ .kind = SEG_NORM_INSTANCE, .eps = 1e-5, .act = act };
 }
 
 SegNormParams
 seg_layer_norm_params (double eps)
 {
-  return (SegNormParams) { .kind = SEG_NORM_LAYER, .eps = eps };
+  return (SegNormParams){ .kind = SEG_NORM_LAYER, .eps = eps };
 }
 
 SegNormLayer *
@@ -205,8 +205,8 @@ seg_linear_layer_new (SegModule *parent, const char *name, gint64 in_features, g
   SegModule *module = seg_module_child (parent, name);
   SegLinearLayer *self = seg_module_own (module, g_new0 (SegLinearLayer, 1), g_free);
 
-  self->weight = seg_module_add_parameter (module, "weight", 2,
-                                           (gint64[]) { out_features, in_features });
+  self->weight =
+      seg_module_add_parameter (module, "weight", 2, (gint64[]){ out_features, in_features });
   if (with_bias)
     self->bias = seg_module_add_parameter (module, "bias", 1, &out_features);
   seg_init_default (self->weight, self->bias);
@@ -229,7 +229,7 @@ SegTensor *
 seg_embedding_new (SegModule *parent, const char *name, gint64 rows, gint64 features)
 {
   SegTensor *table = seg_module_add_parameter (seg_module_child (parent, name), "weight", 2,
-                                               (gint64[]) { rows, features });
+                                               (gint64[]){ rows, features });
 
   seg_init_normal (table, 0, 1);
   return table;

@@ -37,9 +37,9 @@ SegNormLayer *seg_norm_layer_new (SegModule *parent, const char *name, gint64 ch
                                   const SegNormParams *params);
 SegTensor *seg_norm_layer_forward (SegNormLayer *self, SegTensor *x);
 
-SegNormParams seg_batch_norm_params (SegAct act);             /* eps 1e-5, momentum 0.1 */
+SegNormParams seg_batch_norm_params (SegAct act); /* eps 1e-5, momentum 0.1 */
 SegNormParams seg_group_norm_params (int groups, SegAct act); /* eps 1e-5 */
-SegNormParams seg_instance_norm_params (SegAct act);          /* eps 1e-5 */
+SegNormParams seg_instance_norm_params (SegAct act); /* eps 1e-5 */
 SegNormParams seg_layer_norm_params (double eps);
 
 typedef struct

@@ -277,7 +277,8 @@ copy_state_cb (const char *name, SegTensor *tensor, SegEntryKind kind, gpointer 
   if (state->copy)
     seg_assign (tensor, other);
   else if (other == NULL)
-    g_string_append_printf (state->wrong, "%s%s (missing)", state->wrong->len > 0 ? ", " : "", name);
+    g_string_append_printf (state->wrong, "%s%s (missing)", state->wrong->len > 0 ? ", " : "",
+                            name);
   else if (!seg_tensor_has_shape (other, seg_tensor_get_rank (tensor),
                                   seg_tensor_get_shape (tensor)))
     g_string_append_printf (state->wrong, "%s%s (shape)", state->wrong->len > 0 ? ", " : "", name);

@@ -28,10 +28,11 @@ gpointer seg_module_own (SegModule *self, gpointer data, GDestroyNotify destroy)
 /* F32, plain; zero. (transfer none) (nullable): NULL when memory failed */
 SegTensor *seg_module_add_parameter (SegModule *self, const char *name, int rank,
                                      const gint64 *shape);
-SegTensor *seg_module_add_buffer (SegModule *self, const char *name, int rank,
-                                  const gint64 *shape, double value);
+SegTensor *seg_module_add_buffer (SegModule *self, const char *name, int rank, const gint64 *shape,
+                                  double value);
 
-typedef enum {
+typedef enum
+{
   SEG_ENTRY_PARAMETER,
   SEG_ENTRY_BUFFER,
 } SegEntryKind;

@@ -10,8 +10,8 @@ typedef struct
 {
   char *name;
   SegTensor *parameter; /* owned */
-  SegTensor *first;     /* momentum, or m */
-  SegTensor *second;    /* v */
+  SegTensor *first; /* momentum, or m */
+  SegTensor *second; /* v */
   double lr_factor;
 } Slot;
 
@@ -130,11 +130,11 @@ measure_gradients (SegOptimiser *self)
       params.axes = (1u << seg_tensor_get_rank (grad)) - 1;
       for (int a = 0; a < SEG_MAX_RANK; a++)
         shape[a] = 1;
-      one = seg_tensor_new (seg_tensor_get_context (grad), SEG_DTYPE_F32, seg_tensor_get_rank (grad),
-                            shape);
+      one = seg_tensor_new (seg_tensor_get_context (grad), SEG_DTYPE_F32,
+                            seg_tensor_get_rank (grad), shape);
       if (one != NULL
-          && seg_context_run (seg_tensor_get_context (grad), SEG_OP_REDUCE, &params, sizeof params, 1,
-                              &one, 1, &grad))
+          && seg_context_run (seg_tensor_get_context (grad), SEG_OP_REDUCE, &params, sizeof params,
+                              1, &one, 1, &grad))
         sum += seg_tensor_get_scalar (one);
     }
   return sqrt (sum);
@@ -153,7 +153,7 @@ step_sgd (SegOptimiser *self, Slot *slot, SegTensor *grad, double grad_scale)
   };
 
   seg_context_run (seg_tensor_get_context (grad), SEG_OP_SGD, &params, sizeof params, 2,
-                   (SegTensor *[]) { slot->parameter, slot->first }, 1, &grad);
+                   (SegTensor *[]){ slot->parameter, slot->first }, 1, &grad);
 }
 
 static void
@@ -170,7 +170,7 @@ step_adamw (SegOptimiser *self, Slot *slot, SegTensor *grad, double grad_scale)
   };
 
   seg_context_run (seg_tensor_get_context (grad), SEG_OP_ADAMW, &params, sizeof params, 3,
-                   (SegTensor *[]) { slot->parameter, slot->first, slot->second }, 1, &grad);
+                   (SegTensor *[]){ slot->parameter, slot->first, slot->second }, 1, &grad);
 }
 
 gboolean

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
+typedef enum
+{
   SEG_OPTIMISER_SGD,
   SEG_OPTIMISER_ADAMW,
 } SegOptimiserKind;
@@ -15,12 +16,12 @@ typedef struct
   SegOptimiserKind kind;
   double lr;
   double weight_decay; /* SGD: added to the gradient; AdamW: decoupled */
-  double momentum;     /* SGD */
-  gboolean nesterov;   /* SGD */
-  double beta1;        /* AdamW; 0: 0.9 */
-  double beta2;        /* AdamW; 0: 0.999 */
-  double eps;          /* AdamW; 0: 1e-8 */
-  double clip_norm;    /* > 0: the gradient's norm over all parameters is at most this */
+  double momentum; /* SGD */
+  gboolean nesterov; /* SGD */
+  double beta1; /* AdamW; 0: 0.9 */
+  double beta2; /* AdamW; 0: 0.999 */
+  double eps; /* AdamW; 0: 1e-8 */
+  double clip_norm; /* > 0: the gradient's norm over all parameters is at most this */
 } SegOptimiserParams;
 
 /* Updates the parameters of @module that require a gradient. Its state is named as the parameters
@@ -58,7 +59,8 @@ double seg_schedule_warmup (double lr, gint64 t, gint64 warmup); /* linear from 
 double seg_schedule_rampup (double t, double total);
 
 /* teacher = decay·teacher + (1 − decay)·student, by name. Parameters alone, or buffers too. */
-typedef enum {
+typedef enum
+{
   SEG_EMA_PARAMETERS,
   SEG_EMA_BUFFERS,
   SEG_EMA_BOTH,

@@ -15,7 +15,8 @@ G_BEGIN_DECLS
  * Parameters and buffers := @weights, converted to F32.
  *
  * Returns: %FALSE with SEG_ERROR_MISMATCH that lists everything that does not fit (nothing was then
- * changed), or SEG_ERROR_NOT_FINITE naming a tensor that holds NaN or infinity (checked first, too).
+ * changed), or SEG_ERROR_NOT_FINITE naming a tensor that holds NaN or infinity (checked first,
+ * too).
  */
 gboolean seg_module_load_weights (SegModule *self, const SegWeights *weights,
                                   SegWeightsMatchFlags flags, GError **error);

@@ -12,13 +12,13 @@ SegTensor *seg_activation (SegTensor *x, SegAct act, double a, double b);
 SegTensor *seg_relu (SegTensor *x);
 SegTensor *seg_leaky_relu (SegTensor *x, double slope);
 SegTensor *seg_prelu (SegTensor *x, SegTensor *slope); /* slope [1] or [C], on the feature axis */
-SegTensor *seg_gelu (SegTensor *x);                    /* x·Φ(x), by erf */
+SegTensor *seg_gelu (SegTensor *x); /* x·Φ(x), by erf */
 SegTensor *seg_gelu_tanh (SegTensor *x);
 SegTensor *seg_silu (SegTensor *x);
 SegTensor *seg_sigmoid (SegTensor *x);
 SegTensor *seg_tanh (SegTensor *x);
 SegTensor *seg_exp (SegTensor *x);
-SegTensor *seg_log (SegTensor *x, double epsilon);  /* ln (x + epsilon) */
+SegTensor *seg_log (SegTensor *x, double epsilon); /* ln (x + epsilon) */
 SegTensor *seg_sqrt (SegTensor *x, double epsilon); /* sqrt (x + epsilon) */
 SegTensor *seg_square (SegTensor *x);
 SegTensor *seg_abs (SegTensor *x);

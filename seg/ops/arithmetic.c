@@ -207,9 +207,10 @@ div_backward (SegNode *node)
       g_autoptr (SegTensor) product = run_binary (SEG_BINARY_MUL, da, quotient);
       SegUnaryParams negate = { SEG_ACT_AFFINE, -1, 0 };
 
-      give_summed (node, 1,
-                   SEG_FINISH (seg_tensor_new_like (product, da != NULL ? da->dtype : SEG_DTYPE_F32),
-                               SEG_OP_UNARY, &negate, product));
+      give_summed (
+          node, 1,
+          SEG_FINISH (seg_tensor_new_like (product, da != NULL ? da->dtype : SEG_DTYPE_F32),
+                      SEG_OP_UNARY, &negate, product));
     }
   if (seg_node_needs (node, 0))
     give_summed (node, 0, g_steal_pointer (&da));
@@ -232,8 +233,8 @@ extremum_backward (SegNode *node)
 {
   const gboolean is_max = ((const SegBinaryParams *) &node->params)->kind == SEG_BINARY_MAX;
   SegTensor *a = node->saved[0], *b = node->saved[1];
-  g_autoptr (SegTensor) b_wins
-      = is_max ? run_binary (SEG_BINARY_GREATER, b, a) : run_binary (SEG_BINARY_GREATER, a, b);
+  g_autoptr (SegTensor) b_wins =
+      is_max ? run_binary (SEG_BINARY_GREATER, b, a) : run_binary (SEG_BINARY_GREATER, a, b);
   g_autoptr (SegTensor) db = run_binary (SEG_BINARY_MUL, seg_node_dout (node), b_wins);
 
   if (seg_node_needs (node, 0))
@@ -247,8 +248,8 @@ extremum (SegBinaryKind kind, SegTensor *a, SegTensor *b)
 {
   SegBinaryParams params = { kind };
   SegTensor *out = run_binary (kind, a, b);
-  SegNode *node
-      = seg_tape_record (out, extremum_backward, 2, SEG_TENSORS (a, b), &params, sizeof params);
+  SegNode *node =
+      seg_tape_record (out, extremum_backward, 2, SEG_TENSORS (a, b), &params, sizeof params);
 
   seg_node_save (node, 0, a);
   seg_node_save (node, 1, b);
@@ -282,5 +283,5 @@ seg_equal (SegTensor *a, SegTensor *b)
 SegTensor *
 seg_constant (SegContext *context, double value)
 {
-  return seg_tensor_new_filled (context, SEG_DTYPE_F32, 1, (gint64[]) { 1 }, value);
+  return seg_tensor_new_filled (context, SEG_DTYPE_F32, 1, (gint64[]){ 1 }, value);
 }

@@ -50,10 +50,9 @@ fits (SegTensor *q, SegTensor *k, SegTensor *v, SegTensor *bias, SegTensor *rel_
   if ((rel_h == NULL) != (rel_w == NULL))
     return FALSE;
   return rel_h == NULL
-         || (q->shape[1] == k->shape[1]
-             && q->shape[1] == (gint64) params->grid[0] * params->grid[1]
-             && seg_tensor_has_shape (rel_h, 2, (gint64[]) { 2 * params->grid[0] - 1, d })
-             && seg_tensor_has_shape (rel_w, 2, (gint64[]) { 2 * params->grid[1] - 1, d }));
+         || (q->shape[1] == k->shape[1] && q->shape[1] == (gint64) params->grid[0] * params->grid[1]
+             && seg_tensor_has_shape (rel_h, 2, (gint64[]){ 2 * params->grid[0] - 1, d })
+             && seg_tensor_has_shape (rel_w, 2, (gint64[]){ 2 * params->grid[1] - 1, d }));
 }
 
 static gboolean
@@ -88,9 +87,9 @@ seg_attention (SegTensor *q, SegTensor *k, SegTensor *v, SegTensor *bias, SegTen
   vr = is_rows (v) ? seg_tensor_ref (v) : seg_op_dense (v);
   if (qr == NULL || kr == NULL || vr == NULL)
     return NULL;
-  out = SEG_FINISH (seg_tensor_new (q->context, q->dtype, 3,
-                                    (gint64[]) { q->shape[0], q->shape[1], v->shape[2] }),
-                    SEG_OP_ATTENTION, params, qr, kr, vr, bias, rel_h, rel_w);
+  out = SEG_FINISH (
+      seg_tensor_new (q->context, q->dtype, 3, (gint64[]){ q->shape[0], q->shape[1], v->shape[2] }),
+      SEG_OP_ATTENTION, params, qr, kr, vr, bias, rel_h, rel_w);
   node = seg_tape_record (out, attention_backward, 6, SEG_TENSORS (q, k, v, bias, rel_h, rel_w),
                           params, sizeof *params);
   seg_node_save (node, 0, qr);
@@ -120,14 +119,14 @@ seg_window_partition (SegTensor *x, int window)
   nh = (x->shape[2] + window - 1) / window;
   nw = (x->shape[3] + window - 1) / window;
   if (nh * window != x->shape[2] || nw * window != x->shape[3])
-    padded = seg_pad (x, (gint64[]) { 0, 0, 0, 0 },
-                      (gint64[]) { 0, 0, nh * window - x->shape[2], nw * window - x->shape[3] }, 0);
+    padded = seg_pad (x, (gint64[]){ 0, 0, 0, 0 },
+                      (gint64[]){ 0, 0, nh * window - x->shape[2], nw * window - x->shape[3] }, 0);
   else
     padded = seg_tensor_ref (x);
   tokens = seg_to_tokens (padded);
-  split = seg_reshape (tokens, 6, (gint64[]) { n, nh, window, nw, window, c });
-  swapped = seg_permute (split, (int[]) { 0, 1, 3, 2, 4, 5 });
-  return seg_reshape (swapped, 3, (gint64[]) { n * nh * nw, (gint64) window * window, c });
+  split = seg_reshape (tokens, 6, (gint64[]){ n, nh, window, nw, window, c });
+  swapped = seg_permute (split, (int[]){ 0, 1, 3, 2, 4, 5 });
+  return seg_reshape (swapped, 3, (gint64[]){ n * nh * nw, (gint64) window * window, c });
 }
 
 SegTensor *
@@ -145,10 +144,10 @@ seg_window_merge (SegTensor *windows, int window, gint64 n, gint64 height, gint6
   if (windows == NULL)
     return NULL;
   c = windows->shape[2];
-  split = seg_reshape (windows, 6, (gint64[]) { n, nh, nw, window, window, c });
-  swapped = seg_permute (split, (int[]) { 0, 1, 3, 2, 4, 5 });
-  tokens = seg_reshape (swapped, 3, (gint64[]) { n, nh * nw * window * window, c });
-  whole = seg_from_tokens (tokens, 2, (gint64[]) { nh * window, nw * window });
+  split = seg_reshape (windows, 6, (gint64[]){ n, nh, nw, window, window, c });
+  swapped = seg_permute (split, (int[]){ 0, 1, 3, 2, 4, 5 });
+  tokens = seg_reshape (swapped, 3, (gint64[]){ n, nh * nw * window * window, c });
+  whole = seg_from_tokens (tokens, 2, (gint64[]){ nh * window, nw * window });
   rows = seg_slice (whole, 2, 0, height);
   inner = seg_slice (rows, 3, 0, width);
   return seg_dense (inner);

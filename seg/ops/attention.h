@@ -9,8 +9,8 @@ G_BEGIN_DECLS
  * seg_attention: softmax (scale·q·kᵀ + bias + relative position) · v, for each head.
  * @q: B Tq h·d    @k, @v: B Tk h·d; slices of one projection are read in place
  * @bias: (nullable): [1 or B, 1 or heads, Tq, Tk], plain
- * @rel_h, @rel_w: (nullable): [2·gh−1, d], [2·gw−1, d]; SAM's decomposed relative position, computed
- *   from the unscaled q; tokens are rows of the grid params->grid
+ * @rel_h, @rel_w: (nullable): [2·gh−1, d], [2·gw−1, d]; SAM's decomposed relative position,
+ * computed from the unscaled q; tokens are rows of the grid params->grid
  *
  * Returns: B Tq h·d
  */

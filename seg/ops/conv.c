@@ -49,7 +49,8 @@ get_out_shape (SegTensor *in, SegTensor *weight, const SegConvParams *params, gi
 {
   const gint64 channels = params->transposed ? weight->shape[0] : weight->shape[1] * params->groups;
 
-  if (weight->rank != in->rank || channels != in->shape[1] || weight->shape[0] % params->groups != 0)
+  if (weight->rank != in->rank || channels != in->shape[1]
+      || weight->shape[0] % params->groups != 0)
     return FALSE;
   shape[0] = in->shape[0];
   shape[1] = params->transposed ? weight->shape[1] * params->groups : weight->shape[0];

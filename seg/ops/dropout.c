@@ -12,9 +12,9 @@ dropout_backward (SegNode *node)
   g_autoptr (SegTensor) dout = seg_op_like (seg_node_dout (node), node->out);
 
   if (dout != NULL)
-    seg_node_give (node, 0,
-                   SEG_FINISH (seg_tensor_new_like (dout, dout->dtype), SEG_OP_DROPOUT, params,
-                               dout));
+    seg_node_give (
+        node, 0,
+        SEG_FINISH (seg_tensor_new_like (dout, dout->dtype), SEG_OP_DROPOUT, params, dout));
 }
 
 static gboolean
@@ -38,9 +38,8 @@ dropout (SegTensor *x, double p, gboolean whole_channels)
   if (dense == NULL)
     return NULL;
   params.seed = x->context->random_seed;
-  params.offset = seg_context_take_random (x->context, whole_channels
-                                                           ? x->shape[0] * x->shape[1]
-                                                           : seg_tensor_get_n_elements (x));
+  params.offset = seg_context_take_random (
+      x->context, whole_channels ? x->shape[0] * x->shape[1] : seg_tensor_get_n_elements (x));
   out = SEG_FINISH (seg_tensor_new_like (dense, x->dtype), SEG_OP_DROPOUT, &params, dense);
   node = seg_tape_record (out, dropout_backward, 1, &x, &params, sizeof params);
   if (node != NULL && dense->node != NULL && seg_node_can_recompute (dense->node))

@@ -17,7 +17,7 @@ embedding_backward (SegNode *node)
 
   if (dout != NULL && dtable != NULL)
     seg_tensor_unref (
-        SEG_RUN (SEG_OP_SCATTER_ADD, (&(NoParams) { 0 }), dtable, dout, node->saved[0]));
+        SEG_RUN (SEG_OP_SCATTER_ADD, (&(NoParams){ 0 }), dtable, dout, node->saved[0]));
 }
 
 SegTensor *
@@ -34,7 +34,7 @@ seg_embedding (SegTensor *table, SegTensor *index)
     shape[a] = index->shape[a];
   shape[index->rank] = table->shape[1];
   out = SEG_FINISH (seg_tensor_new (table->context, table->dtype, index->rank + 1, shape),
-                    SEG_OP_GATHER, (&(NoParams) { 0 }), table, index);
+                    SEG_OP_GATHER, (&(NoParams){ 0 }), table, index);
   node = seg_tape_record (out, embedding_backward, 1, &table, NULL, 0);
   seg_node_save (node, 0, index);
   return out;

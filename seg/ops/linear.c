@@ -46,8 +46,8 @@ linear_backward (SegNode *node)
       const gint64 n = dout->shape[1];
       SegReduceParams params = { SEG_REDUCE_SUM, 1 };
       SegTensor *sum = SEG_FINISH (
-          seg_tensor_new (dout->context, seg_op_sum_dtype (dout), 2, (gint64[]) { 1, n }), SEG_OP_REDUCE,
-          &params, dout);
+          seg_tensor_new (dout->context, seg_op_sum_dtype (dout), 2, (gint64[]){ 1, n }),
+          SEG_OP_REDUCE, &params, dout);
       g_autoptr (SegTensor) view = seg_tensor_new_view (sum);
 
       if (view != NULL && dbias != NULL)
@@ -55,8 +55,8 @@ linear_backward (SegNode *node)
           view->rank = 1;
           view->shape[0] = n;
           view->stride[0] = 1;
-          seg_tensor_unref (SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams) { SEG_BINARY_ADD }), dbias,
-                                     dbias, view));
+          seg_tensor_unref (
+              SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams){ SEG_BINARY_ADD }), dbias, dbias, view));
         }
       seg_tensor_unref (sum);
     }
@@ -139,8 +139,9 @@ typedef struct
 static SegTensor *
 multiply (SegTensor *a, SegTensor *b, gboolean transpose_a, gboolean transpose_b, double alpha)
 {
-  SegMatmulParams params
-      = { .transpose_a = transpose_a, .transpose_b = transpose_b, .alpha = alpha };
+  SegMatmulParams params = { .transpose_a = transpose_a,
+                             .transpose_b = transpose_b,
+                             .alpha = alpha };
   const int rank = MAX (a->rank, b->rank);
   gint64 shape[SEG_MAX_RANK];
   gboolean fits = a->rank >= 2 && b->rank >= 2;

@@ -102,8 +102,9 @@ seg_cross_entropy (SegTensor *logits, SegTensor *target, SegTensor *weight, SegT
   weights = seg_op_dense_plain (weight);
   if (dense == NULL || index == NULL)
     return NULL;
-  sums = SEG_FINISH (seg_tensor_new (logits->context, seg_op_sum_dtype (logits), 1, (gint64[]) { 2 }),
-                     SEG_OP_CROSS_ENTROPY, &params, dense, index, weights, class_weight);
+  sums =
+      SEG_FINISH (seg_tensor_new (logits->context, seg_op_sum_dtype (logits), 1, (gint64[]){ 2 }),
+                  SEG_OP_CROSS_ENTROPY, &params, dense, index, weights, class_weight);
   if (sums == NULL)
     return NULL;
   seg_no_grad_begin (logits->context);
@@ -159,8 +160,8 @@ seg_overlap_sums (SegTensor *p, SegTensor *target, SegTensor *weight, gboolean s
   if (dense == NULL || labels == NULL)
     return NULL;
   sums = SEG_FINISH (
-      seg_tensor_new (p->context, seg_op_sum_dtype (p), 2, (gint64[]) { 3, p->shape[1] }), SEG_OP_OVERLAP,
-      &params, dense, labels, weights);
+      seg_tensor_new (p->context, seg_op_sum_dtype (p), 2, (gint64[]){ 3, p->shape[1] }),
+      SEG_OP_OVERLAP, &params, dense, labels, weights);
   node = seg_tape_record (sums, overlap_backward, 1, &p, &params, sizeof params);
   seg_node_save (node, 0, dense);
   seg_node_save (node, 1, labels);
@@ -198,7 +199,7 @@ seg_dice_loss (SegTensor *p, SegTensor *target, SegTensor *weight, SegTensor *cl
   dice = seg_div (numerator, denominator);
   if (class_weight != NULL)
     {
-      g_autoptr (SegTensor) row = seg_reshape (class_weight, 2, (gint64[]) { 1, -1 });
+      g_autoptr (SegTensor) row = seg_reshape (class_weight, 2, (gint64[]){ 1, -1 });
       g_autoptr (SegTensor) used = seg_slice (row, 1, first, n);
 
       seg_tensor_set (&dice, seg_mul (dice, used));
@@ -216,8 +217,8 @@ bce_backward (SegNode *node)
   SegUnaryParams none = { 0 };
 
   seg_node_give (node, 0,
-                 SEG_FINISH (seg_tensor_new_like (logits, logits->dtype), SEG_OP_BCE_BACKWARD, &none,
-                             logits, node->saved[1], node->saved[2], dout));
+                 SEG_FINISH (seg_tensor_new_like (logits, logits->dtype), SEG_OP_BCE_BACKWARD,
+                             &none, logits, node->saved[1], node->saved[2], dout));
 }
 
 static SegTensor *
@@ -271,10 +272,9 @@ weighted_mean (SegTensor *x, SegTensor *weight, gboolean normalise)
   sum = seg_sum (weighted, SEG_ALL_AXES);
   seg_no_grad_begin (x->context);
   total = seg_sum (weight, SEG_ALL_AXES);
-  all = seg_affine (total,
-                    (double) seg_tensor_get_n_elements (x)
-                        / MAX (seg_tensor_get_n_elements (weight), 1),
-                    0);
+  all = seg_affine (
+      total, (double) seg_tensor_get_n_elements (x) / MAX (seg_tensor_get_n_elements (weight), 1),
+      0);
   seg_no_grad_end (x->context);
   return sum != NULL && all != NULL ? safe_quotient (sum, all) : NULL;
 }
@@ -296,7 +296,7 @@ seg_focal_logits (SegTensor *logits, SegTensor *target, SegTensor *weight, doubl
   g_autoptr (SegTensor) y = logits != NULL ? seg_cast (target, logits->dtype) : NULL;
   g_autoptr (SegTensor) two_y = seg_affine (y, 2, -1);
   g_autoptr (SegTensor) turned = seg_mul (p, two_y); /* p for y = 1, −p for y = 0 */
-  g_autoptr (SegTensor) gap = seg_sub (y, turned);   /* 1 − p, or p: that is 1 − p_t */
+  g_autoptr (SegTensor) gap = seg_sub (y, turned); /* 1 − p, or p: that is 1 − p_t */
   g_autoptr (SegTensor) factor = seg_activation (gap, SEG_ACT_POW, gamma, 0);
   g_autoptr (SegTensor) loss = seg_mul (factor, bce);
 
@@ -333,8 +333,8 @@ static SegTensor *
 safe_length (SegTensor *x, double eps)
 {
   g_autoptr (SegTensor) square = seg_square (x);
-  g_autoptr (SegTensor) sum
-      = x != NULL ? seg_sum (square, 1u << seg_tensor_get_feature_axis (x)) : NULL;
+  g_autoptr (SegTensor) sum =
+      x != NULL ? seg_sum (square, 1u << seg_tensor_get_feature_axis (x)) : NULL;
   g_autoptr (SegTensor) length = seg_sqrt (sum, TINY);
   g_autoptr (SegTensor) least = x != NULL ? seg_constant (x->context, eps) : NULL;
 
@@ -345,8 +345,8 @@ SegTensor *
 seg_cosine_similarity (SegTensor *a, SegTensor *b, double eps)
 {
   g_autoptr (SegTensor) product = seg_mul (a, b);
-  g_autoptr (SegTensor) sum
-      = product != NULL ? seg_sum (product, 1u << seg_tensor_get_feature_axis (product)) : NULL;
+  g_autoptr (SegTensor) sum =
+      product != NULL ? seg_sum (product, 1u << seg_tensor_get_feature_axis (product)) : NULL;
   g_autoptr (SegTensor) la = safe_length (a, eps);
   g_autoptr (SegTensor) lb = safe_length (b, eps);
   g_autoptr (SegTensor) scale = seg_mul (la, lb);

@@ -20,12 +20,12 @@ SegTensor *seg_cross_entropy (SegTensor *logits, SegTensor *target, SegTensor *w
 
 typedef struct
 {
-  gboolean square;          /* Σp² and Σy² below (V-Net's), else Σp and Σy */
-  double smooth;            /* in numerator and denominator; ≥ 0 */
-  double smooth_num;        /* added to the numerator alone, on top */
-  double smooth_den;        /* added to the denominator alone, on top */
+  gboolean square; /* Σp² and Σy² below (V-Net's), else Σp and Σy */
+  double smooth; /* in numerator and denominator; ≥ 0 */
+  double smooth_num; /* added to the numerator alone, on top */
+  double smooth_den; /* added to the denominator alone, on top */
   gboolean with_background; /* class 0 takes part in the mean */
-  gint64 ignore;            /* target value to leave out, or −1 */
+  gint64 ignore; /* target value to leave out, or −1 */
 } SegDiceParams;
 
 /**
@@ -56,7 +56,8 @@ SegTensor *seg_mse (SegTensor *a, SegTensor *b, SegTensor *weight, gboolean norm
 /* Mean over positions of Σ_c t·(ln t − log_p): KL (t ‖ p), t and log_p N C X... */
 SegTensor *seg_kl (SegTensor *log_p, SegTensor *t, SegTensor *weight, gboolean normalise);
 
-/* Cosine of the angle between features: a, b broadcast, N C X.. → N 1 X..; eps as PyTorch's 1e-8. */
+/* Cosine of the angle between features: a, b broadcast, N C X.. → N 1 X..; eps as PyTorch's 1e-8.
+ */
 SegTensor *seg_cosine_similarity (SegTensor *a, SegTensor *b, double eps);
 
 G_END_DECLS

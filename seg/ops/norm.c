@@ -18,10 +18,10 @@ norm_backward (SegNode *node)
 
   if (dout == NULL || din == NULL)
     return;
-  if (seg_context_run (in->context, SEG_OP_NORM_BACKWARD, params, sizeof *params, 3,
-                       SEG_TENSORS (din, dgamma, dbeta), 6,
-                       SEG_TENSORS (in, dout, node->saved[1], node->saved[2], node->saved[3],
-                                    node->saved[4])))
+  if (seg_context_run (
+          in->context, SEG_OP_NORM_BACKWARD, params, sizeof *params, 3,
+          SEG_TENSORS (din, dgamma, dbeta), 6,
+          SEG_TENSORS (in, dout, node->saved[1], node->saved[2], node->saved[3], node->saved[4])))
     seg_node_give (node, 0, g_steal_pointer (&din));
 }
 

@@ -6,7 +6,11 @@
 #include "seg/ops/shape.h"
 #include "seg/tensor/tensor-private.h"
 
-#define SEG_TENSORS(...) (SegTensor *[]) { __VA_ARGS__ }
+#define SEG_TENSORS(...)                                                                           \
+  (SegTensor *[])                                                                                  \
+  {                                                                                                \
+    __VA_ARGS__                                                                                    \
+  }
 #define SEG_N_TENSORS(...) ((int) (sizeof (SEG_TENSORS (__VA_ARGS__)) / sizeof (SegTensor *)))
 
 /* One output (may be NULL: then nothing happens), inputs as a list; drops the output on failure. */
@@ -14,8 +18,7 @@ static inline SegTensor *
 seg_op_finish (SegTensor *out, SegOp op, const void *params, gsize params_size, int n_in,
                SegTensor *const *in)
 {
-  if (out != NULL
-      && !seg_context_run (out->context, op, params, params_size, 1, &out, n_in, in))
+  if (out != NULL && !seg_context_run (out->context, op, params, params_size, 1, &out, n_in, in))
     seg_tensor_clear (&out);
   return out;
 }
@@ -26,8 +29,9 @@ seg_op_finish (SegTensor *out, SegOp op, const void *params, gsize params_size, 
   seg_op_finish (seg_tensor_ref (out), op, params, sizeof *(params), SEG_N_TENSORS (__VA_ARGS__),  \
                  SEG_TENSORS (__VA_ARGS__))
 
-/* A copy laid out as the op wants, without a record: gradients are told the logical truth anyway. */
-SegTensor *seg_op_dense (SegTensor *x);       /* channels-last; (transfer full) */
+/* A copy laid out as the op wants, without a record: gradients are told the logical truth anyway.
+ */
+SegTensor *seg_op_dense (SegTensor *x); /* channels-last; (transfer full) */
 SegTensor *seg_op_dense_plain (SegTensor *x); /* row-major */
 SegTensor *seg_op_like (SegTensor *x, SegTensor *like); /* the memory layout of a dense tensor */
 
@@ -41,5 +45,4 @@ seg_op_sum_dtype (SegTensor *x)
   return x->dtype == SEG_DTYPE_F64 ? SEG_DTYPE_F64 : SEG_DTYPE_F32;
 }
 
-#define seg_op_mismatch(x, ...)                                                                    \
-  seg_context_fail ((x)->context, SEG_ERROR_MISMATCH, __VA_ARGS__)
+#define seg_op_mismatch(x, ...) seg_context_fail ((x)->context, SEG_ERROR_MISMATCH, __VA_ARGS__)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* All operations. Each answers a new tensor (transfer full), or NULL after a failure. Inputs are not
- * consumed. Unless said otherwise an operation is differentiable in its floating-point inputs and
- * its output has the dtype of the first input. */
+/* All operations. Each answers a new tensor (transfer full), or NULL after a failure. Inputs are
+ * not consumed. Unless said otherwise an operation is differentiable in its floating-point inputs
+ * and its output has the dtype of the first input. */
 
 #include "seg/ops/activation.h"
 #include "seg/ops/arithmetic.h"

@@ -12,11 +12,11 @@ reduce_backward (SegNode *node)
 {
   const SegReduceParams *params = (const SegReduceParams *) &node->params;
   SegTensor *in = node->in[0], *dout = seg_node_dout (node);
-  const double n = (double) seg_tensor_get_n_elements (in)
-                   / MAX (seg_tensor_get_n_elements (node->out), 1);
+  const double n =
+      (double) seg_tensor_get_n_elements (in) / MAX (seg_tensor_get_n_elements (node->out), 1);
   SegUnaryParams affine = { SEG_ACT_AFFINE, params->kind == SEG_REDUCE_MEAN ? 1 / n : 1, 0 };
-  g_autoptr (SegTensor) scaled = SEG_FINISH (seg_tensor_new_like (dout, dout->dtype), SEG_OP_UNARY,
-                                             &affine, dout);
+  g_autoptr (SegTensor) scaled =
+      SEG_FINISH (seg_tensor_new_like (dout, dout->dtype), SEG_OP_UNARY, &affine, dout);
   g_autoptr (SegTensor) view = seg_tensor_new_view (scaled);
   SegTensor *din;
 
@@ -24,9 +24,8 @@ reduce_backward (SegNode *node)
     return;
   for (int a = 0; a < in->rank; a++)
     {
-      view->stride[a] = scaled->rank == in->rank && scaled->shape[a] == in->shape[a]
-                            ? scaled->stride[a]
-                            : 0;
+      view->stride[a] =
+          scaled->rank == in->rank && scaled->shape[a] == in->shape[a] ? scaled->stride[a] : 0;
       view->shape[a] = in->shape[a];
     }
   view->rank = in->rank;

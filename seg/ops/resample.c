@@ -21,7 +21,8 @@ resample_backward (SegNode *node)
 SegTensor *
 seg_resample (SegTensor *x, const gint64 *size, SegResampleMode mode)
 {
-  SegResampleParams params = { 0, mode != SEG_RESAMPLE_NEAREST, mode == SEG_RESAMPLE_LINEAR_ALIGNED };
+  SegResampleParams params = { 0, mode != SEG_RESAMPLE_NEAREST,
+                               mode == SEG_RESAMPLE_LINEAR_ALIGNED };
   g_autoptr (SegTensor) dense = NULL;
   gint64 shape[SEG_MAX_RANK];
   gboolean same = TRUE;

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
+typedef enum
+{
   SEG_RESAMPLE_NEAREST,
   SEG_RESAMPLE_LINEAR,
   SEG_RESAMPLE_LINEAR_ALIGNED, /* align_corners */

@@ -55,8 +55,8 @@ copy_backward (SegNode *node)
   if (in->dtype == dout->dtype || in->parameter)
     seg_node_give (node, 0, seg_tensor_ref (dout));
   else
-    seg_node_give (node, 0, copy_to (dout, in->dtype,
-                                     seg_tensor_is_dense (dout) ? dout->stride : in->stride));
+    seg_node_give (
+        node, 0, copy_to (dout, in->dtype, seg_tensor_is_dense (dout) ? dout->stride : in->stride));
 }
 
 static SegTensor *
@@ -253,7 +253,7 @@ slice_backward (SegNode *node)
     return;
   part = slice_view (whole, params->axis, params->start, node->out->shape[params->axis]);
   if (part != NULL && in->context->error == NULL)
-    seg_tensor_unref (SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams) { SEG_BINARY_ADD }), part, part,
+    seg_tensor_unref (SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams){ SEG_BINARY_ADD }), part, part,
                                seg_node_dout (node)));
 }
 
@@ -275,7 +275,7 @@ seg_slice (SegTensor *x, int axis, gint64 start, gint64 size)
                        size, axis, text);
       return NULL;
     }
-  params = (SliceParams) { axis, start };
+  params = (SliceParams){ axis, start };
   out = slice_view (x, axis, start, size);
   seg_tape_record (out, slice_backward, 1, &x, &params, sizeof params);
   return out;
@@ -315,7 +315,7 @@ seg_to_tokens (SegTensor *x)
     return NULL;
   for (int a = 2; a < x->rank; a++)
     n_positions *= x->shape[a];
-  out = reshape_view (dense, 3, (gint64[]) { x->shape[0], n_positions, x->shape[1] }, FALSE);
+  out = reshape_view (dense, 3, (gint64[]){ x->shape[0], n_positions, x->shape[1] }, FALSE);
   seg_tape_record (out, to_tokens_backward, 1, &x, NULL, 0);
   return out;
 }
@@ -424,8 +424,7 @@ seg_concat (int n, SegTensor *const *x, int axis)
     {
       g_autoptr (SegTensor) part = slice_view (out, axis, start, x[i]->shape[axis]);
 
-      if (part == NULL
-          || !seg_context_run (out->context, SEG_OP_COPY, NULL, 0, 1, &part, 1, &x[i]))
+      if (part == NULL || !seg_context_run (out->context, SEG_OP_COPY, NULL, 0, 1, &part, 1, &x[i]))
         seg_tensor_clear (&out);
       start += x[i]->shape[axis];
     }
@@ -455,8 +454,8 @@ static void
 pad_backward (SegNode *node)
 {
   const PadParams *params = (const PadParams *) &node->params;
-  g_autoptr (SegTensor) inner
-      = inner_view (seg_node_dout (node), params->before, node->in[0]->shape);
+  g_autoptr (SegTensor) inner =
+      inner_view (seg_node_dout (node), params->before, node->in[0]->shape);
 
   seg_node_give (node, 0, seg_op_dense (inner));
 }
@@ -527,10 +526,11 @@ seg_flip (SegTensor *x, int axis)
   view = seg_tensor_new_view (x);
   if (view == NULL)
     return NULL;
-  view->offset_bytes += MAX (x->shape[axis] - 1, 0) * x->stride[axis] * seg_dtype_get_size (x->dtype);
+  view->offset_bytes +=
+      MAX (x->shape[axis] - 1, 0) * x->stride[axis] * seg_dtype_get_size (x->dtype);
   view->stride[axis] = -x->stride[axis];
-  out = seg_op_finish (seg_tensor_new (x->context, x->dtype, x->rank, x->shape), SEG_OP_COPY, NULL, 0,
-                       1, &view);
+  out = seg_op_finish (seg_tensor_new (x->context, x->dtype, x->rank, x->shape), SEG_OP_COPY, NULL,
+                       0, 1, &view);
   seg_tape_record (out, flip_backward, 1, &x, &params, sizeof params);
   return out;
 }
@@ -599,8 +599,8 @@ seg_one_hot (SegTensor *index, int n_classes)
   for (int c = 0; c < n_classes; c++)
     {
       g_autoptr (SegTensor) plane = slice_view (out, 1, c, 1);
-      g_autoptr (SegTensor) value
-          = seg_tensor_new_filled (out->context, SEG_DTYPE_F32, 1, (gint64[]) { 1 }, c);
+      g_autoptr (SegTensor) value =
+          seg_tensor_new_filled (out->context, SEG_DTYPE_F32, 1, (gint64[]){ 1 }, c);
 
       if (value == NULL || plane == NULL)
         continue;
@@ -610,8 +610,8 @@ seg_one_hot (SegTensor *index, int n_classes)
           value->shape[a] = plane->shape[a];
           value->stride[a] = 0;
         }
-      seg_tensor_unref (SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams) { SEG_BINARY_EQUAL }), plane,
-                                 view, value));
+      seg_tensor_unref (
+          SEG_RUN (SEG_OP_BINARY, (&(SegBinaryParams){ SEG_BINARY_EQUAL }), plane, view, value));
     }
   if (out->context->error != NULL)
     seg_tensor_clear (&out);
@@ -638,6 +638,6 @@ gboolean
 seg_fill (SegTensor *dst, double value)
 {
   return dst != NULL
-         && seg_context_run (dst->context, SEG_OP_FILL, &(SegFillParams) { value },
+         && seg_context_run (dst->context, SEG_OP_FILL, &(SegFillParams){ value },
                              sizeof (SegFillParams), 1, &dst, 0, NULL);
 }

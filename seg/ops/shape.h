@@ -21,7 +21,7 @@ SegTensor *seg_from_tokens (SegTensor *tokens, int n_spatial, const gint64 *size
 SegTensor *seg_dense (SegTensor *x);
 SegTensor *seg_dense_plain (SegTensor *x);
 SegTensor *seg_cast (SegTensor *x, SegDtype dtype); /* @x itself where it is that already */
-SegTensor *seg_copy (SegTensor *x);                 /* always new memory */
+SegTensor *seg_copy (SegTensor *x); /* always new memory */
 
 SegTensor *seg_concat (int n, SegTensor *const *x, int axis);
 /* Constant @value around: before[a] and after[a] elements on each axis, ≥ 0. */

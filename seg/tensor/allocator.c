@@ -8,8 +8,8 @@
 
 /* Slabs of device memory cut into blocks; neighbours that are free melt together, and the smallest
  * free block that is large enough, lowest in its slab, is taken. A training step asks for the same
- * sizes in the same order as the one before, so after the first it finds everything where it was. On
- * the host a slab is address space: what is never touched costs nothing. */
+ * sizes in the same order as the one before, so after the first it finds everything where it was.
+ * On the host a slab is address space: what is never touched costs nothing. */
 
 #define ALIGNMENT 256
 #define HOST_SLAB_BYTES (G_GUINT64_CONSTANT (1) << 30)
@@ -275,9 +275,9 @@ seg_allocator_reset_peak (SegAllocator *self)
 void
 seg_allocator_set_limit (SegAllocator *self, guint64 limit_bytes)
 {
-  self->limit = limit_bytes > 0          ? limit_bytes
+  self->limit = limit_bytes > 0                  ? limit_bytes
                 : self->device->info.host_memory ? host_memory_budget ()
-                                         : 0;
+                                                 : 0;
 }
 
 void

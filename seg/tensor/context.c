@@ -216,8 +216,8 @@ seg_context_clear_times (SegContext *self)
   memset (self->times, 0, sizeof self->times);
   for (int op = 0; op < SEG_N_OPS; op++)
     {
-      self->times[op][0] = (SegOpTime) { op_names[op], self->device->backend->name, 0, 0, 0, 0 };
-      self->times[op][1] = (SegOpTime) { op_names[op], "ref", 0, 0, 0, 0 };
+      self->times[op][0] = (SegOpTime){ op_names[op], self->device->backend->name, 0, 0, 0, 0 };
+      self->times[op][1] = (SegOpTime){ op_names[op], "ref", 0, 0, 0, 0 };
     }
 }
 
@@ -282,9 +282,11 @@ add_time (SegContext *self, const SegBackendCall *call, gboolean by_ref, gint64 
   for (int t = 0; t < SEG_MAX_TENSORS; t++)
     {
       if (t < call->n_out && call->out[t] != NULL)
-        time->gbytes += 1e-9 * count_elements (call->out[t]) * seg_dtype_get_size (call->out[t]->dtype);
+        time->gbytes +=
+            1e-9 * count_elements (call->out[t]) * seg_dtype_get_size (call->out[t]->dtype);
       if (t < call->n_in && call->in[t] != NULL)
-        time->gbytes += 1e-9 * count_elements (call->in[t]) * seg_dtype_get_size (call->in[t]->dtype);
+        time->gbytes +=
+            1e-9 * count_elements (call->in[t]) * seg_dtype_get_size (call->in[t]->dtype);
     }
 }
 
@@ -390,8 +392,8 @@ fail_with_status (SegContext *self, SegBackendCall *call, SegStatus status)
 
   if (message == NULL || *message == '\0')
     message = seg_backend_ref.device_message (seg_device_get_reference ());
-  seg_context_fail (self, code, "%s on %s: %s%s%s", op_names[call->op],
-                    self->device->backend->name, fact, *message != '\0' ? ": " : "", message);
+  seg_context_fail (self, code, "%s on %s: %s%s%s", op_names[call->op], self->device->backend->name,
+                    fact, *message != '\0' ? ": " : "", message);
 }
 
 gboolean

@@ -34,8 +34,8 @@ char **seg_device_describe_all (void) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * SegContext: where tensors live: a device, a caching allocator, a random stream, the current tape,
- * the first error. A nested piece of work (a prompt during a training step) makes its own context on
- * the same device.
+ * the first error. A nested piece of work (a prompt during a training step) makes its own context
+ * on the same device.
  */
 
 /* @seed: of the random stream */
@@ -46,12 +46,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegContext, seg_context_unref)
 
 SegDevice *seg_context_get_device (SegContext *self);
 
-/* TRUE if nothing failed since the last call; else moves the first error to @error and forgets it. */
+/* TRUE if nothing failed since the last call; else moves the first error to @error and forgets it.
+ */
 gboolean seg_context_check (SegContext *self, GError **error);
 gboolean seg_context_failed (SegContext *self);
 /* Remembers an error unless one is remembered already. */
-void seg_context_fail (SegContext *self, SegError code, const char *format,
-                       ...) G_GNUC_PRINTF (3, 4);
+void seg_context_fail (SegContext *self, SegError code, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
 /**
  * SegYieldFunc: called between two operations, often; may run other work in another context of the
@@ -75,7 +76,7 @@ guint64 seg_context_take_random (SegContext *self, guint64 n_words);
 typedef struct
 {
   guint64 in_use_bytes;
-  guint64 peak_bytes;     /* highest in_use since the last reset */
+  guint64 peak_bytes; /* highest in_use since the last reset */
   guint64 reserved_bytes; /* asked from the system */
   guint64 n_system_allocations;
 } SegMemoryStats;

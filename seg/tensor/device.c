@@ -235,8 +235,7 @@ seg_device_describe_all (void)
       g_autofree char *reason = NULL;
 
       if (get_score (backend_names[b], &backend, &reason) >= 0)
-        g_ptr_array_add (lines,
-                         g_strdup_printf ("%s: %s", backend_names[b], backend->version ()));
+        g_ptr_array_add (lines, g_strdup_printf ("%s: %s", backend_names[b], backend->version ()));
       else if (g_str_has_prefix (reason, backend_names[b]))
         g_ptr_array_add (lines, g_steal_pointer (&reason));
       else
@@ -252,6 +251,6 @@ seg_device_get_reference (void)
   static SegBackendDevice *device = NULL;
 
   if (device == NULL)
-    seg_backend_ref.device_open (0, &(SegBackendOptions) { 0 }, &device);
+    seg_backend_ref.device_open (0, &(SegBackendOptions){ 0 }, &device);
   return device;
 }

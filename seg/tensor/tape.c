@@ -203,8 +203,8 @@ seg_node_needs (SegNode *self, int input)
 static void
 add_into (SegTensor *sum, SegTensor *a, SegTensor *b)
 {
-  seg_context_run (sum->context, SEG_OP_BINARY, &(SegBinaryParams) { SEG_BINARY_ADD },
-                   sizeof (SegBinaryParams), 1, &sum, 2, (SegTensor *[]) { a, b });
+  seg_context_run (sum->context, SEG_OP_BINARY, &(SegBinaryParams){ SEG_BINARY_ADD },
+                   sizeof (SegBinaryParams), 1, &sum, 2, (SegTensor *[]){ a, b });
 }
 
 static gboolean
@@ -218,8 +218,9 @@ give (SegTensor *in, SegTensor *grad)
 {
   if (in->parameter && in->grad == NULL)
     {
-      in->grad = seg_tensor_new_strided (in->context, in->dtype == SEG_DTYPE_F64 ? SEG_DTYPE_F64 : SEG_DTYPE_F32, in->rank, in->shape,
-                                         in->stride);
+      in->grad = seg_tensor_new_strided (in->context,
+                                         in->dtype == SEG_DTYPE_F64 ? SEG_DTYPE_F64 : SEG_DTYPE_F32,
+                                         in->rank, in->shape, in->stride);
       if (in->grad != NULL)
         seg_context_run (in->context, SEG_OP_COPY, NULL, 0, 1, &in->grad, 1, &grad);
       seg_tensor_unref (grad);
@@ -276,7 +277,7 @@ seg_node_grad_whole (SegNode *self, int input, SegDtype dtype)
     }
   in->grad = seg_tensor_new_like (in, dtype);
   if (in->grad != NULL)
-    seg_context_run (in->context, SEG_OP_FILL, &(SegFillParams) { 0 }, sizeof (SegFillParams), 1,
+    seg_context_run (in->context, SEG_OP_FILL, &(SegFillParams){ 0 }, sizeof (SegFillParams), 1,
                      &in->grad, 0, NULL);
   return in->grad;
 }
@@ -417,8 +418,8 @@ seg_checkpoint (SegCheckpointFunc func, gpointer user_data, SegTensor *x)
     return out;
   if (out != NULL)
     {
-      SegNode *node = seg_tape_record_always (out, checkpoint_backward, 1, &x, &checkpoint,
-                                              sizeof checkpoint);
+      SegNode *node =
+          seg_tape_record_always (out, checkpoint_backward, 1, &x, &checkpoint, sizeof checkpoint);
       seg_node_save (node, 0, x);
     }
   return out;

@@ -6,8 +6,8 @@
 G_BEGIN_DECLS
 
 /**
- * SegTape: reverse-mode differentiation. While a tape is current in a context, operations on tensors
- * that require a gradient (parameters, and what was computed from them) are recorded.
+ * SegTape: reverse-mode differentiation. While a tape is current in a context, operations on
+ * tensors that require a gradient (parameters, and what was computed from them) are recorded.
  *
  *   g_autoptr (SegTape) tape = seg_tape_begin (ctx);
  *   g_autoptr (SegTensor) logits = seg_vnet_forward (net, x);
@@ -61,7 +61,7 @@ struct _SegNode
 {
   SegNodeBackward backward;
   SegTensor *out;
-  SegTensor *in[SEG_NODE_MAX];    /* differentiable inputs, NULL where absent */
+  SegTensor *in[SEG_NODE_MAX]; /* differentiable inputs, NULL where absent */
   SegTensor *saved[SEG_NODE_MAX]; /* whatever else backward needs */
   union
   {
@@ -77,7 +77,8 @@ gboolean seg_tape_wants (SegContext *context, int n_in, SegTensor *const *in);
  * the node, or NULL if not recorded. @out may be NULL (then NULL). */
 SegNode *seg_tape_record (SegTensor *out, SegNodeBackward backward, int n_in, SegTensor *const *in,
                           const void *params, gsize params_size);
-void seg_node_save (SegNode *self, int slot, SegTensor *tensor); /* takes a reference; node may be NULL */
+void seg_node_save (SegNode *self, int slot,
+                    SegTensor *tensor); /* takes a reference; node may be NULL */
 /* The output can be computed again from the inputs: @again fills node->out. */
 void seg_node_set_recompute (SegNode *self, gboolean (*again) (SegNode *node));
 SegTensor *seg_node_dout (SegNode *self); /* (transfer none): never NULL within backward */

@@ -63,9 +63,10 @@ typedef struct
   SegBlock *block;
 } SegStorage;
 
-/* References to a tensor are of three kinds: the caller's; links from the tape (input or output of a
- * node), which need no contents; saves by the tape, which do. When only links are left the contents
- * go; when only links and saves are left and the contents can be computed again, they go as well. */
+/* References to a tensor are of three kinds: the caller's; links from the tape (input or output of
+ * a node), which need no contents; saves by the tape, which do. When only links are left the
+ * contents go; when only links and saves are left and the contents can be computed again, they go
+ * as well. */
 struct _SegTensor
 {
   int ref_count; /* all */
@@ -114,7 +115,7 @@ SegTensor *seg_tensor_new_strided (SegContext *context, SegDtype dtype, int rank
 void seg_strides_plain (int rank, const gint64 *shape, gint64 *stride);
 void seg_strides_channels_last (int rank, const gint64 *shape, gint64 *stride);
 gboolean seg_tensor_is_strided (SegTensor *self, const gint64 *stride);
-gboolean seg_tensor_is_dense (SegTensor *self);         /* some permutation without gaps */
+gboolean seg_tensor_is_dense (SegTensor *self); /* some permutation without gaps */
 gboolean seg_tensor_is_channels_last (SegTensor *self); /* rank 4, 5; any plain of less */
 gboolean seg_tensor_is_plain (SegTensor *self);
 gboolean seg_dtype_is_float (SegDtype dtype);

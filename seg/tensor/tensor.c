@@ -177,8 +177,7 @@ seg_tensor_new_strided (SegContext *context, SegDtype dtype, int rank, const gin
     return NULL;
   for (int a = 0; a < rank; a++)
     {
-      if (shape[a] < 0
-          || (shape[a] > 0 && n_elements > (G_GINT64_CONSTANT (1) << 46) / shape[a]))
+      if (shape[a] < 0 || (shape[a] > 0 && n_elements > (G_GINT64_CONSTANT (1) << 46) / shape[a]))
         {
           seg_context_fail (context, SEG_ERROR_MISMATCH, "a tensor side of %" G_GINT64_FORMAT,
                             shape[a]);
@@ -262,7 +261,7 @@ seg_tensor_new_filled (SegContext *context, SegDtype dtype, int rank, const gint
                        double value)
 {
   return finish_new (seg_tensor_new (context, dtype, rank, shape), SEG_OP_FILL,
-                     &(SegFillParams) { value }, sizeof (SegFillParams));
+                     &(SegFillParams){ value }, sizeof (SegFillParams));
 }
 
 static SegTensor *
@@ -322,7 +321,8 @@ void
 seg_tensor_drop_if_unneeded (SegTensor *self)
 {
   const gboolean linked_alone = self->ref_count == self->link_count;
-  const gboolean again = self->node != NULL && self->ref_count == self->link_count + self->save_count
+  const gboolean again = self->node != NULL
+                         && self->ref_count == self->link_count + self->save_count
                          && seg_node_can_recompute (self->node);
 
   if (self->storage != NULL && !self->parameter && (linked_alone || again))
@@ -386,7 +386,7 @@ seg_tensor_bump (SegTensor *self)
 static void
 describe_host (SegTensor *like, SegDtype dtype, gpointer data, SegBackendTensor *out)
 {
-  *out = (SegBackendTensor) { .data = data, .dtype = dtype, .rank = like->rank };
+  *out = (SegBackendTensor){ .data = data, .dtype = dtype, .rank = like->rank };
   memcpy (out->shape, like->shape, sizeof out->shape);
   seg_strides_plain (like->rank, like->shape, out->stride);
 }
@@ -614,7 +614,7 @@ seg_tensor_clear_grad (SegTensor *self)
 {
   if (self == NULL || self->grad == NULL)
     return;
-  seg_context_run (self->context, SEG_OP_FILL, &(SegFillParams) { 0 }, sizeof (SegFillParams), 1,
+  seg_context_run (self->context, SEG_OP_FILL, &(SegFillParams){ 0 }, sizeof (SegFillParams), 1,
                    &self->grad, 0, NULL);
 }
 

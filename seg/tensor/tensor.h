@@ -15,7 +15,10 @@ G_BEGIN_DECLS
 
 /* Rank and shape in one argument list: seg_tensor_new (ctx, SEG_DTYPE_F32, SEG_SHAPE (2, 1, 64)) */
 #define SEG_SHAPE(...)                                                                             \
-  (int) (sizeof ((gint64[]) { __VA_ARGS__ }) / sizeof (gint64)), (const gint64[]) { __VA_ARGS__ }
+  (int) (sizeof ((gint64[]){ __VA_ARGS__ }) / sizeof (gint64)), (const gint64[])                   \
+  {                                                                                                \
+    __VA_ARGS__                                                                                    \
+  }
 
 /* Not cleared. Returns: (transfer full) (nullable) */
 SegTensor *seg_tensor_new (SegContext *context, SegDtype dtype, int rank,
@@ -33,10 +36,10 @@ SegTensor *seg_tensor_new_uniform (SegContext *context, SegDtype dtype, int rank
 SegTensor *seg_tensor_new_normal (SegContext *context, SegDtype dtype, int rank,
                                   const gint64 *shape, double mean,
                                   double sd) G_GNUC_WARN_UNUSED_RESULT;
-/* @data: all elements in the logical order (last axis fastest), of @data_dtype; converted to @dtype */
+/* @data: all elements in the logical order (last axis fastest), of @data_dtype; converted to @dtype
+ */
 SegTensor *seg_tensor_new_from (SegContext *context, SegDtype dtype, int rank, const gint64 *shape,
-                                SegDtype data_dtype,
-                                gconstpointer data) G_GNUC_WARN_UNUSED_RESULT;
+                                SegDtype data_dtype, gconstpointer data) G_GNUC_WARN_UNUSED_RESULT;
 SegTensor *seg_tensor_new_from_f32 (SegContext *context, int rank, const gint64 *shape,
                                     const float *data) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -65,7 +68,7 @@ int seg_tensor_get_feature_axis (SegTensor *self);
 char *seg_tensor_describe (SegTensor *self) G_GNUC_WARN_UNUSED_RESULT; /* "f32 2×16×64×64" */
 
 gsize seg_dtype_get_size (SegDtype dtype);
-const char *seg_dtype_get_name (SegDtype dtype);                 /* "f32" */
+const char *seg_dtype_get_name (SegDtype dtype); /* "f32" */
 gboolean seg_dtype_from_name (const char *name, SegDtype *dtype); /* "f32", "bf16", … */
 
 /* Differentiation (seg/tensor/tape.h). A parameter requires a gradient; its gradient is F32, plain,
@@ -73,7 +76,7 @@ gboolean seg_dtype_from_name (const char *name, SegDtype *dtype); /* "f32", "bf1
 void seg_tensor_set_requires_grad (SegTensor *self, gboolean requires_grad);
 gboolean seg_tensor_get_requires_grad (SegTensor *self);
 SegTensor *seg_tensor_get_grad (SegTensor *self); /* (transfer none) (nullable) */
-void seg_tensor_clear_grad (SegTensor *self);     /* to zero where it exists; no memory is given up */
+void seg_tensor_clear_grad (SegTensor *self); /* to zero where it exists; no memory is given up */
 /* Keeps the gradient of a tensor that is no parameter after backward (tests, saliency). */
 void seg_tensor_retain_grad (SegTensor *self);
 

@@ -14,8 +14,8 @@ G_BEGIN_DECLS
  * manifest names the tensor file, its size and its SHA-256.
  *
  * Saving is atomic: tensors are written and synced under a new name, then the manifest replaces the
- * old one (temporary, fsync, rename, fsync of the folder), then the old tensor file goes. A crash or
- * a full disk at any moment leaves the last good checkpoint.
+ * old one (temporary, fsync, rename, fsync of the folder), then the old tensor file goes. A crash
+ * or a full disk at any moment leaves the last good checkpoint.
  *
  * Threads: belongs to one.
  */
@@ -27,13 +27,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegCheckpoint, seg_checkpoint_free)
 
 /* @group has no '/'. Data is borrowed until the checkpoint is saved or freed. */
 void seg_checkpoint_add (SegCheckpoint *self, const char *group, const char *name,
-                         SegWeightDtype dtype, int n_dims, const gint64 *shape,
-                         gconstpointer data);
+                         SegWeightDtype dtype, int n_dims, const gint64 *shape, gconstpointer data);
 
 /* The same, taking @data over (freed with g_free). */
 void seg_checkpoint_add_take (SegCheckpoint *self, const char *group, const char *name,
-                              SegWeightDtype dtype, int n_dims, const gint64 *shape,
-                              gpointer data);
+                              SegWeightDtype dtype, int n_dims, const gint64 *shape, gpointer data);
 
 /* Values; setting a key again replaces it. Doubles come back bit for bit. Strings may hold JSON of
  * one's own. */

@@ -44,14 +44,14 @@ seg_file_replacement_write (SegFileReplacement *self, gconstpointer data, gsize 
 
   while (size_bytes > 0)
     {
-      gssize n = write (self->fd, at, MIN (size_bytes, (gsize)1 << 30));
+      gssize n = write (self->fd, at, MIN (size_bytes, (gsize) 1 << 30));
 
       if (n < 0 && errno == EINTR)
         continue;
       if (n < 0)
         return fail (self->path, "cannot be written", error);
       at += n;
-      size_bytes -= (gsize)n;
+      size_bytes -= (gsize) n;
     }
   return TRUE;
 }

@@ -14,21 +14,16 @@ typedef struct
   int fd;
 } SegFileReplacement;
 
-gboolean
-seg_file_replacement_open (SegFileReplacement *self, const char *path, GError **error);
-gboolean
-seg_file_replacement_write (SegFileReplacement *self, gconstpointer data, gsize size_bytes,
-                            GError **error);
+gboolean seg_file_replacement_open (SegFileReplacement *self, const char *path, GError **error);
+gboolean seg_file_replacement_write (SegFileReplacement *self, gconstpointer data, gsize size_bytes,
+                                     GError **error);
 /* fsync, rename, fsync of the folder. The replacement is cleared either way. */
-gboolean
-seg_file_replacement_commit (SegFileReplacement *self, GError **error);
+gboolean seg_file_replacement_commit (SegFileReplacement *self, GError **error);
 /* Gives up: removes the temporary file. Harmless after commit. */
-void
-seg_file_replacement_clear (SegFileReplacement *self);
+void seg_file_replacement_clear (SegFileReplacement *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SegFileReplacement, seg_file_replacement_clear)
 
 /* Maps @path for reading; SEG_ERROR_NOT_FOUND, _IO, or _FORMAT for what is not a plain file. */
-GBytes *
-seg_file_map (const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *seg_file_map (const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -22,7 +22,7 @@ static gboolean
 fail (Reader *reader, const char *message)
 {
   g_set_error (reader->error, SEG_ERROR, SEG_ERROR_FORMAT, "%s: JSON: %s at byte %" G_GSIZE_FORMAT,
-               reader->what, message, (gsize)(reader->at - reader->start));
+               reader->what, message, (gsize) (reader->at - reader->start));
   return FALSE;
 }
 
@@ -48,7 +48,7 @@ read_hex4 (Reader *reader, gunichar *out)
 
       if (digit < 0)
         return fail (reader, "a bad escape");
-      value = value << 4 | (gunichar)digit;
+      value = value << 4 | (gunichar) digit;
     }
   reader->at += 4;
   *out = value;
@@ -115,7 +115,7 @@ read_string (Reader *reader)
           fail (reader, "an unfinished string");
           return NULL;
         }
-      c = (unsigned char)*reader->at++;
+      c = (unsigned char) *reader->at++;
       if (c == '"')
         break;
       if (c < 0x20)
@@ -124,11 +124,11 @@ read_string (Reader *reader)
           return NULL;
         }
       if (c != '\\')
-        g_string_append_c (out, (char)c);
+        g_string_append_c (out, (char) c);
       else if (!read_escape (reader, out))
         return NULL;
     }
-  if (!g_utf8_validate (out->str, (gssize)out->len, NULL))
+  if (!g_utf8_validate (out->str, (gssize) out->len, NULL))
     {
       fail (reader, "a string that is not UTF-8");
       return NULL;
@@ -143,7 +143,7 @@ skip_digits (Reader *reader)
 
   while (reader->at < reader->end && g_ascii_isdigit (*reader->at))
     reader->at++;
-  return (gsize)(reader->at - from);
+  return (gsize) (reader->at - from);
 }
 
 static char *
@@ -171,14 +171,13 @@ read_number (Reader *reader)
       if (skip_digits (reader) == 0)
         goto bad;
     }
-  return g_strndup (from, (gsize)(reader->at - from));
+  return g_strndup (from, (gsize) (reader->at - from));
 bad:
   fail (reader, "a bad number");
   return NULL;
 }
 
-static SegJson *
-read_value (Reader *reader, int depth);
+static SegJson *read_value (Reader *reader, int depth);
 
 static gboolean
 read_members (Reader *reader, SegJson *self, int depth)
@@ -186,7 +185,7 @@ read_members (Reader *reader, SegJson *self, int depth)
   gboolean is_object = self->kind == SEG_JSON_OBJECT;
   char close = is_object ? '}' : ']';
   g_autoptr (GPtrArray) keys = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify)seg_json_free);
+  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) seg_json_free);
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
 
   reader->at++;
@@ -228,8 +227,8 @@ read_members (Reader *reader, SegJson *self, int depth)
     }
   self->n = values->len;
   if (is_object)
-    self->keys = (char **)g_ptr_array_steal (keys, NULL);
-  self->values = (SegJson **)g_ptr_array_steal (values, NULL);
+    self->keys = (char **) g_ptr_array_steal (keys, NULL);
+  self->values = (SegJson **) g_ptr_array_steal (values, NULL);
   return TRUE;
 }
 
@@ -238,7 +237,7 @@ read_word (Reader *reader, const char *word)
 {
   gsize length = strlen (word);
 
-  if ((gsize)(reader->end - reader->at) < length || memcmp (reader->at, word, length) != 0)
+  if ((gsize) (reader->end - reader->at) < length || memcmp (reader->at, word, length) != 0)
     return fail (reader, "an unknown word");
   reader->at += length;
   return TRUE;
@@ -373,8 +372,8 @@ seg_json_append_string (GString *out, const char *value)
     {
       if (*c == '"' || *c == '\\')
         g_string_append_printf (out, "\\%c", *c);
-      else if ((unsigned char)*c < 0x20)
-        g_string_append_printf (out, "\\u%04x", (unsigned char)*c);
+      else if ((unsigned char) *c < 0x20)
+        g_string_append_printf (out, "\\u%04x", (unsigned char) *c);
       else
         g_string_append_c (out, *c);
     }

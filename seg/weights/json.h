@@ -29,30 +29,21 @@ struct _SegJson
 };
 
 /* @what names the file in messages. */
-SegJson *
-seg_json_parse (const char *text, gsize length, const char *what,
-                GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void
-seg_json_free (SegJson *self);
+SegJson *seg_json_parse (const char *text, gsize length, const char *what,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void seg_json_free (SegJson *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegJson, seg_json_free)
 
-const SegJson *
-seg_json_get (const SegJson *object, const char *key); /* or NULL */
-gboolean
-seg_json_get_i64 (const SegJson *value, gint64 *out);
+const SegJson *seg_json_get (const SegJson *object, const char *key); /* or NULL */
+gboolean seg_json_get_i64 (const SegJson *value, gint64 *out);
 /* A whole number from 0 to 2⁶⁴ − 1, written without sign, fraction or exponent. */
-gboolean
-seg_json_get_u64 (const SegJson *value, guint64 *out);
-gboolean
-seg_json_get_double (const SegJson *value, double *out);
-const char *
-seg_json_get_string (const SegJson *value); /* or NULL */
+gboolean seg_json_get_u64 (const SegJson *value, guint64 *out);
+gboolean seg_json_get_double (const SegJson *value, double *out);
+const char *seg_json_get_string (const SegJson *value); /* or NULL */
 
 /* Appends @value in quotes. */
-void
-seg_json_append_string (GString *out, const char *value);
+void seg_json_append_string (GString *out, const char *value);
 /* Appends a finite number so that it reads back bit for bit. */
-void
-seg_json_append_double (GString *out, double value);
+void seg_json_append_double (GString *out, double value);
 
 G_END_DECLS

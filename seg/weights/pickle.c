@@ -105,7 +105,7 @@ fail (Machine *machine, const char *message)
 {
   g_set_error (machine->error, SEG_ERROR, SEG_ERROR_FORMAT,
                "%s: pickle: %s at byte %" G_GSIZE_FORMAT, machine->what, message,
-               (gsize)(machine->at - machine->start));
+               (gsize) (machine->at - machine->start));
   return FALSE;
 }
 
@@ -158,7 +158,7 @@ pop (Machine *machine)
   if (value == NULL)
     fail (machine, "an empty stack");
   else
-    g_ptr_array_set_size (machine->stack, (int)machine->stack->len - 1);
+    g_ptr_array_set_size (machine->stack, (int) machine->stack->len - 1);
   return value;
 }
 
@@ -168,7 +168,7 @@ find_mark (Machine *machine)
 {
   for (guint i = machine->stack->len; i > 0; i--)
     if (g_ptr_array_index (machine->stack, i - 1) == NULL)
-      return (int)i;
+      return (int) i;
   fail (machine, "no mark");
   return -1;
 }
@@ -178,7 +178,7 @@ take (Machine *machine, guint64 n)
 {
   const guint8 *at = machine->at;
 
-  if (n > (guint64)(machine->end - at))
+  if (n > (guint64) (machine->end - at))
     {
       fail (machine, "it ends early");
       return NULL;
@@ -190,13 +190,13 @@ take (Machine *machine, guint64 n)
 static gboolean
 take_number (Machine *machine, int n_bytes, guint64 *number)
 {
-  const guint8 *at = take (machine, (guint64)n_bytes);
+  const guint8 *at = take (machine, (guint64) n_bytes);
 
   *number = 0;
   if (at == NULL)
     return FALSE;
   for (int i = 0; i < n_bytes; i++)
-    *number |= (guint64)at[i] << (8 * i);
+    *number |= (guint64) at[i] << (8 * i);
   return TRUE;
 }
 
@@ -214,9 +214,9 @@ op_string (Machine *machine, int length_bytes)
   if (text == NULL)
     return FALSE;
   if (memchr (text, '\0', length) != NULL
-      || !g_utf8_validate ((const char *)text, (gssize)length, NULL))
+      || !g_utf8_validate ((const char *) text, (gssize) length, NULL))
     return fail (machine, "a string that is not UTF-8");
-  push (machine, SEG_PICKLE_STRING)->text = g_strndup ((const char *)text, length);
+  push (machine, SEG_PICKLE_STRING)->text = g_strndup ((const char *) text, length);
   return TRUE;
 }
 
@@ -232,10 +232,10 @@ op_long (Machine *machine)
   if (n <= 8)
     {
       for (guint64 i = 0; i < n; i++)
-        bits |= (guint64)at[i] << (8 * i);
+        bits |= (guint64) at[i] << (8 * i);
       if (n > 0 && n < 8 && (at[n - 1] & 0x80))
         bits |= G_MAXUINT64 << (8 * n);
-      return push_int (machine, (gint64)bits);
+      return push_int (machine, (gint64) bits);
     }
   hex = g_string_new (NULL);
   for (guint64 i = 0; i < n; i++)
@@ -262,12 +262,12 @@ static gboolean
 op_tuple (Machine *machine, int n)
 {
   GPtrArray *stack = machine->stack;
-  int from = n >= 0 ? (int)stack->len - n : find_mark (machine);
+  int from = n >= 0 ? (int) stack->len - n : find_mark (machine);
   g_autoptr (GPtrArray) items = g_ptr_array_new ();
 
   if (from < 0)
     return n >= 0 ? fail (machine, "an empty stack") : FALSE;
-  for (guint i = (guint)from; i < stack->len; i++)
+  for (guint i = (guint) from; i < stack->len; i++)
     {
       if (g_ptr_array_index (stack, i) == NULL)
         return fail (machine, "a mark in a tuple");
@@ -283,19 +283,19 @@ static gboolean
 op_collect (Machine *machine, SegPickleKind kind, int n)
 {
   GPtrArray *stack = machine->stack;
-  int from = n > 0 ? (int)stack->len - n : find_mark (machine);
+  int from = n > 0 ? (int) stack->len - n : find_mark (machine);
   int container = n > 0 ? from - 1 : from - 2;
   SegPickleValue *into;
 
   if (from < 0 && n == 0)
     return FALSE;
-  into = container >= 0 ? g_ptr_array_index (stack, (guint)container) : NULL;
+  into = container >= 0 ? g_ptr_array_index (stack, (guint) container) : NULL;
   if (into == NULL || into->kind != kind)
     return fail (machine,
                  kind == SEG_PICKLE_LIST ? "no list to append to" : "no dictionary to fill");
-  if (kind == SEG_PICKLE_DICT && ((int)stack->len - from) % 2 != 0)
+  if (kind == SEG_PICKLE_DICT && ((int) stack->len - from) % 2 != 0)
     return fail (machine, "a key without a value");
-  for (guint i = (guint)from; i < stack->len; i++)
+  for (guint i = (guint) from; i < stack->len; i++)
     {
       SegPickleValue *value = g_ptr_array_index (stack, i);
 
@@ -339,12 +339,12 @@ op_global (Machine *machine)
 
   for (int i = 0; i < 2; i++)
     {
-      const guint8 *newline = memchr (machine->at, '\n', (gsize)(machine->end - machine->at));
+      const guint8 *newline = memchr (machine->at, '\n', (gsize) (machine->end - machine->at));
       char **out = i == 0 ? &module : &name;
 
       if (newline == NULL)
         return fail (machine, "it ends early");
-      *out = g_utf8_make_valid ((const char *)machine->at, newline - machine->at);
+      *out = g_utf8_make_valid ((const char *) machine->at, newline - machine->at);
       machine->at = newline + 1;
     }
   return push_global (machine, module, name);
@@ -407,17 +407,17 @@ op_persistent (Machine *machine)
       || item[2]->kind != SEG_PICKLE_STRING || item[4]->kind != SEG_PICKLE_INT
       || item[4]->integer < 0)
     return fail (machine, "a reference that is no storage");
-  dtype = (SegWeightDtype)(item[1]->integer - GLOBAL_STORAGE);
+  dtype = (SegWeightDtype) (item[1]->integer - GLOBAL_STORAGE);
   storage = g_hash_table_lookup (machine->pickle->storages, item[2]->text);
   if (storage == NULL)
     {
       storage = g_new0 (SegPickleStorage, 1);
       storage->key = g_strdup (item[2]->text);
       storage->dtype = dtype;
-      storage->n_elements = (guint64)item[4]->integer;
+      storage->n_elements = (guint64) item[4]->integer;
       g_hash_table_insert (machine->pickle->storages, storage->key, storage);
     }
-  else if (storage->dtype != dtype || storage->n_elements != (guint64)item[4]->integer)
+  else if (storage->dtype != dtype || storage->n_elements != (guint64) item[4]->integer)
     return fail (machine, "a storage given twice, differently");
   value = push (machine, SEG_PICKLE_STORAGE);
   value->storage = storage;
@@ -431,11 +431,11 @@ op_persistent (Machine *machine)
       offset = g_ptr_array_index (item[5]->items, 1);
       length = g_ptr_array_index (item[5]->items, 2);
       if (offset->kind != SEG_PICKLE_INT || length->kind != SEG_PICKLE_INT || offset->integer < 0
-          || length->integer < 0 || (guint64)offset->integer > storage->n_elements
-          || (guint64)length->integer > storage->n_elements - (guint64)offset->integer)
+          || length->integer < 0 || (guint64) offset->integer > storage->n_elements
+          || (guint64) length->integer > storage->n_elements - (guint64) offset->integer)
         return fail (machine, "a view beyond its storage");
-      value->offset = (guint64)offset->integer;
-      value->length = (guint64)length->integer;
+      value->offset = (guint64) offset->integer;
+      value->length = (guint64) length->integer;
     }
   return TRUE;
 }
@@ -447,10 +447,10 @@ read_sides (Machine *machine, const SegPickleValue *value, int *n_dims, gint64 *
     return fail (machine, "a tensor without shape");
   if (value->items->len > SEG_WEIGHT_MAX_DIMS)
     return fail (machine, "a tensor of more than 8 dimensions");
-  *n_dims = (int)value->items->len;
+  *n_dims = (int) value->items->len;
   for (int d = 0; d < *n_dims; d++)
     {
-      const SegPickleValue *side = g_ptr_array_index (value->items, (guint)d);
+      const SegPickleValue *side = g_ptr_array_index (value->items, (guint) d);
 
       if (side->kind != SEG_PICKLE_INT || side->integer < 0)
         return fail (machine, "a tensor whose shape is no row of whole numbers");
@@ -475,7 +475,7 @@ check_extent (Machine *machine, const SegPickleValue *tensor, guint64 available)
           is_empty = TRUE;
           continue;
         }
-      if (!g_size_checked_mul (&reach, (gsize)tensor->shape[d] - 1, (gsize)tensor->stride[d])
+      if (!g_size_checked_mul (&reach, (gsize) tensor->shape[d] - 1, (gsize) tensor->stride[d])
           || !g_size_checked_add (&last, last, reach))
         return fail (machine, "a tensor larger than any memory");
     }
@@ -510,7 +510,7 @@ rebuild_tensor (Machine *machine, const GPtrArray *args)
   if (n_strides != tensor.n_dims)
     return fail (machine, "a tensor whose shape and strides disagree");
   tensor.storage = storage->storage;
-  tensor.offset = (guint64)offset->integer;
+  tensor.offset = (guint64) offset->integer;
   if (!check_extent (machine, &tensor, storage->length))
     return FALSE;
   value = push (machine, SEG_PICKLE_TENSOR);
@@ -623,11 +623,11 @@ step (Machine *machine, guint8 op)
     case OP_NEWFALSE:
       return op_push_bool (machine, op == OP_NEWTRUE);
     case OP_BININT:
-      return take_number (machine, 4, &n) && push_int (machine, (gint32)n);
+      return take_number (machine, 4, &n) && push_int (machine, (gint32) n);
     case OP_BININT1:
-      return take_number (machine, 1, &n) && push_int (machine, (gint64)n);
+      return take_number (machine, 1, &n) && push_int (machine, (gint64) n);
     case OP_BININT2:
-      return take_number (machine, 2, &n) && push_int (machine, (gint64)n);
+      return take_number (machine, 2, &n) && push_int (machine, (gint64) n);
     case OP_LONG1:
       return op_long (machine);
     case OP_BINFLOAT:
@@ -684,7 +684,7 @@ step (Machine *machine, guint8 op)
       g_set_error (machine->error, SEG_ERROR, SEG_ERROR_UNSUPPORTED,
                    "%s: pickle: the opcode 0x%02x at byte %" G_GSIZE_FORMAT
                    " is refused: only data are read",
-                   machine->what, op, (gsize)(machine->at - machine->start - 1));
+                   machine->what, op, (gsize) (machine->at - machine->start - 1));
       return FALSE;
     }
 }
@@ -707,7 +707,7 @@ run (Machine *machine)
         return fail (machine, "too many values");
     }
   machine->pickle->root = pop (machine);
-  machine->pickle->n_bytes = (gsize)(machine->at - machine->start);
+  machine->pickle->n_bytes = (gsize) (machine->at - machine->start);
   if (machine->pickle->root != NULL && machine->pickle->root->kind == SEG_PICKLE_GLOBAL)
     return fail (machine, "a value that is no data");
   return machine->pickle->root != NULL;

@@ -69,15 +69,12 @@ typedef struct
  * by name; nothing is imported or called. Tensors are checked to lie within their storage. Source:
  * CPython's Lib/pickletools.py (meaning of the opcodes).
  */
-SegPickle *
-seg_pickle_read (const guint8 *data, gsize size, const char *what,
-                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void
-seg_pickle_free (SegPickle *self);
+SegPickle *seg_pickle_read (const guint8 *data, gsize size, const char *what,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void seg_pickle_free (SegPickle *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegPickle, seg_pickle_free)
 
 /* Value of @key in a DICT, or NULL. */
-const SegPickleValue *
-seg_pickle_value_get (const SegPickleValue *dict, const char *key);
+const SegPickleValue *seg_pickle_value_get (const SegPickleValue *dict, const char *key);
 
 G_END_DECLS

@@ -83,10 +83,10 @@ copy_strided (const SegPickleValue *tensor, const guint8 *src, gsize element, gu
       dst += element;
       for (d = tensor->n_dims - 1; d >= 0; d--)
         {
-          at += (gsize)tensor->stride[d];
+          at += (gsize) tensor->stride[d];
           if (++index[d] < tensor->shape[d])
             break;
-          at -= (gsize)tensor->stride[d] * (gsize)tensor->shape[d];
+          at -= (gsize) tensor->stride[d] * (gsize) tensor->shape[d];
           index[d] = 0;
         }
     }
@@ -113,7 +113,7 @@ add_tensor (Builder *builder, const SegPickleValue *tensor, const char *name)
   if (!seg_weights_size_of (storage->dtype, tensor->n_dims, tensor->shape, &n, &size_bytes))
     return fail (builder, "%s: a shape beyond any memory", name);
   src = n > 0 ? blob->data + tensor->offset * element : NULL;
-  if ((guintptr)src % element != 0 || !is_contiguous (tensor))
+  if ((guintptr) src % element != 0 || !is_contiguous (tensor))
     {
       guint8 *copy;
       g_autoptr (GBytes) owner = NULL;
@@ -147,8 +147,7 @@ add_tensor (Builder *builder, const SegPickleValue *tensor, const char *name)
 
 /* --- containers ----------------------------------------------------------------------------- */
 
-static gboolean
-walk (Builder *builder, const SegPickleValue *value, GString *name, int depth);
+static gboolean walk (Builder *builder, const SegPickleValue *value, GString *name, int depth);
 
 static gboolean
 walk_member (Builder *builder, const SegPickleValue *value, GString *name, const char *key,
@@ -231,7 +230,7 @@ has_tensor_member (const SegPickleValue *dict)
   if (dict == NULL || dict->kind != SEG_PICKLE_DICT)
     return FALSE;
   for (guint i = 1; i < dict->items->len; i += 2)
-    if (((const SegPickleValue *)g_ptr_array_index (dict->items, i))->kind == SEG_PICKLE_TENSOR)
+    if (((const SegPickleValue *) g_ptr_array_index (dict->items, i))->kind == SEG_PICKLE_TENSOR)
       return TRUE;
   return FALSE;
 }
@@ -336,7 +335,7 @@ find_prefix (const SegZip *zip)
       const char *slash = strchr (name, '/');
 
       if (slash != NULL && strcmp (slash, "/data.pkl") == 0)
-        return g_strndup (name, (gsize)(slash - name));
+        return g_strndup (name, (gsize) (slash - name));
     }
   return NULL;
 }
@@ -418,7 +417,7 @@ seg_weights_looks_like_pytorch_old (GBytes *bytes)
 static SegPickle *
 read_next (const guint8 **at, const guint8 *end, const char *name, GError **error)
 {
-  SegPickle *pickle = seg_pickle_read (*at, (gsize)(end - *at), name, error);
+  SegPickle *pickle = seg_pickle_read (*at, (gsize) (end - *at), name, error);
 
   if (pickle != NULL)
     *at += pickle->n_bytes;
@@ -471,13 +470,14 @@ read_storages (Builder *builder, const SegPickle *pickle, const SegPickleValue *
         return fail (builder, "it ends before storage “%.32s”", storage->key);
       memcpy (&n, at, 8);
       at += 8;
-      if (n < 0 || (guint64)n != storage->n_elements
-          || !g_size_checked_mul (&size_bytes, (gsize)n, seg_weight_dtype_get_size (storage->dtype))
-          || size_bytes > (gsize)(end - at))
+      if (n < 0 || (guint64) n != storage->n_elements
+          || !g_size_checked_mul (&size_bytes, (gsize) n,
+                                  seg_weight_dtype_get_size (storage->dtype))
+          || size_bytes > (gsize) (end - at))
         return fail (builder,
                      "storage “%.32s”: %" G_GINT64_FORMAT " elements claimed, %" G_GSIZE_FORMAT
                      " bytes present",
-                     storage->key, n, (gsize)(end - at));
+                     storage->key, n, (gsize) (end - at));
       if (g_hash_table_contains (builder->blobs, storage->key))
         return fail (builder, "storage “%.32s” is given twice", storage->key);
       add_blob (builder, storage, at, size_bytes);

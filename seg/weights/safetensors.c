@@ -60,7 +60,7 @@ read_entry (const SegJson *entry, const char *file, const char *name, guint64 da
     }
   if (shape->n > SEG_WEIGHT_MAX_DIMS)
     return fail (error, file, name, "more than 8 dimensions");
-  tensor->n_dims = (int)shape->n;
+  tensor->n_dims = (int) shape->n;
   for (gsize d = 0; d < shape->n; d++)
     if (!seg_json_get_i64 (shape->values[d], &tensor->shape[d]) || tensor->shape[d] < 0)
       return fail (error, file, name, "a side that is no whole number");
@@ -126,14 +126,14 @@ append (SegWeights *self, const char *name, const SegWeight *tensor, const guint
   gsize size = seg_weight_dtype_get_size (tensor->dtype);
 
   /* Writers may leave data unaligned; a copy is then the price of plain pointers. */
-  if ((guintptr)data % size != 0)
+  if ((guintptr) data % size != 0)
     {
       g_autoptr (GBytes) copy = g_bytes_new (data, tensor->size_bytes);
 
       seg_weights_keep (self, copy);
       data = g_bytes_get_data (copy, NULL);
       if (data == NULL)
-        data = (const guint8 *)&nothing;
+        data = (const guint8 *) &nothing;
     }
   seg_weights_append (self, name, tensor->dtype, tensor->n_dims, tensor->shape, data);
 }
@@ -179,7 +179,7 @@ seg_weights_from_safetensors (GBytes *bytes, const char *name, GError **error)
                    name, header_bytes, size - 8);
       return NULL;
     }
-  header = seg_json_parse ((const char *)file + 8, header_bytes, name, error);
+  header = seg_json_parse ((const char *) file + 8, header_bytes, name, error);
   if (header == NULL)
     return NULL;
   if (header->kind != SEG_JSON_OBJECT)
@@ -276,7 +276,7 @@ seg_weights_writer_add (SegWeightsWriter *self, const char *name, SegWeightDtype
   g_return_if_fail (seg_weights_size_of (dtype, n_dims, shape, &n_elements, &pending.size_bytes));
   g_return_if_fail (g_hash_table_add (self->names, g_strdup (name)));
   if (n_dims > 0)
-    memcpy (pending.shape, shape, (gsize)n_dims * sizeof *shape);
+    memcpy (pending.shape, shape, (gsize) n_dims * sizeof *shape);
   pending.name = g_strdup (name);
   g_array_append_val (self->tensors, pending);
 }

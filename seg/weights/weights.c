@@ -40,14 +40,14 @@ static const struct
 gsize
 seg_weight_dtype_get_size (SegWeightDtype dtype)
 {
-  g_return_val_if_fail ((unsigned)dtype < G_N_ELEMENTS (dtypes), 0);
+  g_return_val_if_fail ((unsigned) dtype < G_N_ELEMENTS (dtypes), 0);
   return dtypes[dtype].size;
 }
 
 const char *
 seg_weight_dtype_get_name (SegWeightDtype dtype)
 {
-  g_return_val_if_fail ((unsigned)dtype < G_N_ELEMENTS (dtypes), NULL);
+  g_return_val_if_fail ((unsigned) dtype < G_N_ELEMENTS (dtypes), NULL);
   return dtypes[dtype].name;
 }
 
@@ -65,8 +65,8 @@ seg_weights_new (const char *path, const char *format)
   self->names = g_ptr_array_new_with_free_func (g_free);
   self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   self->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->owners = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  self->parents = g_ptr_array_new_with_free_func ((GDestroyNotify)seg_weights_unref);
+  self->owners = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  self->parents = g_ptr_array_new_with_free_func ((GDestroyNotify) seg_weights_unref);
   return self;
 }
 
@@ -90,7 +90,7 @@ seg_weights_size_of (SegWeightDtype dtype, int n_dims, const gint64 *shape, gsiz
       /* An empty tensor is valid, but its other sides must not overflow all the same. */
       if (shape[d] == 0)
         is_empty = TRUE;
-      else if (!g_size_checked_mul (&n, n, (gsize)shape[d]))
+      else if (!g_size_checked_mul (&n, n, (gsize) shape[d]))
         return FALSE;
     }
   if (!g_size_checked_mul (&size, n, dtypes[dtype].size) || size > G_MAXINT64)
@@ -108,11 +108,11 @@ seg_weights_append (SegWeights *self, const char *name, SegWeightDtype dtype, in
   char *owned;
 
   g_assert (n_dims >= 0 && n_dims <= SEG_WEIGHT_MAX_DIMS);
-  g_assert ((guintptr)data % dtypes[dtype].size == 0);
+  g_assert ((guintptr) data % dtypes[dtype].size == 0);
   if (g_hash_table_contains (self->by_name, name))
     return FALSE;
   if (n_dims > 0)
-    memcpy (tensor.shape, shape, (gsize)n_dims * sizeof *shape);
+    memcpy (tensor.shape, shape, (gsize) n_dims * sizeof *shape);
   if (!seg_weights_size_of (dtype, n_dims, shape, &tensor.n_elements, &tensor.size_bytes))
     g_assert_not_reached (); /* the readers checked it against the file */
   owned = g_strdup (name);
@@ -192,7 +192,7 @@ load_index (GBytes *bytes, const char *path, GError **error)
   g_autoptr (SegJson) json = seg_json_parse (text, size, path, error);
   g_autofree char *folder = g_path_get_dirname (path);
   g_autoptr (GHashTable) shards =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)seg_weights_unref);
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) seg_weights_unref);
   g_autoptr (SegWeights) self = NULL;
   const SegJson *map;
   GHashTableIter iter;
@@ -328,7 +328,7 @@ seg_weights_subset (SegWeights *self, const char *prefix)
 float
 seg_f32_from_bf16 (guint16 bits)
 {
-  guint32 wide = (guint32)bits << 16;
+  guint32 wide = (guint32) bits << 16;
   float value;
 
   memcpy (&value, &wide, sizeof value);
@@ -342,14 +342,14 @@ seg_bf16_from_f32 (float value)
 
   memcpy (&bits, &value, sizeof bits);
   if (isnan (value))
-    return (guint16)(bits >> 16 | 0x40); /* keep it a NaN when its payload is cut off */
-  return (guint16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return (guint16) (bits >> 16 | 0x40); /* keep it a NaN when its payload is cut off */
+  return (guint16) ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 float
 seg_f32_from_f16 (guint16 bits)
 {
-  guint32 sign = (guint32)(bits & 0x8000) << 16;
+  guint32 sign = (guint32) (bits & 0x8000) << 16;
   guint32 exponent = bits >> 10 & 0x1f;
   guint32 mantissa = bits & 0x3ff;
   guint32 wide;
@@ -357,7 +357,7 @@ seg_f32_from_f16 (guint16 bits)
 
   if (exponent == 0)
     {
-      value = ldexpf ((float)mantissa, -24);
+      value = ldexpf ((float) mantissa, -24);
       return sign ? -value : value;
     }
   wide = exponent == 31 ? sign | 0x7f800000 | mantissa << 13
@@ -376,24 +376,24 @@ seg_f16_from_f32 (float value)
   sign = bits >> 16 & 0x8000;
   bits &= 0x7fffffff;
   if (bits > 0x7f800000)
-    return (guint16)(sign | 0x7e00 | (bits >> 13 & 0x3ff));
+    return (guint16) (sign | 0x7e00 | (bits >> 13 & 0x3ff));
   if (bits >= 0x477ff000) /* 65520 and above round to infinity */
-    return (guint16)(sign | 0x7c00);
-  exponent = (int)(bits >> 23) - 112;
+    return (guint16) (sign | 0x7c00);
+  exponent = (int) (bits >> 23) - 112;
   if (exponent >= 1)
     {
       bits -= 112u << 23;
-      return (guint16)(sign | (bits + 0xfff + (bits >> 13 & 1)) >> 13);
+      return (guint16) (sign | (bits + 0xfff + (bits >> 13 & 1)) >> 13);
     }
   if (exponent < -10)
-    return (guint16)sign;
+    return (guint16) sign;
   mantissa = (bits & 0x7fffff) | 0x800000;
   {
     int shift = 14 - exponent;
     guint32 half = 1u << (shift - 1);
     guint32 rounded = mantissa + half - 1 + (mantissa >> shift & 1);
 
-    return (guint16)(sign | rounded >> shift);
+    return (guint16) (sign | rounded >> shift);
   }
 }
 
@@ -404,9 +404,9 @@ seg_weight_read_f32 (const SegWeight *weight, gsize first, gsize n, float *dst)
 
 #define COPY(type, expression)                                                                     \
   {                                                                                                \
-    const type *src = (const type *)weight->data + first;                                          \
+    const type *src = (const type *) weight->data + first;                                         \
     for (gsize i = 0; i < n; i++)                                                                  \
-      dst[i] = (float)(expression);                                                                \
+      dst[i] = (float) (expression);                                                               \
   }                                                                                                \
   break
 
@@ -414,7 +414,7 @@ seg_weight_read_f32 (const SegWeight *weight, gsize first, gsize n, float *dst)
     {
     case SEG_WEIGHT_F32:
       if (n > 0)
-        memcpy (dst, (const float *)weight->data + first, n * sizeof *dst);
+        memcpy (dst, (const float *) weight->data + first, n * sizeof *dst);
       break;
     case SEG_WEIGHT_F16:
       COPY (guint16, seg_f32_from_f16 (src[i]));
@@ -446,17 +446,17 @@ seg_weight_read_i64 (const SegWeight *weight, gsize index)
   switch (weight->dtype)
     {
     case SEG_WEIGHT_BOOL:
-      return ((const guint8 *)weight->data)[index] != 0;
+      return ((const guint8 *) weight->data)[index] != 0;
     case SEG_WEIGHT_U8:
-      return ((const guint8 *)weight->data)[index];
+      return ((const guint8 *) weight->data)[index];
     case SEG_WEIGHT_I8:
-      return ((const gint8 *)weight->data)[index];
+      return ((const gint8 *) weight->data)[index];
     case SEG_WEIGHT_I16:
-      return ((const gint16 *)weight->data)[index];
+      return ((const gint16 *) weight->data)[index];
     case SEG_WEIGHT_I32:
-      return ((const gint32 *)weight->data)[index];
+      return ((const gint32 *) weight->data)[index];
     case SEG_WEIGHT_I64:
-      return ((const gint64 *)weight->data)[index];
+      return ((const gint64 *) weight->data)[index];
     case SEG_WEIGHT_F16:
     case SEG_WEIGHT_BF16:
     case SEG_WEIGHT_F32:
@@ -474,8 +474,7 @@ typedef struct
   gsize n;
 } Complaint;
 
-static void
-complain (Complaint *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static void complain (Complaint *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static void
 complain (Complaint *self, const char *format, ...)
@@ -545,7 +544,7 @@ seg_weights_check (const SegWeights *self, const SegWeightSpec *specs, gsize n_s
     {
       const SegWeight *tensor = seg_weights_find (self, specs[i].name);
 
-      g_hash_table_add (expected, (gpointer)specs[i].name);
+      g_hash_table_add (expected, (gpointer) specs[i].name);
       if (tensor == NULL && !(flags & SEG_WEIGHTS_MATCH_ALLOW_MISSING))
         complain (&missing, "%s", specs[i].name);
       else if (tensor != NULL && !fits (tensor, &specs[i]))

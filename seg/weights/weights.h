@@ -7,7 +7,8 @@ G_BEGIN_DECLS
 
 #define SEG_WEIGHT_MAX_DIMS 8
 
-typedef enum {
+typedef enum
+{
   SEG_WEIGHT_BOOL,
   SEG_WEIGHT_U8,
   SEG_WEIGHT_I8,
@@ -52,8 +53,9 @@ typedef struct _SegWeights SegWeights;
  * A PyTorch file is read by an unpickler that builds tensors, dictionaries, lists, numbers and
  * strings and refuses every other global by name; nothing of the file is ever run. Nested
  * dictionaries give dotted names. A checkpoint that wraps its parameters (under "state_dict",
- * "model", …) gives those alone, by their own names; see seg_weights_get_metadata(): "wrapper" names
- * the key taken, "left-out" the keys beside it. Numbers and strings of the top level are metadata.
+ * "model", …) gives those alone, by their own names; see seg_weights_get_metadata(): "wrapper"
+ * names the key taken, "left-out" the keys beside it. Numbers and strings of the top level are
+ * metadata.
  *
  * Every size is checked against the file before memory is taken. Tensors that share a storage are
  * given each on its own; strided ones are made contiguous.
@@ -86,7 +88,7 @@ gint64 seg_weight_read_i64 (const SegWeight *weight, gsize index);
 
 float seg_f32_from_f16 (guint16 bits);
 float seg_f32_from_bf16 (guint16 bits);
-guint16 seg_f16_from_f32 (float value);  /* round to nearest even */
+guint16 seg_f16_from_f32 (float value); /* round to nearest even */
 guint16 seg_bf16_from_f32 (float value); /* round to nearest even; NaN stays NaN */
 
 /* What a network expects; @shape may hold −1 where any size will do. */
@@ -97,7 +99,8 @@ typedef struct
   gint64 shape[SEG_WEIGHT_MAX_DIMS];
 } SegWeightSpec;
 
-typedef enum {
+typedef enum
+{
   SEG_WEIGHTS_MATCH_EXACT = 0,
   SEG_WEIGHTS_MATCH_ALLOW_MISSING = 1 << 0,
   SEG_WEIGHTS_MATCH_ALLOW_EXTRA = 1 << 1, /* "….num_batches_tracked" is always allowed */

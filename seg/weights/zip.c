@@ -35,19 +35,19 @@ fail (const Archive *archive, const char *message)
 static guint16
 u16 (const guint8 *at)
 {
-  return (guint16)(at[0] | at[1] << 8);
+  return (guint16) (at[0] | at[1] << 8);
 }
 
 static guint32
 u32 (const guint8 *at)
 {
-  return u16 (at) | (guint32)u16 (at + 2) << 16;
+  return u16 (at) | (guint32) u16 (at + 2) << 16;
 }
 
 static guint64
 u64 (const guint8 *at)
 {
-  return u32 (at) | (guint64)u32 (at + 4) << 32;
+  return u32 (at) | (guint64) u32 (at + 4) << 32;
 }
 
 static gboolean
@@ -103,7 +103,7 @@ find_directory (const Archive *archive, Directory *directory)
   if (directory->n_entries == 0xffff || directory->size == 0xffffffff
       || directory->offset == 0xffffffff)
     {
-      if (!read_directory64 (archive, (gsize)(end - archive->data), directory))
+      if (!read_directory64 (archive, (gsize) (end - archive->data), directory))
         return FALSE;
     }
   if (!has (archive, directory->offset, directory->size))
@@ -119,7 +119,7 @@ is_safe_name (const char *name, gsize length)
   g_auto (GStrv) parts = NULL;
 
   if (length == 0 || memchr (name, '\0', length) != NULL || name[0] == '/'
-      || strpbrk (name, "\\:") != NULL || !g_utf8_validate (name, (gssize)length, NULL))
+      || strpbrk (name, "\\:") != NULL || !g_utf8_validate (name, (gssize) length, NULL))
     return FALSE;
   parts = g_strsplit (name, "/", -1);
   for (char **part = parts; *part != NULL; part++)
@@ -153,7 +153,7 @@ read_extra64 (const guint8 *extra, gsize size, guint64 *uncompressed, guint64 *c
                 return FALSE;
               *wanted[i] = u64 (extra);
               extra += 8;
-              length = (guint16)(length - 8);
+              length = (guint16) (length - 8);
             }
           return TRUE;
         }
@@ -185,8 +185,8 @@ check_local_header (const Archive *archive, guint64 offset, const char *name, gs
                    archive->what, name, size, data, archive->size);
       return FALSE;
     }
-  entry->offset = (gsize)data;
-  entry->size_bytes = (gsize)size;
+  entry->offset = (gsize) data;
+  entry->size_bytes = (gsize) size;
   return TRUE;
 }
 
@@ -204,9 +204,9 @@ read_entry (const Archive *archive, const guint8 **at, const guint8 *end, SegZip
   name_bytes = u16 (p + 28);
   extra_bytes = u16 (p + 30);
   comment_bytes = u16 (p + 32);
-  if ((gsize)(end - p) < CENTRAL_BYTES + name_bytes + extra_bytes + comment_bytes)
+  if ((gsize) (end - p) < CENTRAL_BYTES + name_bytes + extra_bytes + comment_bytes)
     return fail (archive, "a damaged directory");
-  name = g_strndup ((const char *)p + CENTRAL_BYTES, name_bytes);
+  name = g_strndup ((const char *) p + CENTRAL_BYTES, name_bytes);
   if (!is_safe_name (name, name_bytes) || strlen (name) != name_bytes)
     return fail (archive, "an entry whose name leads out of the archive");
   compressed = u32 (p + 20);
@@ -222,7 +222,7 @@ read_entry (const Archive *archive, const guint8 **at, const guint8 *end, SegZip
   if (!check_local_header (archive, offset, name, name_bytes, uncompressed, entry))
     return FALSE;
   entry->name = g_steal_pointer (&name);
-  *start = (gsize)offset;
+  *start = (gsize) offset;
   *at = p + CENTRAL_BYTES + name_bytes + extra_bytes + comment_bytes;
   return TRUE;
 }
@@ -248,7 +248,7 @@ check_overlap (const Archive *archive, GArray *spans, const Directory *directory
     {
       const Span *span = &g_array_index (spans, Span, i);
       gsize limit =
-          i + 1 < spans->len ? g_array_index (spans, Span, i + 1).begin : (gsize)directory->offset;
+          i + 1 < spans->len ? g_array_index (spans, Span, i + 1).begin : (gsize) directory->offset;
 
       if (span->end > limit)
         return fail (archive, "entries that overlap");

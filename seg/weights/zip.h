@@ -29,13 +29,10 @@ typedef struct
   GHashTable *by_name;
 } SegZip;
 
-SegZip *
-seg_zip_open (GBytes *bytes, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void
-seg_zip_free (SegZip *self);
+SegZip *seg_zip_open (GBytes *bytes, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void seg_zip_free (SegZip *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegZip, seg_zip_free)
 
-const SegZipEntry *
-seg_zip_find (const SegZip *self, const char *name); /* or NULL */
+const SegZipEntry *seg_zip_find (const SegZip *self, const char *name); /* or NULL */
 
 G_END_DECLS

@@ -179,9 +179,9 @@ test_skipped_are_left_out (void)
 
   set_up ();
   skipped[39] = skipped[38] = TRUE;
-  choices = active_select (features, labelled, skipped, N,
-                           &(ActiveSelectParams){ .strategy = ACTIVE_STRATEGY_ENTROPY,
-                                                  .n_wanted = 1 });
+  choices =
+      active_select (features, labelled, skipped, N,
+                     &(ActiveSelectParams){ .strategy = ACTIVE_STRATEGY_ENTROPY, .n_wanted = 1 });
   g_assert_cmpint (CHOICE (choices, 0)->scan, ==, 137);
 }
 
@@ -211,8 +211,8 @@ test_names (void)
     {
       ActiveStrategy found;
 
-      g_assert_true (active_strategy_from_name (active_strategy_get_name ((ActiveStrategy) s),
-                                                &found));
+      g_assert_true (
+          active_strategy_from_name (active_strategy_get_name ((ActiveStrategy) s), &found));
       g_assert_cmpint (found, ==, s);
     }
   g_assert_false (active_strategy_from_name ("best", &(ActiveStrategy){ 0 }));

@@ -122,8 +122,7 @@ test_prompt_is_nested (void)
   start = g_get_monotonic_time ();
   wait_for_state (b, APP_JOB_STATE_DONE);
   g_assert_cmpint (app_job_get_state (a), ==, APP_JOB_STATE_RUNNING);
-  g_test_message ("prompt answered in %.1f ms",
-                  (double) (g_get_monotonic_time () - start) / 1000);
+  g_test_message ("prompt answered in %.1f ms", (double) (g_get_monotonic_time () - start) / 1000);
   wait_for_state (c, APP_JOB_STATE_DONE);
   g_assert_cmpstr (log->str, ==, "<t<pp>t><ss>");
 }

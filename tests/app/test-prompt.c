@@ -19,8 +19,9 @@ make_scan (guint8 *truth)
 {
   const int size[3] = { NX, NY, NZ };
   /* Axes in the order P, S, L with a tilt. */
-  const double affine[4][4]
-      = { { 0.1, 0, -1.5, 10 }, { -0.8, 0.1, 0, 20 }, { 0.05, 0.9, 0.1, -5 }, { 0, 0, 0, 1 } };
+  const double affine[4][4] = {
+    { 0.1, 0, -1.5, 10 }, { -0.8, 0.1, 0, 20 }, { 0.05, 0.9, 0.1, -5 }, { 0, 0, 0, 1 }
+  };
   gint16 *values = g_new (gint16, NX * NY * NZ);
   VolumeGeometry geometry;
 
@@ -167,8 +168,9 @@ test_propagate (void)
     for (int j = 0; j < NY; j++)
       for (int i = 0; i < NX; i++)
         {
-          const gboolean in = i >= result.first && i <= result.last
-                              && found[(k * NY + j) * (result.last - result.first + 1) + i - result.first];
+          const gboolean in =
+              i >= result.first && i <= result.last
+              && found[(k * NY + j) * (result.last - result.first + 1) + i - result.first];
           n_in += in;
           n_truth += truth[(k * NY + j) * NX + i];
           n_both += in && truth[(k * NY + j) * NX + i];
@@ -193,7 +195,8 @@ test_vote (void)
   g_autoptr (GError) error = NULL;
   gsize n_all;
 
-  g_assert_true (app_flow_vote (rule, scan, truth, 2, embed_cb, &embedder, NULL, NULL, fused, &error));
+  g_assert_true (
+      app_flow_vote (rule, scan, truth, 2, embed_cb, &embedder, NULL, NULL, fused, &error));
   g_assert_no_error (error);
   g_assert_cmpfloat (seg_mask_dice (truth, fused, NX * NY * NZ), >, 0.9);
   /* Slices without the structure are not asked. */
@@ -201,7 +204,8 @@ test_vote (void)
   n_all = 0;
   for (int v = 0; v < NX * NY * NZ; v++)
     n_all += fused[v];
-  g_assert_true (app_flow_vote (rule, scan, truth, 3, embed_cb, &embedder, NULL, NULL, fused, &error));
+  g_assert_true (
+      app_flow_vote (rule, scan, truth, 3, embed_cb, &embedder, NULL, NULL, fused, &error));
   for (int v = 0; v < NX * NY * NZ; v++)
     n_all -= fused[v];
   g_assert_cmpuint (n_all, <, NX * NY * NZ); /* unanimity is never more than the majority */
@@ -255,7 +259,8 @@ test_prompter (void)
   gsize n_before = 0, n_wrong = 0;
 
   volume_prompt_add_point (prompt, inside, VOLUME_PROMPT_POSITIVE);
-  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb, &reply);
+  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb,
+                             &reply);
   wait_for (&reply);
   g_assert_no_error (reply.error);
   g_assert_nonnull (reply.answer);
@@ -273,7 +278,8 @@ test_prompter (void)
     g_autoptr (AppPromptAnswer) before = g_steal_pointer (&reply.answer);
 
     volume_prompt_add_point (prompt, outside, VOLUME_PROMPT_NEGATIVE);
-    app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, before, 0, NULL, reply_cb, &reply);
+    app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, before, 0, NULL, reply_cb,
+                               &reply);
     wait_for (&reply);
     g_assert_no_error (reply.error);
     app_prompt_answer_free (g_steal_pointer (&reply.answer));
@@ -284,7 +290,8 @@ test_prompter (void)
   g_assert_nonnull (reply.error);
   g_clear_error (&reply.error);
   g_assert_null (app_prompter_get_missing (APP_PROMPTER (prompter)));
-  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb, &reply);
+  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb,
+                             &reply);
   wait_for (&reply);
   g_assert_no_error (reply.error);
   app_prompt_answer_free (reply.answer);

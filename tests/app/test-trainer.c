@@ -12,7 +12,8 @@
 #define N_STEPS 12
 #define N_CLASSES 3
 
-/* Phantoms of 32 × 32 × 16 voxels: 0, 1 with three signed slices, 2, 3 unlabelled, 4 to validate. */
+/* Phantoms of 32 × 32 × 16 voxels: 0, 1 with three signed slices, 2, 3 unlabelled, 4 to validate.
+ */
 typedef struct
 {
   char *folder;
@@ -79,11 +80,10 @@ set_up (Fixture *f, const char *method)
       ActivePlanes planes;
       AppRoundScan *scan;
 
-      volume_phantom_write (&(VolumePhantomParams){ .seed = 9,
-                                                    .index = (guint) s,
-                                                    .size = { 32, 32, 16 },
-                                                    .n_organs = 2 },
-                            f->folder, &path, &label, &error);
+      volume_phantom_write (
+          &(VolumePhantomParams){
+              .seed = 9, .index = (guint) s, .size = { 32, 32, 16 }, .n_organs = 2 },
+          f->folder, &path, &label, &error);
       g_assert_no_error (error);
       scan = app_round_scan_new (s + 1, name, path, NULL, 0);
       scan->validation = s == 4;
@@ -148,8 +148,8 @@ train (Fixture *f, const int *stops)
   for (;; stops++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (AppTrainer) trainer
-          = app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+      g_autoptr (AppTrainer) trainer =
+          app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
 
       g_assert_no_error (error);
       f->stop_at = *stops;
@@ -180,8 +180,8 @@ assert_same_metrics (GHashTable *a, GHashTable *b)
     }
 }
 
-/* I7: interrupted before, in the middle of and after a refresh, the curve and the model are those of
- * the uninterrupted run, bit for bit. */
+/* I7: interrupted before, in the middle of and after a refresh, the curve and the model are those
+ * of the uninterrupted run, bit for bit. */
 static void
 test_resumed_is_uninterrupted (gconstpointer data)
 {

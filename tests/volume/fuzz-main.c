@@ -4,9 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const guint64 interesting[]
-    = { 0, 1, 2, 7, 8, 16, 255, 256, 32767, 32768, 65535, 65536, 0x7fffffff, 0x80000000, 0xffffffff,
-        0x7fc00000 /* NaN */, 0x7f800000 /* Inf */, G_MAXUINT64, G_MAXINT64, 0x7ff8000000000000 };
+static const guint64 interesting[] = { 0,
+                                       1,
+                                       2,
+                                       7,
+                                       8,
+                                       16,
+                                       255,
+                                       256,
+                                       32767,
+                                       32768,
+                                       65535,
+                                       65536,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0x7fc00000 /* NaN */,
+                                       0x7f800000 /* Inf */,
+                                       G_MAXUINT64,
+                                       G_MAXINT64,
+                                       0x7ff8000000000000 };
 
 static void
 change (GRand *rand, GByteArray *bytes)

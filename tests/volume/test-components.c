@@ -7,7 +7,7 @@
 static guint32
 label_plainly (const guint8 *mask, const int size[3], VolumeConnectivity connectivity, guint32 *out)
 {
-  const gsize n_voxels = (gsize)size[0] * size[1] * size[2];
+  const gsize n_voxels = (gsize) size[0] * size[1] * size[2];
   guint32 n = 0;
 
   memset (out, 0, n_voxels * sizeof (guint32));
@@ -25,7 +25,7 @@ label_plainly (const guint8 *mask, const int size[3], VolumeConnectivity connect
             for (int j = 0; j < size[1]; j++)
               for (int i = 0; i < size[0]; i++)
                 {
-                  gsize v = i + size[0] * (j + (gsize)size[1] * k);
+                  gsize v = i + size[0] * (j + (gsize) size[1] * k);
 
                   if (mask[v] == 0 || out[v] != 0)
                     continue;
@@ -40,7 +40,7 @@ label_plainly (const guint8 *mask, const int size[3], VolumeConnectivity connect
                       if (ni < 0 || nj < 0 || nk < 0 || ni >= size[0] || nj >= size[1]
                           || nk >= size[2])
                         continue;
-                      if (out[ni + size[0] * (nj + (gsize)size[1] * nk)] == n)
+                      if (out[ni + size[0] * (nj + (gsize) size[1] * nk)] == n)
                         out[v] = n;
                     }
                   changed |= out[v] != 0;
@@ -61,7 +61,7 @@ test_label_equals_plain (void)
       const VolumeConnectivity connectivity = round / 5 % 2;
       guint8 mask[512];
       guint32 fast[512], plain[512];
-      gsize n_voxels = (gsize)size[0] * size[1] * size[2];
+      gsize n_voxels = (gsize) size[0] * size[1] * size[2];
       g_autoptr (GArray) counts = NULL;
       guint32 n;
       gsize total = 0, inside = 0;

@@ -60,9 +60,9 @@ test_serialize (void)
 
   for (guint32 e = 1; e < 40; e++)
     {
-      int radius = (int)e % 17;
-      g_autoptr (VolumeEdit) edit = disc (map, NULL, (int)(e * 13 % 100), (int)(e * 7 % 90),
-                                          (int)(e * 3 % 80), radius, (guint16)(e * 77 % 900), e);
+      int radius = (int) e % 17;
+      g_autoptr (VolumeEdit) edit = disc (map, NULL, (int) (e * 13 % 100), (int) (e * 7 % 90),
+                                          (int) (e * 3 % 80), radius, (guint16) (e * 77 % 900), e);
       g_autoptr (VolumeEdit) again = NULL;
       g_autoptr (GBytes) bytes = volume_edit_serialize (edit);
       g_autoptr (GError) error = NULL;

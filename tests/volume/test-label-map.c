@@ -23,7 +23,7 @@ typedef struct
 static gsize
 at (int i, int j, int k)
 {
-  return ((gsize)k * NY + j) * NX + i;
+  return ((gsize) k * NY + j) * NX + i;
 }
 
 static void
@@ -55,7 +55,7 @@ random_edit (GRand *rand, const VolumeLabelMap *map, Twin *twin, guint32 id, int
     {
       int i = g_rand_int_range (rand, -10, NX + 5), j = g_rand_int_range (rand, -2, NY + 2);
       int k = g_rand_int_range (rand, -2, NZ + 2), length = g_rand_int_range (rand, 1, 60);
-      guint16 label = (guint16)g_rand_int_range (rand, 0, max_label + 1);
+      guint16 label = (guint16) g_rand_int_range (rand, 0, max_label + 1);
 
       volume_edit_builder_set_run (builder, i, j, k, length, label);
       for (int x = MAX (i, 0); x < MIN (i + length, NX); x++)
@@ -86,7 +86,7 @@ test_apply_revert (void)
     {
       twins[e + 1] = twins[e];
       /* Labels beyond a byte come in later and stay. */
-      edits[e] = random_edit (rand, map, &twins[e + 1], (guint32)e + 1, e < 30 ? 5 : 3000);
+      edits[e] = random_edit (rand, map, &twins[e + 1], (guint32) e + 1, e < 30 ? 5 : 3000);
       assert_same (map, &twins[e]); /* building changes nothing */
       g_assert_true (volume_label_map_apply_edit (map, edits[e], &error));
       assert_same (map, &twins[e + 1]);
@@ -143,7 +143,7 @@ test_snapshots_stay (void)
 
   for (int s = 0; s < 20; s++)
     {
-      g_autoptr (VolumeEdit) edit = random_edit (rand, map, twin, (guint32)s + 1, 9);
+      g_autoptr (VolumeEdit) edit = random_edit (rand, map, twin, (guint32) s + 1, 9);
 
       g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
       snapshots[s] = volume_label_map_snapshot (map);
@@ -178,9 +178,9 @@ test_dirty_boxes (void)
                                   .k = n % 3,
                                   .length = 1,
                                   .after = 1,
-                                  .after_edit_id = (guint32)n + 1 };
+                                  .after_edit_id = (guint32) n + 1 };
       g_autoptr (VolumeEdit) edit =
-          volume_edit_new_from_runs ((guint32)n + 1, VOLUME_PROVENANCE_HAND, "brush", &run, 1);
+          volume_edit_new_from_runs ((guint32) n + 1, VOLUME_PROVENANCE_HAND, "brush", &run, 1);
 
       g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
       g_assert_cmpuint (volume_label_map_get_version (map), ==, n + 1);
@@ -236,10 +236,10 @@ test_many_ids_in_one_tile (void)
     for (int n = 0; n < 900; n++)
       {
         int i = round == 0 ? 0 : n % 30, j = round == 0 ? 0 : n / 30;
-        guint32 id = 100000u * (guint32)(round + 1) + (guint32)n;
+        guint32 id = 100000u * (guint32) (round + 1) + (guint32) n;
         g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
         g_autoptr (VolumeEdit) edit = NULL;
-        guint16 label = (guint16)(1 + (twin->labels[at (i, j, 0)] + 1) % 3);
+        guint16 label = (guint16) (1 + (twin->labels[at (i, j, 0)] + 1) % 3);
 
         volume_edit_builder_set (builder, i, j, 0, label);
         edit = volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush");

@@ -34,13 +34,13 @@ static void
 test_itk_snap (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VolumeLabelSet) set
-      = load_text ("################################################\r\n"
-                   "# ITK-SnAP Label Description File\r\n"
-                   "    0     0    0    0        0  0  0    \"Clear Label\"\r\n"
-                   "    1   255    0    0        1  1  1    \"Left ventricle\"\r\n"
-                   "    7     0  255   10     0.50  0  1    \"a \"quoted\" name\"\r\n",
-                   -1, &error);
+  g_autoptr (VolumeLabelSet) set =
+      load_text ("################################################\r\n"
+                 "# ITK-SnAP Label Description File\r\n"
+                 "    0     0    0    0        0  0  0    \"Clear Label\"\r\n"
+                 "    1   255    0    0        1  1  1    \"Left ventricle\"\r\n"
+                 "    7     0  255   10     0.50  0  1    \"a \"quoted\" name\"\r\n",
+                 -1, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (volume_label_set_get_n (set), ==, 2);
@@ -57,10 +57,10 @@ test_slicer (void)
   g_autoptr (VolumeLabelSet) ctbl = load_text (
       "# Color table file\n0 Background 0 0 0 0\n2 Left_atrium 10 20 30 255\n5 x 1 2 3\n", -1,
       &error);
-  g_autoptr (VolumeLabelSet) csv
-      = load_text ("\xef\xbb\xbfLabelValue,Name,Color_R,Color_G,Color_B,Color_A,Other\n"
-                   "1,\"Liver, left \"\"lobe\"\"\",221,130,101,200,\n3,Spleen,157,108,162,255,z\n",
-                   -1, &error);
+  g_autoptr (VolumeLabelSet) csv =
+      load_text ("\xef\xbb\xbfLabelValue,Name,Color_R,Color_G,Color_B,Color_A,Other\n"
+                 "1,\"Liver, left \"\"lobe\"\"\",221,130,101,200,\n3,Spleen,157,108,162,255,z\n",
+                 -1, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (volume_label_set_get_n (ctbl), ==, 2);
@@ -78,7 +78,7 @@ test_round_trips (void)
   g_autoptr (VolumeLabelSet) set = volume_label_set_new ();
 
   volume_label_set_put (set, 65535, "Größe, \"x\"", NULL);
-  volume_label_set_put (set, 2, "Left atrium", (guint8[]) { 1, 2, 3, 77 });
+  volume_label_set_put (set, 2, "Left atrium", (guint8[]){ 1, 2, 3, 77 });
   volume_label_set_put (set, 3, "c", NULL);
   volume_label_set_set_visible (set, 3, FALSE);
   for (gsize s = 0; s < G_N_ELEMENTS (suffixes); s++)
@@ -161,8 +161,9 @@ test_names_are_cleaned (void)
   g_assert_false (volume_label_set_remove (set, 1));
 }
 
-/* The first round of colours differs by more than red against green: what a deuteranope is left with
- * (the cones' weighted sum, and blue) stays apart. Later rounds are at least colours of their own. */
+/* The first round of colours differs by more than red against green: what a deuteranope is left
+ * with (the cones' weighted sum, and blue) stays apart. Later rounds are at least colours of their
+ * own. */
 static void
 test_palette (void)
 {

@@ -17,8 +17,8 @@ typedef struct
 static gboolean
 is_surface (const guint8 *mask, const int size[3], int i, int j, int k)
 {
-  static const int steps[6][3]
-      = { { 1, 0, 0 }, { -1, 0, 0 }, { 0, 1, 0 }, { 0, -1, 0 }, { 0, 0, 1 }, { 0, 0, -1 } };
+  static const int steps[6][3] = { { 1, 0, 0 },  { -1, 0, 0 }, { 0, 1, 0 },
+                                   { 0, -1, 0 }, { 0, 0, 1 },  { 0, 0, -1 } };
 
   if (mask[(k * size[1] + j) * size[0] + i] == 0)
     return FALSE;
@@ -87,7 +87,8 @@ plain_metrics (const guint8 *pred, const guint8 *truth, const int size[3], const
     sum_back += pooled[there.n + d] = back.distances[d];
   qsort (pooled, n, sizeof *pooled, compare_cb);
   below = (gsize) rank;
-  *hd95 = pooled[below] + (rank - (double) below) * (pooled[MIN (below + 1, n - 1)] - pooled[below]);
+  *hd95 =
+      pooled[below] + (rank - (double) below) * (pooled[MIN (below + 1, n - 1)] - pooled[below]);
   *asd = sum_there / (double) there.n;
   *assd = 0.5 * (*asd + sum_back / (double) back.n);
   g_free (there.distances);
@@ -230,11 +231,11 @@ test_left_atrium (void)
           int i = (int) (v % row), j = (int) (v / row % (gsize) size[1]), k = (int) (v / slice);
 
           if (g == 0) /* the label touches no border */
-            pred[v] = truth[v]
-                      || (i > 0 && j > 0 && k > 0 && i + 1 < size[0] && j + 1 < size[1]
-                          && k + 1 < size[2]
-                          && (truth[v - 1] || truth[v + 1] || truth[v - row] || truth[v + row]
-                              || truth[v - slice] || truth[v + slice]));
+            pred[v] =
+                truth[v]
+                || (i > 0 && j > 0 && k > 0 && i + 1 < size[0] && j + 1 < size[1] && k + 1 < size[2]
+                    && (truth[v - 1] || truth[v + 1] || truth[v - row] || truth[v + row]
+                        || truth[v - slice] || truth[v + slice]));
           else if (g == 1)
             pred[v] = i >= 3 && truth[v - 3];
           else

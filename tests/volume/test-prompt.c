@@ -10,8 +10,8 @@ make_prompt (void)
   const VolumeBox box = { { 3, 41, 5 }, { 30, 42, 50 } };
   const double path[3][3] = { { 1, 41, 2 }, { 2.5, 41, 3.25 }, { 1.0 / 3, 41, 4 } };
 
-  volume_prompt_add_point (prompt, (double[]) { 10.1, 41, 20 }, VOLUME_PROMPT_POSITIVE);
-  volume_prompt_add_point (prompt, (double[]) { 1e-7, 41, 1e6 }, VOLUME_PROMPT_NEGATIVE);
+  volume_prompt_add_point (prompt, (double[]){ 10.1, 41, 20 }, VOLUME_PROMPT_POSITIVE);
+  volume_prompt_add_point (prompt, (double[]){ 1e-7, 41, 1e6 }, VOLUME_PROMPT_NEGATIVE);
   volume_prompt_add_scribble (prompt, path, 3, VOLUME_PROMPT_NEGATIVE);
   volume_prompt_set_box (prompt, &box);
   return prompt;

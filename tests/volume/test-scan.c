@@ -10,7 +10,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { NX = 7, NY = 5, NZ = 6, N = NX * NY * NZ };
+enum
+{
+  NX = 7,
+  NY = 5,
+  NZ = 6,
+  N = NX * NY * NZ
+};
 
 static VolumeGeometry
 make_geometry (const double affine[4][4])
@@ -22,8 +28,9 @@ make_geometry (const double affine[4][4])
   return g;
 }
 
-static const double plain[4][4]
-    = { { 2, 0, 0, 0 }, { 0, 2, 0, 0 }, { 0, 0, 3, 0 }, { 0, 0, 0, 1 } };
+static const double plain[4][4] = {
+  { 2, 0, 0, 0 }, { 0, 2, 0, 0 }, { 0, 0, 3, 0 }, { 0, 0, 0, 1 }
+};
 
 static double
 stored_value (VolumeDtype dtype, int v)
@@ -129,8 +136,8 @@ make_float_scan (const float *values, double slope, double inter)
 {
   VolumeGeometry g = make_geometry (plain);
 
-  return volume_scan_new_take (&g, VOLUME_DTYPE_F32, g_bytes_new (values, N * sizeof *values), slope,
-                               inter);
+  return volume_scan_new_take (&g, VOLUME_DTYPE_F32, g_bytes_new (values, N * sizeof *values),
+                               slope, inter);
 }
 
 static void
@@ -215,7 +222,7 @@ test_read_labels (void)
   }
   for (int bad = 0; bad < 4; bad++)
     {
-      values[2] = (float[]) { 0.5f, -1.0f, 65536.0f, NAN }[bad];
+      values[2] = (float[]){ 0.5f, -1.0f, 65536.0f, NAN }[bad];
       {
         g_autoptr (VolumeScan) scan = make_float_scan (values, 1, 0);
 
@@ -285,8 +292,9 @@ test_load_async (Folder *fixture, gconstpointer data)
   g_main_loop_run (loop);
   g_assert_no_error (loading.error);
   scan = volume_phantom_create (&params, &labels);
-  g_assert_cmpmem (volume_scan_get_stored (loading.scan), volume_scan_get_n_voxels (loading.scan) * 2,
-                   volume_scan_get_stored (scan), volume_scan_get_n_voxels (scan) * 2);
+  g_assert_cmpmem (volume_scan_get_stored (loading.scan),
+                   volume_scan_get_n_voxels (loading.scan) * 2, volume_scan_get_stored (scan),
+                   volume_scan_get_n_voxels (scan) * 2);
   g_assert_true (volume_geometry_equal (volume_scan_get_geometry (loading.scan),
                                         volume_scan_get_geometry (scan), 0));
   g_assert_cmpuint (strlen (volume_scan_get_sha256 (loading.scan)), ==, 64);

@@ -7,8 +7,7 @@ static void
 test_two_labels (void)
 {
   /* A sheared grid of 2 × 1 × 4 mm cells leaning over: 8 mm³ each all the same. */
-  const double affine[4][4]
-      = { { 2, 0.5, 0, 0 }, { 0, 1, 3, 0 }, { 0, 0, 4, 0 }, { 0, 0, 0, 1 } };
+  const double affine[4][4] = { { 2, 0.5, 0, 0 }, { 0, 1, 3, 0 }, { 0, 0, 4, 0 }, { 0, 0, 0, 1 } };
   const int size[3] = { 40, 3, 2 };
   g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);

@@ -101,7 +101,7 @@ test_raster (Fixture *f, gconstpointer data)
           volume_slice_raster_read_labels (&raster, f->map, labels);
           volume_slice_frame_from_ijk (&raster.frame, (const double[3]){ ijk[0], ijk[1], ijk[2] },
                                        &u, &v, &index);
-          g_assert_cmpuint (labels[(int)u + raster.frame.n_u * (int)v], ==, n + 1);
+          g_assert_cmpuint (labels[(int) u + raster.frame.n_u * (int) v], ==, n + 1);
           g_clear_pointer (&labels, g_free);
         }
     }
@@ -192,7 +192,7 @@ static VolumeScan *
 scan_of (const Fixture *f, float (*value) (int i, int j, int k))
 {
   const int *size = f->geometry.size;
-  gsize n = (gsize)size[0] * size[1] * size[2];
+  gsize n = (gsize) size[0] * size[1] * size[2];
   float *values = g_new (float, n);
 
   for (gsize v = 0; v < n; v++)
@@ -291,8 +291,7 @@ static void
 test_flood_cancelled (void)
 {
   const int size[3] = { 80, 80, 80 }, seed[3] = { 1, 2, 3 };
-  const double affine[4][4]
-      = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+  const double affine[4][4] = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
   const VolumeBox grid = volume_box_of_grid (size);
   g_autoptr (GCancellable) cancelled = g_cancellable_new ();
   g_autoptr (VolumeScan) scan = NULL;
@@ -343,7 +342,7 @@ test_smooth (Fixture *f, gconstpointer data)
   g_assert_cmpuint (volume_label_map_get (f->map, 8, 8, 2), ==, 0);
   g_assert_cmpuint (volume_label_map_get (f->map, 18, 16, 5), ==, 1);
   g_assert_cmpuint (volume_label_map_get_counts (f->map)[2], ==, 8 * 4 * 8);
-  g_assert_cmpfloat (fabs ((double)after / before - 1), <, 0.06);
+  g_assert_cmpfloat (fabs ((double) after / before - 1), <, 0.06);
 }
 
 static void
@@ -478,7 +477,7 @@ test_livewire (Fixture *f, gconstpointer data)
 static float
 noise_value (int i, int j, int k)
 {
-  return (float)((i * 7919u ^ j * 104729u ^ (guint)(i * j)) % 251);
+  return (float) ((i * 7919u ^ j * 104729u ^ (guint) (i * j)) % 251);
 }
 
 static void

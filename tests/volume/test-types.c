@@ -8,7 +8,7 @@ test_plane_names (void)
     {
       const char *name = volume_plane_get_name (p);
       const char initial[2] = { name[0], '\0' };
-      VolumePlane found = (VolumePlane)-1;
+      VolumePlane found = (VolumePlane) -1;
 
       g_assert_true (volume_plane_from_name (name, &found));
       g_assert_cmpint (found, ==, p);

@@ -50,8 +50,8 @@ bool seg_cpu_dnn_has_bf16 (void);
 bool seg_cpu_dnn_supports (SegBackendDevice *device, const SegBackendCall *call);
 SegStatus seg_cpu_dnn_run (SegBackendDevice *device, const SegBackendCall *call);
 double seg_cpu_dnn_peak_gflops (SegBackendDevice *device, SegDtype dtype);
-/* c (m × n, F32, plain) (+)= a (m × k, rows lda apart) · b or bᵀ, on row-strided matrices of @dtype,
- * a batch of them. */
+/* c (m × n, F32, plain) (+)= a (m × k, rows lda apart) · b or bᵀ, on row-strided matrices of
+ * @dtype, a batch of them. */
 typedef struct
 {
   int64_t batch, m, n, k;

@@ -215,7 +215,8 @@ trim (SegBackendDevice *device)
   device->scratch_bytes = 0;
 }
 
-/* --- Which calls are taken ---------------------------------------------------------------------- */
+/* --- Which calls are taken ----------------------------------------------------------------------
+ */
 
 static bool
 is_number (const SegBackendTensor *t)

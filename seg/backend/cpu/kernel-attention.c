@@ -7,7 +7,7 @@ SegStatus CPU_NAME (seg_cpu_run_attention) (SegBackendDevice *device, const SegB
  * A tile is one head of some batch elements (windows), or some queries of one: scores stay in the
  * outer caches, and the products are large enough to be worth waking threads for. */
 
-#define TILE 256          /* queries of one batch element */
+#define TILE 256 /* queries of one batch element */
 #define TILE_SCORES 1048576 /* scores of several */
 
 typedef struct
@@ -17,8 +17,8 @@ typedef struct
   int64_t tq, tk, dq, dv;
   /* of the tile at work */
   int64_t b, n_batch, head, first, n; /* n queries of each of n_batch elements */
-  float *scores;     /* [n][tk] */
-  float *row_h;      /* [n][gh]: q · rel_h of each key row, [n][gw] follows */
+  float *scores; /* [n][tk] */
+  float *row_h; /* [n][gh]: q · rel_h of each key row, [n][gw] follows */
   float *row_w;
   float *turned_h; /* the tables, see turn_table() */
   float *turned_w;
@@ -175,9 +175,9 @@ attend (SegBackendDevice *device, Tile *t)
     .c_row = t->tk,
     .alpha = (float) t->params->scale,
   };
-  const SegStatus status
-      = seg_cpu_dnn_product (device, &scores, at (t->q, t->b, t->first, t->head * t->dq),
-                             at (t->k, t->b, 0, t->head * t->dq), t->scores);
+  const SegStatus status =
+      seg_cpu_dnn_product (device, &scores, at (t->q, t->b, t->first, t->head * t->dq),
+                           at (t->k, t->b, 0, t->head * t->dq), t->scores);
 
   if (status != SEG_STATUS_OK)
     return status;
@@ -190,8 +190,13 @@ attend (SegBackendDevice *device, Tile *t)
 static void
 tile_init (Tile *t, const SegBackendCall *call)
 {
-  *t = (Tile) { .params = call->params, .q = call->in[0], .k = call->in[1], .v = call->in[2],
-                .bias = call->in[3], .rel_h = call->in[4], .rel_w = call->in[5] };
+  *t = (Tile){ .params = call->params,
+               .q = call->in[0],
+               .k = call->in[1],
+               .v = call->in[2],
+               .bias = call->in[3],
+               .rel_h = call->in[4],
+               .rel_w = call->in[5] };
   t->tq = t->q->shape[1];
   t->tk = t->k->shape[1];
   t->dq = t->q->shape[2] / t->params->heads;
@@ -211,8 +216,8 @@ run_forward (SegBackendDevice *device, const SegBackendCall *call)
   if (rows == t.tq)
     per_tile = MAX (1, MIN (t.q->shape[0], TILE_SCORES / (t.tq * t.tk)));
   n_rows = rows * per_tile;
-  t.scores = seg_cpu_scratch (device,
-                              (n_rows * (2 * t.tk + grid) + 2 * grid * t.dq) * sizeof (float));
+  t.scores =
+      seg_cpu_scratch (device, (n_rows * (2 * t.tk + grid) + 2 * grid * t.dq) * sizeof (float));
   if (t.scores == NULL)
     return SEG_STATUS_MEMORY;
   t.p = t.v->dtype == SEG_DTYPE_F32 ? t.scores : t.scores + n_rows * t.tk;

@@ -225,8 +225,8 @@ elementwise_cb (void *data, int64_t low, int64_t high, int thread)
       float *out = target (call->out[0], offset[0], e->nest.stride[0][last], buffer[0]);
 
       for (int o = 1; o < e->nest.n_operands; o++)
-        in[o - 1] = fetch_strided (call->in[o - 1], offset[o], e->nest.stride[o][last], n,
-                                   buffer[o]);
+        in[o - 1] =
+            fetch_strided (call->in[o - 1], offset[o], e->nest.stride[o][last], n, buffer[o]);
       switch (call->op)
         {
         case SEG_OP_FILL:
@@ -246,8 +246,8 @@ elementwise_cb (void *data, int64_t low, int64_t high, int thread)
           {
             const float keep = (float) ((const SegLerpParams *) call->params)->decay;
             const float take = (float) (1 - ((const SegLerpParams *) call->params)->decay);
-            const float *old = fetch_strided (call->out[0], offset[0], e->nest.stride[0][last], n,
-                                              buffer[2]);
+            const float *old =
+                fetch_strided (call->out[0], offset[0], e->nest.stride[0][last], n, buffer[2]);
 
             for (int i = 0; i < n; i++)
               out[i] = keep * old[i] + take * in[0][i];
@@ -327,7 +327,8 @@ run_copy (SegBackendDevice *device, const SegBackendCall *call)
   return SEG_STATUS_OK;
 }
 
-/* --- Reductions -------------------------------------------------------------------------------- */
+/* --- Reductions --------------------------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -348,8 +349,8 @@ reduce_run (SegReduceKind kind, const float *x, int n, double *sum)
   if (kind == SEG_REDUCE_MAX || kind == SEG_REDUCE_MIN)
     {
       for (; i < n; i++)
-        total = kind == SEG_REDUCE_MAX ? (x[i] > total ? x[i] : total)
-                                       : (x[i] < total ? x[i] : total);
+        total =
+            kind == SEG_REDUCE_MAX ? (x[i] > total ? x[i] : total) : (x[i] < total ? x[i] : total);
       *sum = total;
       return;
     }
@@ -378,8 +379,8 @@ reduce_cb (void *data, int64_t low, int64_t high, int thread)
       int64_t offset[MAX_OPERANDS];
       const int n = find_block (&r->nest, block, offset);
       const int64_t step = r->nest.stride[1][last];
-      const float *x
-          = fetch_strided (r->call->in[0], offset[0], r->nest.stride[0][last], n, buffer);
+      const float *x =
+          fetch_strided (r->call->in[0], offset[0], r->nest.stride[0][last], n, buffer);
       double *sum = sums + offset[1];
 
       if (step == 0)
@@ -470,7 +471,7 @@ typedef struct
   const SegBackendCall *call;
   int axis;
   int64_t line; /* length along the axis */
-  Nest nest;    /* of out and the first elements of in's lines */
+  Nest nest; /* of out and the first elements of in's lines */
 } ArgMax;
 
 static void
@@ -522,7 +523,8 @@ run_argmax (SegBackendDevice *device, const SegBackendCall *call)
   return SEG_STATUS_OK;
 }
 
-/* --- Random numbers ---------------------------------------------------------------------------- */
+/* --- Random numbers ----------------------------------------------------------------------------
+ */
 
 static void
 random_cb (void *data, int64_t low, int64_t high, int thread)
@@ -616,7 +618,8 @@ dropout_rows_cb (void *data, int64_t low, int64_t high, int thread)
       }
 }
 
-/* --- Optimisers: dense, F32 -------------------------------------------------------------------- */
+/* --- Optimisers: dense, F32 --------------------------------------------------------------------
+ */
 
 static void
 sgd_cb (void *data, int64_t low, int64_t high, int thread)

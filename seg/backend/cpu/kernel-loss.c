@@ -210,8 +210,8 @@ overlap_cb (void *data, int64_t low, int64_t high, int thread)
       if (back)
         {
           for (int i = 0; i < n; i++)
-            dx[i] = w == 0 ? 0
-                           : w * (dsums[i] * y[i] + dsums[n + i] * (params->square ? 2 * x[i] : 1));
+            dx[i] =
+                w == 0 ? 0 : w * (dsums[i] * y[i] + dsums[n + i] * (params->square ? 2 * x[i] : 1));
           commit (call->out[0], row * n, 1, n, dx);
         }
       else if (w != 0)
@@ -336,8 +336,8 @@ CPU_NAME (seg_cpu_run_loss) (SegBackendDevice *device, const SegBackendCall *cal
         {
           const int64_t n = call->in[0]->shape[((const SegSoftmaxParams *) call->params)->axis];
 
-          seg_cpu_parallel (device, seg_cpu_count (call->in[0]) / MAX (n, 1), MAX (1, GRAIN / 8 / n),
-                            softmax_lines_cb, &l);
+          seg_cpu_parallel (device, seg_cpu_count (call->in[0]) / MAX (n, 1),
+                            MAX (1, GRAIN / 8 / n), softmax_lines_cb, &l);
         }
       break;
     case SEG_OP_CROSS_ENTROPY:

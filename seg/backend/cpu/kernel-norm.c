@@ -28,8 +28,8 @@ typedef struct
   const SegBackendTensor *x;
   const SegBackendTensor *dout; /* NULL: statistics of x */
   int64_t channels, repeat, wide; /* wide = channels · repeat */
-  int64_t start, rows;            /* of the segment */
-  const float *shift;             /* [wide] each, as all below */
+  int64_t start, rows; /* of the segment */
+  const float *shift; /* [wide] each, as all below */
   const float *mean, *rstd, *gamma, *beta;
   double *sums; /* per thread [2][channels] */
 } Sums;
@@ -124,8 +124,8 @@ typedef struct
 } Apply;
 
 static void
-apply_block (const Apply *p, const float *restrict x, const float *restrict dout,
-             float *restrict y, int64_t n)
+apply_block (const Apply *p, const float *restrict x, const float *restrict dout, float *restrict y,
+             int64_t n)
 {
   const float *restrict mean = p->s->mean, *restrict rstd = p->s->rstd;
   const float *restrict gamma = p->s->gamma, *restrict beta = p->s->beta;
@@ -204,8 +204,8 @@ sum_segment (SegBackendDevice *device, Sums *s)
   int n_threads;
 
   memset (s->sums, 0, device->n_threads * 2 * s->channels * sizeof (double));
-  n_threads = seg_cpu_parallel (device, count_wide_rows (s), MAX (1, 2 * GRAIN / s->wide), sums_cb,
-                                s);
+  n_threads =
+      seg_cpu_parallel (device, count_wide_rows (s), MAX (1, 2 * GRAIN / s->wide), sums_cb, s);
   for (int t = 1; t < n_threads; t++)
     for (int64_t c = 0; c < 2 * s->channels; c++)
       s->sums[c] += s->sums[t * 2 * s->channels + c];
@@ -217,7 +217,7 @@ typedef struct
 {
   double *sums;
   float *shift, *mean, *rstd, *gamma, *beta, *scale, *add, *of_g; /* [wide] */
-  float *channel[3];                                             /* [channels] */
+  float *channel[3]; /* [channels] */
 } Work;
 
 static bool
@@ -226,8 +226,8 @@ work_init (SegBackendDevice *device, Work *w, const Sums *s)
   const size_t sums = device->n_threads * 2 * s->channels * sizeof (double);
   const size_t wide = s->wide * sizeof (float), channels = s->channels * sizeof (float);
   uint8_t *memory = seg_cpu_scratch (device, sums + 8 * wide + 3 * channels);
-  float **arrays[] = { &w->shift, &w->mean, &w->rstd, &w->gamma,
-                       &w->beta,  &w->scale, &w->add, &w->of_g };
+  float **arrays[] = { &w->shift, &w->mean,  &w->rstd, &w->gamma,
+                       &w->beta,  &w->scale, &w->add,  &w->of_g };
 
   if (memory == NULL)
     return false;
@@ -245,7 +245,7 @@ sums_init (Sums *s, const SegBackendCall *call, const SegBackendTensor *x)
 {
   const Rows r = get_rows (x);
 
-  *s = (Sums) { .call = call, .params = call != NULL ? call->params : NULL, .x = x };
+  *s = (Sums){ .call = call, .params = call != NULL ? call->params : NULL, .x = x };
   s->channels = r.channels;
   s->repeat = MAX (1, WIDE / r.channels);
   s->wide = s->repeat * r.channels;
@@ -342,7 +342,7 @@ run_forward (SegBackendDevice *device, const SegBackendCall *call)
   s.sums = w.sums;
   s.shift = w.shift;
   s.rows = batch ? r.rows : r.per_sample;
-  apply = (Apply) { &s, call->out[0], w.scale, w.add, NULL };
+  apply = (Apply){ &s, call->out[0], w.scale, w.add, NULL };
   for (int64_t k = 0; k < n_segments; k++)
     {
       float *m = mean + k * groups, *d = rstd + k * groups;
@@ -414,7 +414,7 @@ run_backward (SegBackendDevice *device, const SegBackendCall *call)
   s.rows = batch ? r.rows : r.per_sample;
   repeat_channels (&s, w.gamma, gamma != NULL ? gamma->data : NULL, 1);
   repeat_channels (&s, w.beta, beta != NULL ? beta->data : NULL, 0);
-  apply = (Apply) { &s, call->out[0], w.scale, w.add, w.of_g };
+  apply = (Apply){ &s, call->out[0], w.scale, w.add, w.of_g };
   for (int64_t k = 0; k < n_segments; k++)
     {
       const double n = (double) s.rows * per_group;
@@ -461,7 +461,8 @@ run_backward (SegBackendDevice *device, const SegBackendCall *call)
   return SEG_STATUS_OK;
 }
 
-/* --- Layer norm: each row by itself ------------------------------------------------------------ */
+/* --- Layer norm: each row by itself ------------------------------------------------------------
+ */
 
 typedef struct
 {
@@ -584,8 +585,8 @@ run_layer (SegBackendDevice *device, const SegBackendCall *call)
   for (int64_t i = 0; i < n; i++)
     l.ones[i] = 1;
   memset (l.zeros, 0, (n + n_partial) * sizeof (float));
-  seg_cpu_parallel (device, l.r.rows, MAX (1, GRAIN / n), back ? layer_backward_cb : layer_forward_cb,
-                    &l);
+  seg_cpu_parallel (device, l.r.rows, MAX (1, GRAIN / n),
+                    back ? layer_backward_cb : layer_forward_cb, &l);
   for (int o = 1; back && o < 3; o++)
     if (call->out[o] != NULL)
       for (int t = 0; t < device->n_threads; t++)
@@ -606,7 +607,8 @@ CPU_NAME (seg_cpu_run_norm) (SegBackendDevice *device, const SegBackendCall *cal
   return run_backward (device, call);
 }
 
-/* --- Biases of convolutions -------------------------------------------------------------------- */
+/* --- Biases of convolutions --------------------------------------------------------------------
+ */
 
 typedef struct
 {

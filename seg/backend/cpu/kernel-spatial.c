@@ -5,8 +5,9 @@
 
 SegStatus CPU_NAME (seg_cpu_run_spatial) (SegBackendDevice *device, const SegBackendCall *call);
 
-/* Pooling and resampling of channels-last maps: positions outside, channels inside. Backward of both
- * gathers: each position of the larger-gradient map asks who used it, so threads never meet. */
+/* Pooling and resampling of channels-last maps: positions outside, channels inside. Backward of
+ * both gathers: each position of the larger-gradient map asks who used it, so threads never meet.
+ */
 
 #define PIECE 256 /* channels at a time */
 
@@ -122,10 +123,10 @@ pool_backward_cb (void *data, int64_t low, int64_t high, int thread)
         commit (din, (sample * product (m->in) + i) * m->channels + c, 1, n, value);
       for (int64_t o = 0; o < product (m->out); o++)
         {
-          const int64_t at[3]
-              = { o / (m->out[1] * m->out[2]), o / m->out[2] % m->out[1], o % m->out[2] };
-          const float *dout = fetch (m->call->in[1],
-                                     (sample * product (m->out) + o) * m->channels + c, n, dblock);
+          const int64_t at[3] = { o / (m->out[1] * m->out[2]), o / m->out[2] % m->out[1],
+                                  o % m->out[2] };
+          const float *dout =
+              fetch (m->call->in[1], (sample * product (m->out) + o) * m->channels + c, n, dblock);
           int64_t from[3], to[3];
           float count = 1;
 
@@ -145,10 +146,9 @@ pool_backward_cb (void *data, int64_t low, int64_t high, int thread)
             for (int64_t y = from[1]; y < to[1]; y++)
               for (int64_t x = from[2]; x < to[2]; x++)
                 {
-                  const int64_t offset
-                      = (sample * product (m->in) + (z * m->in[1] + y) * m->in[2] + x)
-                            * m->channels
-                        + c;
+                  const int64_t offset =
+                      (sample * product (m->in) + (z * m->in[1] + y) * m->in[2] + x) * m->channels
+                      + c;
 
                   if (p->kind == SEG_POOL_MAX)
                     {
@@ -192,8 +192,8 @@ typedef struct
 typedef struct
 {
   Maps maps;
-  Source *source[3];   /* [out] */
-  int64_t *first[3];   /* [in + 1]: outputs whose sources may include this one */
+  Source *source[3]; /* [out] */
+  int64_t *first[3]; /* [in + 1]: outputs whose sources may include this one */
   int64_t *last[3];
 } Resample;
 
@@ -290,8 +290,8 @@ resample_cb (void *data, int64_t low, int64_t high, int thread)
             if (share == 0)
               continue;
             v = fetch (m->call->in[0],
-                       (sample + (at[0] * m->in[1] + at[1]) * m->in[2] + at[2]) * m->channels + c, n,
-                       block);
+                       (sample + (at[0] * m->in[1] + at[1]) * m->in[2] + at[2]) * m->channels + c,
+                       n, block);
             for (int i = 0; i < n; i++)
               sum[i] += share * v[i];
           }

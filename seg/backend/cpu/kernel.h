@@ -129,8 +129,8 @@ commit (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, const 
       break;
     case SEG_DTYPE_U8:
       for (int i = 0; i < n; i++)
-        ((uint8_t *) t->data)[offset + i * stride]
-            = (uint8_t) (block[i] > 0 ? (block[i] < 255 ? block[i] : 255) : 0);
+        ((uint8_t *) t->data)[offset + i * stride] =
+            (uint8_t) (block[i] > 0 ? (block[i] < 255 ? block[i] : 255) : 0);
       break;
     case SEG_DTYPE_I32:
       for (int i = 0; i < n; i++)
@@ -171,10 +171,10 @@ fast_erf (float x)
 {
   const float size = x < 0 ? -x : x;
   const float t = 1 / (1 + 0.3275911f * size);
-  const float poly
-      = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t
-         + 0.254829592f)
-        * t;
+  const float poly =
+      ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t
+       + 0.254829592f)
+      * t;
   const float y = 1 - poly * fast_exp (-size * size);
 
   return x < 0 ? -y : y;

@@ -16,7 +16,8 @@
 
 #define MAX_DIMS 12
 
-/* --- The differences between the versions ------------------------------------------------------- */
+/* --- The differences between the versions -------------------------------------------------------
+ */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t Md;
@@ -66,7 +67,8 @@ md_clear (Md *md)
 }
 #endif
 
-/* --- Cached primitives -------------------------------------------------------------------------- */
+/* --- Cached primitives --------------------------------------------------------------------------
+ */
 
 /* What a primitive is made from; compared byte by byte. */
 typedef struct
@@ -100,8 +102,8 @@ typedef struct _Entry
   struct _Entry *next;
   Key key;
   dnnl_primitive_t primitive;
-  Md md[4];    /* src, weights, dst, bias; the ones the primitive wants */
-  Md plain;    /* of the master weights */
+  Md md[4]; /* src, weights, dst, bias; the ones the primitive wants */
+  Md plain; /* of the master weights */
   bool packed; /* the weights' layout differs from the master's */
   size_t weights_bytes;
   size_t scratch_bytes;
@@ -309,7 +311,8 @@ execute (CpuDnn *self, dnnl_primitive_t primitive, int n, const Argument *argume
   return status == dnnl_out_of_memory ? SEG_STATUS_MEMORY : SEG_STATUS_FAILED;
 }
 
-/* --- Making primitives -------------------------------------------------------------------------- */
+/* --- Making primitives --------------------------------------------------------------------------
+ */
 
 static dnnl_primitive_attr_t
 new_attr (const Key *key)
@@ -395,29 +398,28 @@ new_conv_pd (CpuDnn *self, const Key *key, Md *md, dnnl_primitive_attr_t attr,
   Md *bias = key->flags & 1 ? &md[3] : NULL;
 
   if (key->op == SEG_OP_CONV)
-    status = key->transposed
-                 ? dnnl_dilated_deconvolution_forward_desc_init (
-                     &desc, dnnl_forward_training, dnnl_deconvolution_direct, &md[0], &md[1], bias,
-                     &md[2], strides, dilation, low, key->pad_high)
-                 : dnnl_dilated_convolution_forward_desc_init (
-                     &desc, dnnl_forward_training, dnnl_convolution_direct, &md[0], &md[1], bias,
-                     &md[2], strides, dilation, low, key->pad_high);
+    status = key->transposed ? dnnl_dilated_deconvolution_forward_desc_init (
+                 &desc, dnnl_forward_training, dnnl_deconvolution_direct, &md[0], &md[1], bias,
+                 &md[2], strides, dilation, low, key->pad_high)
+                             : dnnl_dilated_convolution_forward_desc_init (
+                                 &desc, dnnl_forward_training, dnnl_convolution_direct, &md[0],
+                                 &md[1], bias, &md[2], strides, dilation, low, key->pad_high);
   else if (key->op == SEG_OP_CONV_BACKWARD_DATA)
-    status = key->transposed
-                 ? dnnl_dilated_deconvolution_backward_data_desc_init (
-                     &desc, dnnl_deconvolution_direct, &md[0], &md[1], &md[2], strides, dilation,
-                     low, key->pad_high)
-                 : dnnl_dilated_convolution_backward_data_desc_init (
-                     &desc, dnnl_convolution_direct, &md[0], &md[1], &md[2], strides, dilation, low,
-                     key->pad_high);
+    status =
+        key->transposed
+            ? dnnl_dilated_deconvolution_backward_data_desc_init (&desc, dnnl_deconvolution_direct,
+                                                                  &md[0], &md[1], &md[2], strides,
+                                                                  dilation, low, key->pad_high)
+            : dnnl_dilated_convolution_backward_data_desc_init (&desc, dnnl_convolution_direct,
+                                                                &md[0], &md[1], &md[2], strides,
+                                                                dilation, low, key->pad_high);
   else
-    status = key->transposed
-                 ? dnnl_dilated_deconvolution_backward_weights_desc_init (
-                     &desc, dnnl_deconvolution_direct, &md[0], &md[1], NULL, &md[2], strides,
-                     dilation, low, key->pad_high)
-                 : dnnl_dilated_convolution_backward_weights_desc_init (
-                     &desc, dnnl_convolution_direct, &md[0], &md[1], NULL, &md[2], strides,
-                     dilation, low, key->pad_high);
+    status = key->transposed ? dnnl_dilated_deconvolution_backward_weights_desc_init (
+                 &desc, dnnl_deconvolution_direct, &md[0], &md[1], NULL, &md[2], strides, dilation,
+                 low, key->pad_high)
+                             : dnnl_dilated_convolution_backward_weights_desc_init (
+                                 &desc, dnnl_convolution_direct, &md[0], &md[1], NULL, &md[2],
+                                 strides, dilation, low, key->pad_high);
   if (status == dnnl_success)
     dnnl_primitive_desc_create (&pd, &desc, attr, self->engine, hint);
 #endif
@@ -429,8 +431,8 @@ new_matmul_pd (CpuDnn *self, const Key *key, Md *md, dnnl_primitive_attr_t attr)
 {
   dnnl_primitive_desc_t pd = NULL;
 #if DNNL_VERSION_MAJOR >= 3
-  dnnl_matmul_primitive_desc_create (&pd, self->engine, md[0], md[1],
-                                     key->flags & 1 ? md[3] : NULL, md[2], attr);
+  dnnl_matmul_primitive_desc_create (&pd, self->engine, md[0], md[1], key->flags & 1 ? md[3] : NULL,
+                                     md[2], attr);
 #else
   dnnl_matmul_desc_t desc;
 
@@ -461,8 +463,8 @@ md_size (Md *md)
 static bool
 make_reorder (CpuDnn *self, Entry *entry, Md *from, Md *to, bool accumulate)
 {
-  dnnl_primitive_attr_t attr
-      = new_attr (&(Key) { .alpha = 1, .act = SEG_ACT_NONE, .flags = accumulate ? 2 : 0 });
+  dnnl_primitive_attr_t attr =
+      new_attr (&(Key){ .alpha = 1, .act = SEG_ACT_NONE, .flags = accumulate ? 2 : 0 });
   dnnl_primitive_desc_t pd = NULL;
   bool good = dnnl_reorder_primitive_desc_create (&pd, MD_OF (*from), self->engine, MD_OF (*to),
                                                   self->engine, attr)
@@ -527,11 +529,11 @@ get_conv_tensors (const SegBackendCall *call)
   switch (call->op)
     {
     case SEG_OP_CONV:
-      return (ConvTensors) { call->in[0], call->in[1], call->out[0] };
+      return (ConvTensors){ call->in[0], call->in[1], call->out[0] };
     case SEG_OP_CONV_BACKWARD_DATA:
-      return (ConvTensors) { call->out[0], call->in[1], call->in[0] };
+      return (ConvTensors){ call->out[0], call->in[1], call->in[0] };
     default:
-      return (ConvTensors) { call->in[0], call->out[0], call->in[1] };
+      return (ConvTensors){ call->in[0], call->out[0], call->in[1] };
     }
 }
 
@@ -661,22 +663,22 @@ make_conv (CpuDnn *self, const SegBackendCall *call, const Key *key)
   good = md_strided (&entry->md[0], key->rank, key->dims[0], get_type (t.src->dtype), strides);
   memcpy (strides, key->strides[2], sizeof key->strides[2]);
   tidy_strides (key->rank, key->dims[2], strides);
-  good = good
-         && md_strided (&entry->md[2], key->rank, key->dims[2], get_type (t.dst->dtype), strides);
+  good =
+      good && md_strided (&entry->md[2], key->rank, key->dims[2], get_type (t.dst->dtype), strides);
   rank = get_weight_layout (key, t.weights, dims, strides);
   good = good && md_strided (&entry->plain, rank, dims, dnnl_f32, strides)
          && md_any (&entry->md[1], rank, dims, get_type (t.src->dtype));
   if (good && key->flags & 1)
-    good = md_strided (&entry->md[3], 1, (dnnl_dim_t[MAX_DIMS]) { t.dst->shape[1] }, dnnl_f32,
-                       (dnnl_dim_t[MAX_DIMS]) { 1 });
+    good = md_strided (&entry->md[3], 1, (dnnl_dim_t[MAX_DIMS]){ t.dst->shape[1] }, dnnl_f32,
+                       (dnnl_dim_t[MAX_DIMS]){ 1 });
   pd = good ? describe_conv (self, key, entry->md) : NULL;
   if (pd == NULL)
     {
       entry_free (entry);
       return NULL;
     }
-  weights_query = key->op == SEG_OP_CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md
-                                                          : dnnl_query_weights_md;
+  weights_query =
+      key->op == SEG_OP_CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
   query_md (pd, weights_query, &entry->md[1]);
   query_md (pd, dnnl_query_scratchpad_md, &entry->scratch_md);
   entry->scratch_bytes = md_size (&entry->scratch_md);
@@ -729,9 +731,9 @@ get_packed (CpuDnn *self, Entry *entry, const SegBackendTensor *weights, void *t
       data = pack->data;
     }
   *status = execute (self, entry->reorder, 3,
-                     (Argument[]) { { DNNL_ARG_FROM, &entry->plain, weights->data },
-                                    { DNNL_ARG_TO, &entry->md[1], data },
-                                    { DNNL_ARG_SCRATCHPAD, &entry->reorder_scratch_md, scratch } });
+                     (Argument[]){ { DNNL_ARG_FROM, &entry->plain, weights->data },
+                                   { DNNL_ARG_TO, &entry->md[1], data },
+                                   { DNNL_ARG_SCRATCHPAD, &entry->reorder_scratch_md, scratch } });
   if (*status == SEG_STATUS_OK && weights->uid != 0)
     pack->version = weights->version;
   return data;
@@ -771,16 +773,16 @@ run_conv (SegBackendDevice *device, const SegBackendCall *call)
     {
       weights = scratch + scratch_bytes;
       status = execute (self, entry->primitive, 4,
-                        (Argument[]) { { DNNL_ARG_SRC, &entry->md[0], t.src->data },
-                                       { DNNL_ARG_DIFF_DST, &entry->md[2], t.dst->data },
-                                       { DNNL_ARG_DIFF_WEIGHTS, &entry->md[1], weights },
-                                       { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch } });
+                        (Argument[]){ { DNNL_ARG_SRC, &entry->md[0], t.src->data },
+                                      { DNNL_ARG_DIFF_DST, &entry->md[2], t.dst->data },
+                                      { DNNL_ARG_DIFF_WEIGHTS, &entry->md[1], weights },
+                                      { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch } });
       if (status == SEG_STATUS_OK)
-        status = execute (
-            self, entry->reorder, 3,
-            (Argument[]) { { DNNL_ARG_FROM, &entry->md[1], weights },
-                           { DNNL_ARG_TO, &entry->plain, t.weights->data },
-                           { DNNL_ARG_SCRATCHPAD, &entry->reorder_scratch_md, scratch } });
+        status =
+            execute (self, entry->reorder, 3,
+                     (Argument[]){ { DNNL_ARG_FROM, &entry->md[1], weights },
+                                   { DNNL_ARG_TO, &entry->plain, t.weights->data },
+                                   { DNNL_ARG_SCRATCHPAD, &entry->reorder_scratch_md, scratch } });
       if (status == SEG_STATUS_OK && call->out[1] != NULL)
         device->sum_channels (device, t.dst, call->out[1]);
       return status;
@@ -790,24 +792,25 @@ run_conv (SegBackendDevice *device, const SegBackendCall *call)
     return status;
   if (call->op == SEG_OP_CONV_BACKWARD_DATA)
     return execute (self, entry->primitive, 4,
-                    (Argument[]) { { DNNL_ARG_DIFF_DST, &entry->md[2], t.dst->data },
-                                   { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
-                                   { DNNL_ARG_DIFF_SRC, &entry->md[0], t.src->data },
-                                   { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch } });
-  status = execute (self, entry->primitive, key.flags & 1 ? 5 : 4,
-                    (Argument[]) { { DNNL_ARG_SRC, &entry->md[0], t.src->data },
-                                   { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
-                                   { DNNL_ARG_DST, &entry->md[2], t.dst->data },
-                                   { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch },
-                                   { DNNL_ARG_BIAS, &entry->md[3],
-                                     key.flags & 1 ? call->in[2]->data : NULL } });
+                    (Argument[]){ { DNNL_ARG_DIFF_DST, &entry->md[2], t.dst->data },
+                                  { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
+                                  { DNNL_ARG_DIFF_SRC, &entry->md[0], t.src->data },
+                                  { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch } });
+  status = execute (
+      self, entry->primitive, key.flags & 1 ? 5 : 4,
+      (Argument[]){ { DNNL_ARG_SRC, &entry->md[0], t.src->data },
+                    { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
+                    { DNNL_ARG_DST, &entry->md[2], t.dst->data },
+                    { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch },
+                    { DNNL_ARG_BIAS, &entry->md[3], key.flags & 1 ? call->in[2]->data : NULL } });
   /* a transposed convolution with a bias of its own is fifty times slower */
   if (status == SEG_STATUS_OK && params->transposed && call->in[2] != NULL)
     device->add_bias (device, call->out[0], call->in[2]);
   return status;
 }
 
-/* --- Products ----------------------------------------------------------------------------------- */
+/* --- Products -----------------------------------------------------------------------------------
+ */
 
 static Entry *
 make_product (CpuDnn *self, const Key *key, bool pack_b)
@@ -820,12 +823,12 @@ make_product (CpuDnn *self, const Key *key, bool pack_b)
   if (entry == NULL)
     return NULL;
   entry->key = *key;
-  good = md_strided (&entry->md[0], key->rank, key->dims[0], get_type (key->dtype[0]),
-                     key->strides[0])
-         && md_strided (&entry->plain, key->rank, key->dims[1], get_type (key->dtype[1]),
-                        key->strides[1])
-         && md_strided (&entry->md[2], key->rank, key->dims[2], get_type (key->dtype[2]),
-                        key->strides[2]);
+  good =
+      md_strided (&entry->md[0], key->rank, key->dims[0], get_type (key->dtype[0]), key->strides[0])
+      && md_strided (&entry->plain, key->rank, key->dims[1], get_type (key->dtype[1]),
+                     key->strides[1])
+      && md_strided (&entry->md[2], key->rank, key->dims[2], get_type (key->dtype[2]),
+                     key->strides[2]);
   if (good && pack_b)
     good = md_any (&entry->md[1], key->rank, key->dims[1], get_type (key->dtype[0]));
   else if (good)
@@ -891,11 +894,11 @@ run_product (CpuDnn *self, const Key *key, bool pack_b, const SegBackendTensor *
   if (status != SEG_STATUS_OK)
     return status;
   return execute (self, entry->primitive, key->flags & 1 ? 5 : 4,
-                  (Argument[]) { { DNNL_ARG_SRC, &entry->md[0], (void *) a },
-                                 { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
-                                 { DNNL_ARG_DST, &entry->md[2], out },
-                                 { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch },
-                                 { DNNL_ARG_BIAS, &entry->md[3], (void *) bias } });
+                  (Argument[]){ { DNNL_ARG_SRC, &entry->md[0], (void *) a },
+                                { DNNL_ARG_WEIGHTS, &entry->md[1], weights },
+                                { DNNL_ARG_DST, &entry->md[2], out },
+                                { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch },
+                                { DNNL_ARG_BIAS, &entry->md[3], (void *) bias } });
 }
 
 /* Axes before the last two, 1 where the tensor has none. */
@@ -976,7 +979,8 @@ seg_cpu_dnn_product (SegBackendDevice *device, const CpuProduct *s, const void *
   return run_product (device->dnn, &key, false, &weights, a, c, NULL);
 }
 
-/* --- What is called from outside ---------------------------------------------------------------- */
+/* --- What is called from outside ----------------------------------------------------------------
+ */
 
 static bool
 is_float (const SegBackendTensor *t, bool bf16)
@@ -1049,8 +1053,8 @@ seg_cpu_dnn_peak_gflops (SegBackendDevice *device, SegDtype dtype)
   const int64_t n = 1536;
   const size_t size = n * n * sizeof (float);
   float *memory = aligned_alloc (4096, 3 * size);
-  CpuProduct shape = { 1,     n, n, n, dtype, dtype, SEG_DTYPE_F32, n * n, n, 1,
-                       n * n, n, 1, n * n, n, false, 1 };
+  CpuProduct shape = { 1, n,     n, n, dtype, dtype, SEG_DTYPE_F32, n * n, n,
+                       1, n * n, n, 1, n * n, n,     false,         1 };
   double best = 0;
 
   if (memory == NULL || (dtype != SEG_DTYPE_F32 && (dtype != SEG_DTYPE_BF16 || !device->bf16)))
@@ -1069,7 +1073,8 @@ seg_cpu_dnn_peak_gflops (SegBackendDevice *device, SegDtype dtype)
           != SEG_STATUS_OK)
         break;
       clock_gettime (CLOCK_MONOTONIC, &end);
-      seconds = (double) (end.tv_sec - start.tv_sec) + 1e-9 * (double) (end.tv_nsec - start.tv_nsec);
+      seconds =
+          (double) (end.tv_sec - start.tv_sec) + 1e-9 * (double) (end.tv_nsec - start.tv_nsec);
       best = fmax (best, 2e-9 * (double) n * n * n / seconds);
     }
   free (memory);

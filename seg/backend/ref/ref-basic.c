@@ -77,8 +77,7 @@ seg_ref_act_derivative (SegAct act, double x, double a, double b)
       return 0.5 * (1 + erf (x * M_SQRT1_2)) + x * exp (-0.5 * x * x) / sqrt (2 * M_PI);
     case SEG_ACT_GELU_TANH:
       t = tanh (sqrt (2 / M_PI) * (x + 0.044715 * x * x * x));
-      return 0.5 * (1 + t)
-             + 0.5 * x * (1 - t * t) * sqrt (2 / M_PI) * (1 + 3 * 0.044715 * x * x);
+      return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt (2 / M_PI) * (1 + 3 * 0.044715 * x * x);
     case SEG_ACT_SILU:
       s = logistic (x);
       return s * (1 + x * (1 - s));
@@ -282,7 +281,8 @@ gather (RefCall *call)
     {
       if (index->v[i] < 0 || index->v[i] >= rows)
         return SEG_STATUS_FAILED;
-      memcpy (out->v + i * width, table->v + (int64_t) index->v[i] * width, width * sizeof (double));
+      memcpy (out->v + i * width, table->v + (int64_t) index->v[i] * width,
+              width * sizeof (double));
     }
   return SEG_STATUS_OK;
 }
@@ -330,8 +330,8 @@ seg_ref_basic (RefCall *call)
       return SEG_STATUS_OK;
     case SEG_OP_BINARY:
       for (int64_t i = 0; i < out->n; i++)
-        out->v[i] = binary (((const SegBinaryParams *) params)->kind, call->in[0].v[i],
-                            call->in[1].v[i]);
+        out->v[i] =
+            binary (((const SegBinaryParams *) params)->kind, call->in[0].v[i], call->in[1].v[i]);
       return SEG_STATUS_OK;
     case SEG_OP_REDUCE:
       reduce (call, params);

@@ -7,11 +7,12 @@
 typedef struct
 {
   int64_t n, groups, wide_c, narrow_c; /* channels per group of the two maps */
-  int64_t wide[3], narrow[3], k[3];    /* sizes, missing axes 1 */
+  int64_t wide[3], narrow[3], k[3]; /* sizes, missing axes 1 */
   int64_t stride[3], pad[3], dilation[3];
 } Geometry;
 
-typedef enum {
+typedef enum
+{
   TO_NARROW,
   TO_WIDE,
   TO_WEIGHT,
@@ -140,7 +141,7 @@ seg_ref_conv (RefCall *call)
       convolve (turned ? out : a, turned ? a : out, b, params, turned ? TO_WIDE : TO_NARROW);
       return SEG_STATUS_OK;
     case SEG_OP_CONV_BACKWARD_DATA:
-      set_bias (out, &(Ref) { 0 });
+      set_bias (out, &(Ref){ 0 });
       convolve (turned ? a : out, turned ? out : a, b, params, turned ? TO_NARROW : TO_WIDE);
       return SEG_STATUS_OK;
     default:

@@ -58,8 +58,7 @@ cross_entropy (RefCall *call, const SegCrossEntropyParams *params, bool back)
         {
           const double p = exp (logits->v[base + k * m.inner] - top) / sum;
 
-          call->out[0].v[base + k * m.inner]
-              = w == 0 ? 0 : call->in[4].v[0] * w * (p - (k == c));
+          call->out[0].v[base + k * m.inner] = w == 0 ? 0 : call->in[4].v[0] * w * (p - (k == c));
         }
       if (w == 0)
         continue;
@@ -95,9 +94,9 @@ overlap (RefCall *call, const SegOverlapParams *params, bool back)
           const double y = soft ? target->v[base + k * m.inner] : k == c;
 
           if (back)
-            call->out[0].v[base + k * m.inner]
-                = w == 0 ? 0
-                         : w * (sums[k] * y + sums[m.channels + k] * (params->square ? 2 * x : 1));
+            call->out[0].v[base + k * m.inner] =
+                w == 0 ? 0
+                       : w * (sums[k] * y + sums[m.channels + k] * (params->square ? 2 * x : 1));
           else if (w != 0)
             {
               sums[k] += w * x * y;
@@ -113,7 +112,7 @@ static void
 bce (RefCall *call, bool back)
 {
   Ref *x = &call->in[0], *y = &call->in[1], *pos_weight = &call->in[2], *out = &call->out[0];
-  const Map m = x->rank >= 2 ? get_map (x) : (Map) { 1, x->n, 1 };
+  const Map m = x->rank >= 2 ? get_map (x) : (Map){ 1, x->n, 1 };
 
   for (int64_t i = 0; i < x->n; i++)
     {

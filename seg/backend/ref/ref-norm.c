@@ -53,8 +53,7 @@ get_set (const Sets *s, int64_t i)
     case SEG_NORM_LAYER:
       return outer * s->per_channel + i % s->per_channel;
     default:
-      return outer * s->params->groups
-             + get_channel (s, i) / (s->channels / s->params->groups);
+      return outer * s->params->groups + get_channel (s, i) / (s->channels / s->params->groups);
     }
 }
 
@@ -108,8 +107,8 @@ forward (RefCall *call, const SegNormParams *params)
     {
       const int64_t k = get_set (&s, i), c = get_channel (&s, i);
       const double normal = (in->v[i] - mean->v[k]) * rstd->v[k];
-      const double affine
-          = normal * (gamma->v != NULL ? gamma->v[c] : 1) + (beta->v != NULL ? beta->v[c] : 0);
+      const double affine =
+          normal * (gamma->v != NULL ? gamma->v[c] : 1) + (beta->v != NULL ? beta->v[c] : 0);
 
       out->v[i] = seg_ref_act (params->act, affine, params->act_a, 0);
     }

@@ -55,8 +55,7 @@ seg_ref_optimise (RefCall *call)
       return SEG_STATUS_OK;
     default:
       for (int64_t i = 0; i < call->out[0].n; i++)
-        call->out[0].v[i]
-            = lerp->decay * call->out[0].v[i] + (1 - lerp->decay) * call->in[0].v[i];
+        call->out[0].v[i] = lerp->decay * call->out[0].v[i] + (1 - lerp->decay) * call->in[0].v[i];
       return SEG_STATUS_OK;
     }
 }

@@ -41,7 +41,7 @@ double seg_ref_act_derivative (SegAct act, double x, double a, double b);
 SegStatus seg_ref_basic (RefCall *call);
 SegStatus seg_ref_conv (RefCall *call);
 SegStatus seg_ref_norm (RefCall *call);
-SegStatus seg_ref_spatial (RefCall *call);   /* pool, resample */
-SegStatus seg_ref_product (RefCall *call);   /* matmul, softmax, attention */
+SegStatus seg_ref_spatial (RefCall *call); /* pool, resample */
+SegStatus seg_ref_product (RefCall *call); /* matmul, softmax, attention */
 SegStatus seg_ref_loss (RefCall *call);
 SegStatus seg_ref_optimise (RefCall *call);

@@ -64,8 +64,8 @@ softmax_line (const double *in, double *out, int64_t n, int64_t stride, bool log
   for (int64_t i = 0; i < n; i++)
     sum += exp (in[i * stride] - top);
   for (int64_t i = 0; i < n; i++)
-    out[i * stride] = log_form ? in[i * stride] - top - log (sum)
-                               : exp (in[i * stride] - top) / sum;
+    out[i * stride] =
+        log_form ? in[i * stride] - top - log (sum) : exp (in[i * stride] - top) / sum;
 }
 
 static void
@@ -106,9 +106,18 @@ typedef struct
 static Attention
 get_attention (RefCall *call)
 {
-  Attention t = { call->call->params, &call->in[0], &call->in[1], &call->in[2],
-                  &call->in[3],       &call->in[4], &call->in[5], 0,
-                  0,                  0,            0,            0 };
+  Attention t = { call->call->params,
+                  &call->in[0],
+                  &call->in[1],
+                  &call->in[2],
+                  &call->in[3],
+                  &call->in[4],
+                  &call->in[5],
+                  0,
+                  0,
+                  0,
+                  0,
+                  0 };
 
   t.batch = t.q->shape[0];
   t.tq = t.q->shape[1];

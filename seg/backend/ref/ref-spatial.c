@@ -22,11 +22,11 @@ get_window (const SegPoolParams *params, int axis, int64_t at, int64_t in, int64
   const int a = axis - (3 - params->n_spatial);
 
   if (a < 0)
-    return (Window) { 0, 1 };
+    return (Window){ 0, 1 };
   if (params->kind == SEG_POOL_ADAPTIVE_AVERAGE)
-    return (Window) { at * in / out, ((at + 1) * in + out - 1) / out };
-  return (Window) { at * params->stride[a] - params->pad[a],
-                    at * params->stride[a] - params->pad[a] + params->kernel[a] };
+    return (Window){ at * in / out, ((at + 1) * in + out - 1) / out };
+  return (Window){ at * params->stride[a] - params->pad[a],
+                   at * params->stride[a] - params->pad[a] + params->kernel[a] };
 }
 
 static void
@@ -47,8 +47,7 @@ pool (RefCall *call, const SegPoolParams *params, bool back)
       const Window wz = get_window (params, 0, o / (out[1] * out[2]) % out[0], in[0], out[0]);
       const Window wy = get_window (params, 1, o / out[2] % out[1], in[1], out[1]);
       const Window wx = get_window (params, 2, o % out[2], in[2], out[2]);
-      const double count
-          = (double) (wz.high - wz.low) * (wy.high - wy.low) * (wx.high - wx.low);
+      const double count = (double) (wz.high - wz.low) * (wy.high - wy.low) * (wx.high - wx.low);
       int64_t best = -1;
       double sum = 0;
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Every convolution that V-Net, U-Net and the ViT image encoders emit has a cuDNN plan that is
- * deterministic, in TF32 and bf16, all three directions, on an Ampere and a Hopper device. No GPU is
- * needed: cuDNN finalises plans for device properties given as text. */
+ * deterministic, in TF32 and bf16, all three directions, on an Ampere and a Hopper device. No GPU
+ * is needed: cuDNN finalises plans for device properties given as text. */
 
 #define DEVICE(name, version, sms, clock, l2, shared, memory, threads)                             \
   "{\"deviceName\": \"" name "\", \"deviceVer\": " version ", \"multiProcessorCount\": " sms       \
@@ -74,7 +74,8 @@ check (int n_spatial, int64_t batch, int64_t wide_c, int64_t narrow_c, const int
           }
         status = seg_cuda_conv_plan_create (&plan, &shape, NULL, device, (int64_t) 1 << 30);
         if (status != CUDNN_STATUS_SUCCESS)
-          g_error ("no plan: dtype %d, direction %d, %d-D, %ld → %ld channels, %ld×%ld×%ld, kernel %ld: %s",
+          g_error ("no plan: dtype %d, direction %d, %d-D, %ld → %ld channels, %ld×%ld×%ld, kernel "
+                   "%ld: %s",
                    dtype, kind, n_spatial, (long) wide_c, (long) narrow_c, (long) wide[0],
                    (long) wide[1], (long) wide[2], (long) kernel, cudnnGetErrorString (status));
         g_assert_cmpint (plan.workspace_bytes, <=, (int64_t) 1 << 30);

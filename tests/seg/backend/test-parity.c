@@ -22,7 +22,7 @@ typedef struct
     gint64 shape[6];
     double low, high;
     gboolean parameter; /* stays F32, plain: weights */
-    int n_index;        /* > 0: whole numbers below this, U8 */
+    int n_index; /* > 0: whole numbers below this, U8 */
   } leaf[MAX_TENSORS];
   gconstpointer params;
 } Case;
@@ -126,12 +126,11 @@ execute (const char *name, SegDtype dtype, const Case *c, Function function, gbo
     result->out = values_of (out);
     if (seg_tensor_get_requires_grad (out))
       {
-        g_autofree float *numbers
-            = make_numbers (result->out.n, -1, 1, 0, 77, FALSE);
+        g_autofree float *numbers = make_numbers (result->out.n, -1, 1, 0, 77, FALSE);
 
-        dout = seg_tensor_new_from (run.context, seg_tensor_get_dtype (out),
-                                    seg_tensor_get_rank (out), seg_tensor_get_shape (out),
-                                    SEG_DTYPE_F32, numbers);
+        dout =
+            seg_tensor_new_from (run.context, seg_tensor_get_dtype (out), seg_tensor_get_rank (out),
+                                 seg_tensor_get_shape (out), SEG_DTYPE_F32, numbers);
         g_assert_true (seg_tape_backward_from (tape, out, dout));
       }
   }
@@ -198,7 +197,8 @@ check_tolerance (const Case *c, Function function, double f32, double bf16)
   g_autoptr (SegDevice) device = seg_device_open (device_name, 0, NULL);
   const gboolean has_bf16 = device != NULL && seg_device_get_info (device)->bf16;
 
-  for (SegDtype dtype = SEG_DTYPE_F32; dtype <= (has_bf16 ? SEG_DTYPE_BF16 : SEG_DTYPE_F32); dtype++)
+  for (SegDtype dtype = SEG_DTYPE_F32; dtype <= (has_bf16 ? SEG_DTYPE_BF16 : SEG_DTYPE_F32);
+       dtype++)
     for (int adversarial = 0; adversarial < 2; adversarial++)
       {
         const double tolerance = dtype == SEG_DTYPE_F32 ? f32 : bf16;
@@ -235,9 +235,13 @@ check (const Case *c, Function function)
   check_tolerance (c, function, 3e-5, 2e-2);
 }
 
-/* --- Cases ------------------------------------------------------------------------------------- */
+/* --- Cases -------------------------------------------------------------------------------------
+ */
 
-#define LEAF(...) { __VA_ARGS__ }
+#define LEAF(...)                                                                                  \
+  {                                                                                                \
+    __VA_ARGS__                                                                                    \
+  }
 
 static SegTensor *
 conv (Run *run)
@@ -270,8 +274,8 @@ test_conv (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       SegConvParams params = seg_conv_params (cases[i].rank - 2, cases[i].stride, cases[i].pad);
-      const gint64 out = cases[i].transposed ? cases[i].weight[1] * cases[i].groups
-                                             : cases[i].weight[0];
+      const gint64 out =
+          cases[i].transposed ? cases[i].weight[1] * cases[i].groups : cases[i].weight[0];
       Case c = { .n_leaves = 3,
                  .leaf = { { cases[i].rank, { 0 }, -1, 1, FALSE, 0 },
                            { cases[i].rank, { 0 }, -0.3, 0.3, TRUE, 0 },
@@ -309,8 +313,11 @@ test_norm (void)
 {
   static const SegAct acts[] = { SEG_ACT_NONE, SEG_ACT_RELU, SEG_ACT_LEAKY_RELU, SEG_ACT_GELU,
                                  SEG_ACT_SILU };
-  static const gint64 shapes[][5] = { { 2, 16, 6, 5, 4 }, { 1, 8, 3, 3, 3 }, { 3, 24, 9, 7, 1 },
-                                      { 2, 320, 3, 5, 2 }, { 1, 4, 40, 31, 11 } };
+  static const gint64 shapes[][5] = { { 2, 16, 6, 5, 4 },
+                                      { 1, 8, 3, 3, 3 },
+                                      { 3, 24, 9, 7, 1 },
+                                      { 2, 320, 3, 5, 2 },
+                                      { 1, 4, 40, 31, 11 } };
 
   for (int kind = 0; kind < 5; kind++)
     for (gsize a = 0; a < G_N_ELEMENTS (acts); a++)
@@ -344,7 +351,7 @@ static SegTensor *
 layer_norm (Run *run)
 {
   return seg_norm (run->x[0], run->x[1], run->x[2], NULL, NULL,
-                   &(SegNormParams) { .kind = SEG_NORM_LAYER, .eps = 1e-6 });
+                   &(SegNormParams){ .kind = SEG_NORM_LAYER, .eps = 1e-6 });
 }
 
 static SegTensor *
@@ -389,12 +396,12 @@ mixed (Run *run)
   g_autoptr (SegTensor) sum = seg_add (run->x[0], run->x[1]);
   g_autoptr (SegTensor) product = seg_mul (sum, run->x[2]);
   g_autoptr (SegTensor) larger = seg_maximum (product, run->x[1]);
-  g_autoptr (SegTensor) turned = seg_permute (larger, (int[]) { 0, 1, 3, 2 });
+  g_autoptr (SegTensor) turned = seg_permute (larger, (int[]){ 0, 1, 3, 2 });
   g_autoptr (SegTensor) part = seg_slice (turned, 2, 1, 4);
   g_autoptr (SegTensor) dense = seg_dense (part);
-  g_autoptr (SegTensor) both = seg_concat (2, (SegTensor *[]) { dense, part }, 1);
-  g_autoptr (SegTensor) padded
-      = seg_pad (both, (gint64[]) { 0, 0, 1, 2 }, (gint64[]) { 0, 0, 0, 1 }, 0.5);
+  g_autoptr (SegTensor) both = seg_concat (2, (SegTensor *[]){ dense, part }, 1);
+  g_autoptr (SegTensor) padded =
+      seg_pad (both, (gint64[]){ 0, 0, 1, 2 }, (gint64[]){ 0, 0, 0, 1 }, 0.5);
   g_autoptr (SegTensor) means = seg_mean (padded, 1u << 0 | 1u << 3);
   g_autoptr (SegTensor) sums = seg_sum (padded, 1u << 1);
 
@@ -456,7 +463,7 @@ test_products (void)
       check_tolerance (&c, linear, 3e-5, acts[a] == SEG_ACT_RELU ? 0.1 : 2e-2);
       check (&c, linear_inference);
       c.leaf[0].rank = 4;
-      memcpy (c.leaf[0].shape, (gint64[]) { 2, 48, 5, 7 }, 4 * sizeof (gint64));
+      memcpy (c.leaf[0].shape, (gint64[]){ 2, 48, 5, 7 }, 4 * sizeof (gint64));
       check_tolerance (&c, linear, 3e-5, acts[a] == SEG_ACT_RELU ? 0.1 : 2e-2);
     }
   for (int turn = 0; turn < 4; turn++)
@@ -494,7 +501,7 @@ dice (Run *run)
   g_autoptr (SegTensor) p = seg_softmax (run->x[0], 1);
 
   return seg_dice_loss (p, run->x[1], *with ? run->x[2] : NULL, NULL,
-                        &(SegDiceParams) { .square = *with, .smooth = 1e-5, .ignore = -1 });
+                        &(SegDiceParams){ .square = *with, .smooth = 1e-5, .ignore = -1 });
 }
 
 static SegTensor *
@@ -555,7 +562,7 @@ pooling (Run *run)
     case 2:
       return seg_average_pool (run->x[0], 3, 1, 1);
     default:
-      return seg_adaptive_average_pool (run->x[0], (gint64[]) { 3, 2, 1 });
+      return seg_adaptive_average_pool (run->x[0], (gint64[]){ 3, 2, 1 });
     }
 }
 
@@ -591,7 +598,7 @@ attention (Run *run)
 
   return seg_attention (run->x[0], run->x[1], run->x[2], *with == 1 ? run->x[3] : NULL,
                         *with == 2 ? run->x[4] : NULL, *with == 2 ? run->x[5] : NULL,
-                        &(SegAttentionParams) { .heads = 4, .scale = 0.25, .grid = { 5, 7 } });
+                        &(SegAttentionParams){ .heads = 4, .scale = 0.25, .grid = { 5, 7 } });
 }
 
 static void
@@ -616,8 +623,8 @@ static SegTensor *
 dropping (Run *run)
 {
   g_autoptr (SegTensor) a = seg_dropout_channels (run->x[0], 0.4);
-  g_autoptr (SegTensor) noise
-      = seg_tensor_new_normal (run->context, seg_tensor_get_dtype (a), SEG_SHAPE (2, 6, 5, 7), 0, 1);
+  g_autoptr (SegTensor) noise =
+      seg_tensor_new_normal (run->context, seg_tensor_get_dtype (a), SEG_SHAPE (2, 6, 5, 7), 0, 1);
   g_autoptr (SegTensor) noisy = seg_add (a, noise);
 
   return seg_dropout (noisy, 0.3);
@@ -645,7 +652,7 @@ best (Run *run)
   g_autoptr (SegTensor) index = seg_argmax (run->x[0], 1, SEG_DTYPE_I32);
   g_autoptr (SegTensor) largest = seg_max (run->x[0], 1u << 1);
   g_autoptr (SegTensor) place = seg_cast (index, SEG_DTYPE_F32);
-  g_autoptr (SegTensor) shaped = seg_reshape (place, 4, (gint64[]) { 2, 1, 13, 5 });
+  g_autoptr (SegTensor) shaped = seg_reshape (place, 4, (gint64[]){ 2, 1, 13, 5 });
 
   return seg_add (shaped, largest);
 }

@@ -216,7 +216,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, func) g_test_add ("/seg/generalist/cache/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func)                                                                            \
+  g_test_add ("/seg/generalist/cache/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("kept", test_kept);
   ADD ("least-recently-used", test_least_recently_used_goes_first);
   ADD ("small-budget", test_smaller_budget_than_one);

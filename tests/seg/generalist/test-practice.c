@@ -27,7 +27,8 @@ test_scenes_follow_from_their_number (void)
         {
           const int x = p % SIDE, y = p / SIDE;
 
-          g_assert_true (isfinite (a->rgb[0][p]) && isfinite (a->rgb[1][p]) && isfinite (a->rgb[2][p]));
+          g_assert_true (isfinite (a->rgb[0][p]) && isfinite (a->rgb[1][p])
+                         && isfinite (a->rgb[2][p]));
           if (a->truth[p])
             g_assert_true (x >= a->x0 && x < a->x1 && y >= a->y0 && y < a->y1);
           n += a->truth[p];
@@ -49,7 +50,11 @@ test_scenes_follow_from_their_number (void)
 static void
 test_distance_is_exact (void)
 {
-  enum { W = 17, H = 11 };
+  enum
+  {
+    W = 17,
+    H = 11
+  };
   guint8 mask[W * H];
   float distance[W * H];
   SegDraw draw = seg_draw_start (1, 2);
@@ -73,7 +78,11 @@ test_distance_is_exact (void)
 static void
 test_clicks_go_to_the_largest_error (void)
 {
-  enum { W = 40, H = 30 };
+  enum
+  {
+    W = 40,
+    H = 30
+  };
   guint8 truth[W * H] = { 0 }, answer[W * H] = { 0 };
   SegClick click;
 
@@ -95,7 +104,8 @@ test_clicks_go_to_the_largest_error (void)
   g_assert_false (click.positive);
   g_assert_cmpint (click.x, ==, 29);
   g_assert_cmpint (click.y, ==, 22);
-  g_assert_cmpfloat_with_epsilon (seg_mask_dice (truth, answer, W * H), 2.0 * 142 / (143 + 142 + 81), 1e-12);
+  g_assert_cmpfloat_with_epsilon (seg_mask_dice (truth, answer, W * H),
+                                  2.0 * 142 / (143 + 142 + 81), 1e-12);
 }
 
 static void
@@ -121,7 +131,7 @@ test_channels_follow_the_image (void)
 {
   g_autofree SegScene *scene = g_new0 (SegScene, 1);
   g_autofree SegView *view = g_new (SegView, 1);
-  g_autofree float *channels = g_new (float, SEG_N_CHANNELS * N);
+  g_autofree float *channels = g_new (float, SEG_N_CHANNELS *N);
   const SegViewPoint point = { 48, 64, TRUE };
   const SegViewPrompt prompt = { .points = &point, .n_points = 1 };
   /* Both 28 pixels from the click, to the left and across the edge. */
@@ -166,7 +176,8 @@ test_rule_finds_a_disc (void)
     for (int x = 0; x < 150; x++)
       {
         truth[y * 150 + x] = hypot (x - 90, y - 45) < 22;
-        picture->pixels[y * 150 + x] = (truth[y * 150 + x] ? 180.0f : 60.0f) + (float) ((x * 7 + y * 13) % 11);
+        picture->pixels[y * 150 + x] =
+            (truth[y * 150 + x] ? 180.0f : 60.0f) + (float) ((x * 7 + y * 13) % 11);
       }
   seg_prompt_add_point (prompt, 88, 47, TRUE);
   embedding = seg_generalist_encode (rule, picture, &error);
@@ -218,13 +229,16 @@ test_odd_pictures (void)
 static void
 test_loss_gradient (void)
 {
-  enum { B = 2 };
+  enum
+  {
+    B = 2
+  };
   const int n = SEG_COMPACT_MASKS * N;
-  g_autofree float *logits = g_new (float, B * n);
-  g_autofree float *truth = g_new (float, B * N);
-  g_autofree float *weight = g_new (float, B * N);
-  g_autofree float *d = g_new (float, B * n);
-  g_autofree float *unused = g_new (float, B * n);
+  g_autofree float *logits = g_new (float, B *n);
+  g_autofree float *truth = g_new (float, B *N);
+  g_autofree float *weight = g_new (float, B *N);
+  g_autofree float *d = g_new (float, B *n);
+  g_autofree float *unused = g_new (float, B *n);
   float quality[B * SEG_COMPACT_MASKS], dq[B * SEG_COMPACT_MASKS], dq_unused[B * SEG_COMPACT_MASKS];
   const float ambiguous[B] = { 1, 0 };
   SegDraw draw = seg_draw_start (3, 4);
@@ -262,11 +276,13 @@ test_loss_gradient (void)
       up = seg_compact_loss (B, logits, quality, truth, weight, ambiguous, unused, dq_unused, NULL);
       for (int i = first; i < first + N; i++)
         logits[i] -= 2 * h * (i % 3 ? 1 : -1);
-      down = seg_compact_loss (B, logits, quality, truth, weight, ambiguous, unused, dq_unused, NULL);
+      down =
+          seg_compact_loss (B, logits, quality, truth, weight, ambiguous, unused, dq_unused, NULL);
       for (int i = first; i < first + N; i++)
         logits[i] += h * (i % 3 ? 1 : -1);
       g_assert_cmpfloat (fabs (expected), >, 1e-6);
-      g_assert_cmpfloat_with_epsilon ((up - down) / (2 * h), expected, 0.02 * fabs (expected) + 2e-4);
+      g_assert_cmpfloat_with_epsilon ((up - down) / (2 * h), expected,
+                                      0.02 * fabs (expected) + 2e-4);
     }
 }
 
@@ -319,7 +335,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/seg/generalist/scenes/follow-from-their-number", test_scenes_follow_from_their_number);
+  g_test_add_func ("/seg/generalist/scenes/follow-from-their-number",
+                   test_scenes_follow_from_their_number);
   g_test_add_func ("/seg/generalist/clicks/distance-is-exact", test_distance_is_exact);
   g_test_add_func ("/seg/generalist/clicks/largest-error", test_clicks_go_to_the_largest_error);
   g_test_add_func ("/seg/generalist/channels/folding", test_folding_comes_back);

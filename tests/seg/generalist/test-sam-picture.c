@@ -101,8 +101,8 @@ test_there_and_back (void)
         for (int x = 0; x < side; x++)
           {
             float fx = (x + 0.5f) * frame / side - 0.5f, fy = (y + 0.5f) * frame / side - 0.5f;
-            float dx = (fx - in_frame[0]) / (float)place.scale_x;
-            float dy = (fy - in_frame[1]) / (float)place.scale_y;
+            float dx = (fx - in_frame[0]) / (float) place.scale_x;
+            float dy = (fy - in_frame[1]) / (float) place.scale_y;
 
             low_res[y * side + x] = 12 - hypotf (dx, dy);
           }

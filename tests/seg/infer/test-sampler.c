@@ -70,7 +70,7 @@ typedef struct
 static void
 volume_init (Volume *self, int a, int b, int c)
 {
-  gsize n = (gsize)a * (gsize)b * (gsize)c;
+  gsize n = (gsize) a * (gsize) b * (gsize) c;
 
   self->image = g_new (float, n);
   self->label = g_new (guint8, n);
@@ -78,9 +78,9 @@ volume_init (Volume *self, int a, int b, int c)
   self->domain = g_new (guint8, n);
   for (gsize i = 0; i < n; i++)
     {
-      self->image[i] = (float)i + 1; /* a voxel's value names it; 0 is padding */
-      self->label[i] = (guint8)(i % 5);
-      self->pseudo[i] = (guint8)(i % 3);
+      self->image[i] = (float) i + 1; /* a voxel's value names it; 0 is padding */
+      self->label[i] = (guint8) (i % 5);
+      self->pseudo[i] = (guint8) (i % 3);
       self->domain[i] = i % 2;
     }
   self->volume = (SegCase){ .size = { a, b, c },
@@ -102,7 +102,7 @@ volume_clear (Volume *self)
 static void
 patch_init (SegPatch *patch, const int side[3])
 {
-  gsize n = (gsize)side[0] * (gsize)side[1] * (gsize)side[2];
+  gsize n = (gsize) side[0] * (gsize) side[1] * (gsize) side[2];
 
   *patch = (SegPatch){ .n_voxels = n,
                        .image = g_new (float, n),
@@ -142,8 +142,8 @@ assert_consistent (const SegPatchParams *params, const SegCase *volume, const Se
               q[s] = patch->offset[s] + patch->sign[a] * i[a];
               inside &= q[s] >= 0 && q[s] < volume->size[s];
             }
-          voxel = ((gsize)q[0] * (gsize)volume->size[1] + (gsize)q[1]) * (gsize)volume->size[2]
-                  + (gsize)q[2];
+          voxel = ((gsize) q[0] * (gsize) volume->size[1] + (gsize) q[1]) * (gsize) volume->size[2]
+                  + (gsize) q[2];
           g_assert_cmpfloat (patch->image[p], ==, inside ? volume->image[voxel] : 0);
           g_assert_cmpint (patch->label[p], ==, inside && volume->label ? volume->label[voxel] : 0);
           g_assert_cmpint (patch->pseudo[p], ==,
@@ -310,7 +310,7 @@ test_planes (void)
       assert_consistent (&params, &volume.volume, &patch);
       for (gsize p = 0; p < patch.n_voxels; p++)
         {
-          int v = (int)patch.image[p] - 1;
+          int v = (int) patch.image[p] - 1;
           gboolean on = v >= 0 && (v / 20 == 4 || v / 4 % 5 == 2 || v % 4 == 1);
 
           g_assert_cmpint (patch.domain[p], ==, on);
@@ -382,20 +382,20 @@ test_noise_and_gamma (void)
   int clipped = 0;
 
   for (int i = 0; i < N; i++)
-    in[i] = (float)(i % 100 - 50) / 10;
+    in[i] = (float) (i % 100 - 50) / 10;
   seg_augment_noise (in, out, N, 0.1, 0.2, 7, 1);
   seg_augment_noise (in, again, N, 0.1, 0.2, 7, 1);
   g_assert_cmpmem (out, N * 4, again, N * 4);
   for (int i = 0; i < N; i++)
     {
-      double d = (double)out[i] - in[i];
+      double d = (double) out[i] - in[i];
 
       g_assert_cmpfloat (fabs (d), <=, 0.2 + 1e-6);
       clipped += fabs (d) > 0.2 - 1e-6;
       squares += d * d;
     }
   /* P (|N| > 2) = 4.55 %; the clipped variance is 0.01 · 0.9205 */
-  g_assert_cmpfloat_with_epsilon (clipped / (double)N, 0.0455, 0.004);
+  g_assert_cmpfloat_with_epsilon (clipped / (double) N, 0.0455, 0.004);
   g_assert_cmpfloat_with_epsilon (squares / N, 0.01 * 0.9205, 0.0003);
   seg_augment_noise (in, again, N, 0.1, 0.2, 7, 2);
   g_assert_cmpint (memcmp (out, again, N * 4), !=, 0);
@@ -407,7 +407,7 @@ test_noise_and_gamma (void)
       for (int i = 0; i < 100; i++)
         /* powf is good to a few units in the last place */
         g_assert_cmpfloat_with_epsilon (
-            out[i], copysign (pow (fabs ((double)in[i]), exp (g)), in[i]), 1e-5 * 10);
+            out[i], copysign (pow (fabs ((double) in[i]), exp (g)), in[i]), 1e-5 * 10);
     }
 }
 
@@ -421,8 +421,8 @@ test_affine (void)
 
   for (int i = 0; i < 108; i++)
     {
-      in[i] = (float)i + 1;
-      mask[i] = (guint8)i + 1;
+      in[i] = (float) i + 1;
+      mask[i] = (guint8) i + 1;
     }
   /* Two columns to the right, one row up, in pixels. */
   seg_augment_affine_2d (theta, 12, 9, in, out);
@@ -446,7 +446,7 @@ test_affine (void)
       }
   /* A smooth picture comes back where nothing was lost at the edges. */
   for (int i = 0; i < 108; i++)
-    in[i] = (float)(i / 9) + 2 * (float)(i % 9);
+    in[i] = (float) (i / 9) + 2 * (float) (i % 9);
   seg_augment_affine_2d (theta, 12, 9, in, out);
   seg_augment_affine_2d (inverse, 12, 9, out, back);
   for (int y = 3; y < 9; y++)
@@ -472,7 +472,7 @@ test_strong (void)
 
       for (int i = 0; i < N; i++)
         {
-          image[i] = again[i] = (float)sin (i * 0.1) + 2;
+          image[i] = again[i] = (float) sin (i * 0.1) + 2;
           label[i] = label_again[i] = i % 12 > 5 ? 3 : 0;
         }
       seg_augment_strong (&seg_strong_3d, size, image, labels, 1, 5, item);
@@ -484,7 +484,7 @@ test_strong (void)
           g_assert_true (isfinite (image[i]));
           g_assert_true (label[i] == 0 || label[i] == 3); /* no class is invented */
         }
-      changed += fabsf (image[360] - ((float)sin (36) + 2)) > 1e-6f;
+      changed += fabsf (image[360] - ((float) sin (36) + 2)) > 1e-6f;
     }
   /* 1 − 0.3³ of the patches have an operation; a zoom may be none. */
   g_assert_cmpint (changed, >, 45);
@@ -563,7 +563,7 @@ test_two_stream (void)
       for (int b = 0; b < 2; b++)
         {
           g_assert_cmpint (seg_two_stream_next (stream, cases), ==, 4);
-          g_assert_cmpuint (seg_two_stream_get_epoch (stream), ==, (guint64)epoch);
+          g_assert_cmpuint (seg_two_stream_get_epoch (stream), ==, (guint64) epoch);
           for (int i = 0; i < 4; i++)
             {
               g_assert_cmpint (cases[i] % 2, ==, i >= 2);
@@ -644,13 +644,13 @@ typedef struct
 static void
 trace_batch (Trace *trace, const SegBatch *batch)
 {
-  gsize n =
-      (gsize)batch->n * (gsize)batch->patch[0] * (gsize)batch->patch[1] * (gsize)batch->patch[2];
+  gsize n = (gsize) batch->n * (gsize) batch->patch[0] * (gsize) batch->patch[1]
+            * (gsize) batch->patch[2];
   guint64 hash = 1469598103934665603u;
 
   for (gsize i = 0; i < n; i++)
-    hash = (hash ^ (guint64)batch->image[i] ^ (guint64)batch->label[i] << 32
-            ^ (guint64)batch->domain[i] << 40 ^ (guint64)batch->pseudo[i] << 48)
+    hash = (hash ^ (guint64) batch->image[i] ^ (guint64) batch->label[i] << 32
+            ^ (guint64) batch->domain[i] << 40 ^ (guint64) batch->pseudo[i] << 48)
            * 1099511628211u;
   g_assert_cmpuint (batch->step, ==, trace->n);
   trace->sums[trace->n++] = hash;

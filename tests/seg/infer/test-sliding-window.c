@@ -41,7 +41,7 @@ test_counts (void)
                                  .patch = { 112, 112, 80 },
                                  .stride = { 18, 18, 4 } };
 
-      g_assert_cmpuint (seg_window_count (&params), ==, (gsize)scans[i][2]);
+      g_assert_cmpuint (seg_window_count (&params), ==, (gsize) scans[i][2]);
     }
 }
 
@@ -58,13 +58,13 @@ net_cb (const float *in, int n, float *out, gsize done, gsize total, gpointer us
 {
   Net *net = user_data;
   const SegWindowParams *p = net->params;
-  gsize voxels = (gsize)p->patch[0] * (gsize)p->patch[1] * (gsize)p->patch[2];
+  gsize voxels = (gsize) p->patch[0] * (gsize) p->patch[1] * (gsize) p->patch[2];
 
   g_assert_cmpuint (done, ==, net->n_windows);
   g_assert_cmpuint (total, ==, seg_window_count (p));
   g_assert_cmpint (n, <=, MAX (p->batch, 1));
   net->n_calls++;
-  net->n_windows += (gsize)n;
+  net->n_windows += (gsize) n;
   for (int b = 0; b < n; b++)
     for (int k = 0; k < p->n_out; k++)
       for (gsize v = 0; v < voxels; v++)
@@ -72,8 +72,8 @@ net_cb (const float *in, int n, float *out, gsize done, gsize total, gpointer us
           float sum = 0;
 
           for (int c = 0; c < p->n_in; c++)
-            sum += (float)(c + 1) * *(in + ((gsize)b * (gsize)p->n_in + (gsize)c) * voxels + v);
-          *out++ = sum * (float)(k + 1) + 0.01f * (float)(v % 13);
+            sum += (float) (c + 1) * *(in + ((gsize) b * (gsize) p->n_in + (gsize) c) * voxels + v);
+          *out++ = sum * (float) (k + 1) + 0.01f * (float) (v % 13);
         }
   return TRUE;
 }
@@ -91,9 +91,9 @@ reference (const SegWindowParams *p, const float *image, double *average)
       padded[a] = MAX (p->size[a], p->patch[a]);
       low[a] = (padded[a] - p->size[a]) / 2;
       n[a] = seg_window_starts (p->size[a], p->patch[a], p->stride[a], starts[a], 64);
-      volume *= (gsize)padded[a];
+      volume *= (gsize) padded[a];
     }
-  sums = g_new0 (double, volume *(gsize)p->n_out);
+  sums = g_new0 (double, volume *(gsize) p->n_out);
   counts = g_new0 (double, volume);
   for (int w = 0; w < n[0] * n[1] * n[2]; w++)
     {
@@ -105,8 +105,8 @@ reference (const SegWindowParams *p, const float *image, double *average)
           for (int k = 0; k < p->patch[2]; k++, v++)
             {
               int q[3] = { s[0] + i, s[1] + j, s[2] + k };
-              gsize at =
-                  ((gsize)q[0] * (gsize)padded[1] + (gsize)q[1]) * (gsize)padded[2] + (gsize)q[2];
+              gsize at = ((gsize) q[0] * (gsize) padded[1] + (gsize) q[1]) * (gsize) padded[2]
+                         + (gsize) q[2];
               double weight = 1, sum = 0;
               const int place[3] = { i, j, k };
               gboolean inside = TRUE;
@@ -122,15 +122,15 @@ reference (const SegWindowParams *p, const float *image, double *average)
                 }
               for (int c = 0; c < p->n_in && inside; c++)
                 sum += (c + 1)
-                       * (double)image[((((gsize)c * (gsize)p->size[0] + (gsize)(q[0] - low[0]))
-                                             * (gsize)p->size[1]
-                                         + (gsize)(q[1] - low[1]))
-                                        * (gsize)p->size[2])
-                                       + (gsize)(q[2] - low[2])];
+                       * (double) image[((((gsize) c * (gsize) p->size[0] + (gsize) (q[0] - low[0]))
+                                              * (gsize) p->size[1]
+                                          + (gsize) (q[1] - low[1]))
+                                         * (gsize) p->size[2])
+                                        + (gsize) (q[2] - low[2])];
               counts[at] += weight;
               for (int k2 = 0; k2 < p->n_out; k2++)
-                sums[(gsize)k2 * volume + at] +=
-                    weight * (sum * (k2 + 1) + 0.01 * (double)(v % 13));
+                sums[(gsize) k2 * volume + at] +=
+                    weight * (sum * (k2 + 1) + 0.01 * (double) (v % 13));
             }
     }
   for (int c = 0; c < p->n_out; c++)
@@ -138,11 +138,11 @@ reference (const SegWindowParams *p, const float *image, double *average)
       for (int j = 0; j < p->size[1]; j++)
         for (int k = 0; k < p->size[2]; k++)
           {
-            gsize at =
-                ((gsize)(i + low[0]) * (gsize)padded[1] + (gsize)(j + low[1])) * (gsize)padded[2]
-                + (gsize)(k + low[2]);
+            gsize at = ((gsize) (i + low[0]) * (gsize) padded[1] + (gsize) (j + low[1]))
+                           * (gsize) padded[2]
+                       + (gsize) (k + low[2]);
 
-            *average++ = sums[(gsize)c * volume + at] / counts[at];
+            *average++ = sums[(gsize) c * volume + at] / counts[at];
           }
 }
 
@@ -185,37 +185,39 @@ test_average (void)
   for (gsize t = 0; t < G_N_ELEMENTS (cases); t++)
     {
       SegWindowParams p = cases[t];
-      gsize voxels = (gsize)p.size[0] * (gsize)p.size[1] * (gsize)p.size[2];
-      g_autofree float *image = g_new (float, voxels *(gsize)p.n_in);
-      g_autofree float *out = g_new (float, voxels *(gsize)p.n_out);
-      g_autofree float *again = g_new (float, voxels *(gsize)p.n_out);
-      g_autofree double *expected = g_new (double, voxels *(gsize)p.n_out);
+      gsize voxels = (gsize) p.size[0] * (gsize) p.size[1] * (gsize) p.size[2];
+      g_autofree float *image = g_new (float, voxels *(gsize) p.n_in);
+      g_autofree float *out = g_new (float, voxels *(gsize) p.n_out);
+      g_autofree float *again = g_new (float, voxels *(gsize) p.n_out);
+      g_autofree double *expected = g_new (double, voxels *(gsize) p.n_out);
       g_autofree guint8 *labels = g_new (guint8, voxels);
       g_autoptr (GError) error = NULL;
       SegRandomStream random;
       Net net = { .params = &p };
 
       seg_random_stream_init (&random, 5, SEG_RANDOM_USER, t);
-      seg_random_stream_fill_normal (&random, image, voxels * (gsize)p.n_in);
+      seg_random_stream_fill_normal (&random, image, voxels * (gsize) p.n_in);
       g_assert_true (seg_window_run_average (&p, image, net_cb, &net, out, &error));
       g_assert_cmpuint (net.n_windows, ==, seg_window_count (&p));
       reference (&p, image, expected);
-      for (gsize v = 0; v < voxels * (gsize)p.n_out; v++)
+      for (gsize v = 0; v < voxels * (gsize) p.n_out; v++)
         /* float sums of at most a hundred terms of size ≤ 10 */
         g_assert_cmpfloat_with_epsilon (out[v], expected[v], 1e-4);
       /* Bit for bit whatever the batch. */
       p.batch = 1;
       net = (Net){ .params = &p };
       g_assert_true (seg_window_run_average (&p, image, net_cb, &net, again, &error));
-      g_assert_cmpmem (out, voxels * (gsize)p.n_out * 4, again, voxels * (gsize)p.n_out * 4);
+      g_assert_cmpmem (out, voxels * (gsize) p.n_out * 4, again, voxels * (gsize) p.n_out * 4);
       net = (Net){ .params = &p };
       g_assert_true (seg_window_run_argmax (&p, image, net_cb, &net, labels, &error));
       for (gsize v = 0; v < voxels; v++)
         for (int c = 0; c < p.n_out; c++)
           {
-            g_assert_cmpfloat (out[(gsize)labels[v] * voxels + v], >=, out[(gsize)c * voxels + v]);
+            g_assert_cmpfloat (out[(gsize) labels[v] * voxels + v], >=,
+                               out[(gsize) c * voxels + v]);
             if (c < labels[v])
-              g_assert_cmpfloat (out[(gsize)labels[v] * voxels + v], >, out[(gsize)c * voxels + v]);
+              g_assert_cmpfloat (out[(gsize) labels[v] * voxels + v], >,
+                                 out[(gsize) c * voxels + v]);
           }
     }
 }

@@ -104,7 +104,8 @@ slow_correct (guint8 *labels, const float *p, int N)
         continue;
       for (int v = 0; v < N; v++)
         {
-          if (labels[v] != k || !(p[(1 - k) * N + v] > p[k * N + v] || (k == 1 && p[v] == p[N + v])))
+          if (labels[v] != k
+              || !(p[(1 - k) * N + v] > p[k * N + v] || (k == 1 && p[v] == p[N + v])))
             continue;
           /* below the element of rank m: at most m are smaller or equal before it */
           rank = 0;
@@ -136,7 +137,8 @@ test_against_the_slow_way (void)
           /* Sixteenths make ties; their means are exact enough to compare with. */
           p[N + v] = (float) g_test_rand_int_range (0, 17) / 16;
           p[v] = 1 - p[N + v];
-          fast[v] = slow[v] = (guint8) (g_test_rand_int_range (0, 16) < 16 * (0.2 + 0.6 * p[N + v]));
+          fast[v] = slow[v] =
+              (guint8) (g_test_rand_int_range (0, 16) < 16 * (0.2 + 0.6 * p[N + v]));
         }
       g_assert_cmpuint (seg_confident_correct (fast, p, 1, 2, (gsize) N, NULL), ==,
                         slow_correct (slow, p, N));
@@ -148,7 +150,10 @@ test_against_the_slow_way (void)
 static void
 test_three_classes (void)
 {
-  enum { V = 60 };
+  enum
+  {
+    V = 60
+  };
   float p[3 * V];
   guint8 labels[V];
 

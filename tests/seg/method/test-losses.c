@@ -32,7 +32,8 @@ set_up (Fixture *self, int K)
   g_assert_no_error (error);
   self->context = seg_context_new (self->device, 1);
   self->K = K;
-  *batch = (SegBatch){ .n = MAX_N, .n_labelled = 2, .patch = { S, S, S }, .patches = self->patches };
+  *batch =
+      (SegBatch){ .n = MAX_N, .n_labelled = 2, .patch = { S, S, S }, .patches = self->patches };
   batch->image = g_new0 (float, MAX_N *V);
   batch->label = g_malloc0 (MAX_N * V);
   batch->domain = g_malloc0 (MAX_N * V);
@@ -64,8 +65,8 @@ tear_down (Fixture *self)
 static SegTensor *
 upload_logits (Fixture *self)
 {
-  SegTensor *logits = seg_tensor_new_from_f32 (self->context, SEG_SHAPE (MAX_N, self->K, S, S, S),
-                                               self->logits);
+  SegTensor *logits =
+      seg_tensor_new_from_f32 (self->context, SEG_SHAPE (MAX_N, self->K, S, S, S), self->logits);
 
   seg_tensor_set_requires_grad (logits, TRUE);
   return logits;
@@ -178,8 +179,8 @@ test_nothing_labelled_is_no_loss (void)
   {
     g_autoptr (SegTensor) logits = upload_logits (&f);
 
-    g_assert_null (seg_loss_supervised (&(SegSupervisedParams){ .dice = TRUE }, logits, &f.batch,
-                                        &is_empty));
+    g_assert_null (
+        seg_loss_supervised (&(SegSupervisedParams){ .dice = TRUE }, logits, &f.batch, &is_empty));
     g_assert_true (is_empty);
   }
   tear_down (&f);
@@ -236,7 +237,8 @@ test_pseudo (void)
     g_autofree float *grad = g_new (float, MAX_N * 2 * V);
     double expected = 0;
 
-    g_assert_null (seg_loss_pseudo (&(SegPseudoParams){ 0 }, logits, &f.batch, &is_empty, &n_flagged));
+    g_assert_null (
+        seg_loss_pseudo (&(SegPseudoParams){ 0 }, logits, &f.batch, &is_empty, &n_flagged));
     g_assert_true (is_empty);
     for (int i = 0; i < MAX_N; i++)
       f.patches[i].has_pseudo = i == 1 || i == 3;
@@ -248,8 +250,8 @@ test_pseudo (void)
       }
     for (int v = 0; v < V; v++)
       {
-        expected += nll (&f, 1, v,
-                         f.batch.domain[V + v] ? f.batch.label[V + v] : f.batch.pseudo[V + v]);
+        expected +=
+            nll (&f, 1, v, f.batch.domain[V + v] ? f.batch.label[V + v] : f.batch.pseudo[V + v]);
         expected += nll (&f, 3, v, f.batch.pseudo[3 * V + v]);
       }
     loss = seg_loss_pseudo (&(SegPseudoParams){ .expert_wins = TRUE }, logits, &f.batch, &is_empty,
@@ -292,8 +294,8 @@ test_pseudo_is_corrected (void)
     }
   {
     g_autoptr (SegTensor) logits = upload_logits (&f);
-    g_autoptr (SegTensor) raw = seg_loss_pseudo (&(SegPseudoParams){ 0 }, logits, &f.batch, &is_empty,
-                                                 &n_flagged);
+    g_autoptr (SegTensor) raw =
+        seg_loss_pseudo (&(SegPseudoParams){ 0 }, logits, &f.batch, &is_empty, &n_flagged);
     g_autoptr (SegTensor) corrected = seg_loss_pseudo (&(SegPseudoParams){ .confident = TRUE },
                                                        logits, &f.batch, &is_empty, &n_flagged);
 
@@ -325,8 +327,8 @@ test_pseudo_floor (void)
     }
   {
     g_autoptr (SegTensor) logits = upload_logits (&f);
-    g_autoptr (SegTensor) loss = seg_loss_pseudo (&(SegPseudoParams){ .clip = TRUE }, logits, &f.batch,
-                                                  &is_empty, &n_flagged);
+    g_autoptr (SegTensor) loss = seg_loss_pseudo (&(SegPseudoParams){ .clip = TRUE }, logits,
+                                                  &f.batch, &is_empty, &n_flagged);
 
     g_assert_cmpfloat_with_epsilon (seg_tensor_get_scalar (loss), 0.2176, 1e-4);
   }
@@ -337,7 +339,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/seg/method/losses/no-gradient-off-the-planes", test_no_gradient_off_the_planes);
+  g_test_add_func ("/seg/method/losses/no-gradient-off-the-planes",
+                   test_no_gradient_off_the_planes);
   g_test_add_func ("/seg/method/losses/supervised-value", test_supervised_value);
   g_test_add_func ("/seg/method/losses/nothing-labelled", test_nothing_labelled_is_no_loss);
   g_test_add_func ("/seg/method/losses/clip-logits", test_clip_logits);

@@ -21,8 +21,8 @@ test_gm_abs_weights (void)
 
   for (gsize g = 0; g < G_N_ELEMENTS (golden); g++)
     {
-      g_assert_cmpfloat_with_epsilon (seg_gm_abs_weight_sam (&schedule, golden[g].t),
-                                      golden[g].sam, PLACES);
+      g_assert_cmpfloat_with_epsilon (seg_gm_abs_weight_sam (&schedule, golden[g].t), golden[g].sam,
+                                      PLACES);
       g_assert_cmpfloat_with_epsilon (seg_gm_abs_weight_consistency (&schedule, golden[g].t),
                                       golden[g].consistency, PLACES);
     }
@@ -32,7 +32,9 @@ static void
 test_gm_abs_tau (void)
 {
   const SegGmAbsSchedule schedule = { .n_steps = 10000, .n_refreshes = 13 };
-  const double golden[] = { .353631, .354356, .355204, .356193, .357341, .358666, .360191, .361935 };
+  const double golden[] = {
+    .353631, .354356, .355204, .356193, .357341, .358666, .360191, .361935
+  };
 
   for (int g = 0; g < 8; g++)
     g_assert_cmpfloat_with_epsilon (seg_gm_abs_tau (&schedule, 800 + 200 * g), golden[g], PLACES);
@@ -85,7 +87,7 @@ test_short_runs_keep_their_refreshes (void)
 static void
 test_ema_decay (void)
 {
-  const double golden[][2] = { { 0, 0 },  { 1, .5 },      { 2, .666667 }, { 9, .9 },
+  const double golden[][2] = { { 0, 0 },         { 1, .5 },   { 2, .666667 }, { 9, .9 },
                                { 98, 98. / 99 }, { 99, .99 }, { 5000, .99 } };
 
   for (gsize g = 0; g < G_N_ELEMENTS (golden); g++)

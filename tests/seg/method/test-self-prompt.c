@@ -39,8 +39,8 @@ test_absent_class_is_zero (void)
 static void
 test_similarity (void)
 {
-  const float f[2] = { 3, 4 };        /* one voxel, two channels: (3, 4) */
-  const float c[4] = { 1, 0, 0, 2 };  /* prototypes (1, 0) and (0, 2) */
+  const float f[2] = { 3, 4 }; /* one voxel, two channels: (3, 4) */
+  const float c[4] = { 1, 0, 0, 2 }; /* prototypes (1, 0) and (0, 2) */
   float q[2];
   guint8 z;
 

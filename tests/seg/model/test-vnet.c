@@ -107,7 +107,7 @@ typedef struct
 {
   Record *record;
   const char *parameters; /* what to compare them with: "grad", "param" */
-  const char *buffers;    /* "state", "after" */
+  const char *buffers; /* "state", "after" */
   double tolerance;
   int n_compared;
 } Compare;
@@ -178,8 +178,8 @@ make_input (SegContext *context, SegDtype dtype, SegTensor **target)
               sum += x[i + (dz * 32 + dy) * 16 + dx];
       y[i] = sum > 0;
     }
-  *target = seg_tensor_new_from (context, SEG_DTYPE_U8, 4, (gint64[]) { 2, 32, 32, 16 },
-                                 SEG_DTYPE_U8, y);
+  *target =
+      seg_tensor_new_from (context, SEG_DTYPE_U8, 4, (gint64[]){ 2, 32, 32, 16 }, SEG_DTYPE_U8, y);
   return seg_tensor_new_from (context, dtype, 5, shape, SEG_DTYPE_F32, x);
 }
 
@@ -187,9 +187,8 @@ static SegTensor *
 loss_of (SegTensor *logits, SegTensor *target)
 {
   g_autoptr (SegTensor) p = seg_softmax (logits, 1);
-  g_autoptr (SegTensor) dice
-      = seg_dice_loss (p, target, NULL, NULL,
-                       &(SegDiceParams) { .square = TRUE, .smooth = 1e-5, .ignore = -1 });
+  g_autoptr (SegTensor) dice = seg_dice_loss (
+      p, target, NULL, NULL, &(SegDiceParams){ .square = TRUE, .smooth = 1e-5, .ignore = -1 });
   g_autoptr (SegTensor) ce = seg_cross_entropy (logits, target, NULL, NULL, -1);
   g_autoptr (SegTensor) sum = seg_add (ce, dice);
 
@@ -200,7 +199,7 @@ static void
 train (SegContext *context, Record *record, int filters, SegDtype dtype, double of_gradient,
        double of_loss)
 {
-  g_autoptr (SegVnet) net = seg_vnet_new (context, &(SegVnetParams) { .filters = filters });
+  g_autoptr (SegVnet) net = seg_vnet_new (context, &(SegVnetParams){ .filters = filters });
   g_autoptr (SegTensor) target = NULL;
   g_autoptr (SegTensor) x = make_input (context, dtype, &target);
   g_autoptr (SegOptimiser) optimiser = NULL;
@@ -213,10 +212,9 @@ train (SegContext *context, Record *record, int filters, SegDtype dtype, double 
   if (filters == 16)
     g_assert_cmpint (record->count, ==, 9448866);
   seg_module_foreach (module, fill_cb, &fill);
-  optimiser = seg_optimiser_new (module, &(SegOptimiserParams) { .kind = SEG_OPTIMISER_SGD,
-                                                                 .lr = 0.01,
-                                                                 .momentum = 0.9,
-                                                                 .weight_decay = 1e-4 });
+  optimiser = seg_optimiser_new (
+      module, &(SegOptimiserParams){
+                  .kind = SEG_OPTIMISER_SGD, .lr = 0.01, .momentum = 0.9, .weight_decay = 1e-4 });
   for (int step = 0; step < N_STEPS; step++)
     {
       g_autoptr (SegTape) tape = seg_tape_begin (context);
@@ -228,7 +226,8 @@ train (SegContext *context, Record *record, int filters, SegDtype dtype, double 
       seg_context_check (context, &error);
       g_assert_no_error (error);
       g_test_message ("step %d: loss %.9f, PyTorch %.9f", step, value, record->loss[step]);
-      g_assert_cmpfloat_with_epsilon (value, record->loss[step], step == 0  ? 1e-6
+      g_assert_cmpfloat_with_epsilon (value, record->loss[step],
+                                      step == 0  ? 1e-6
                                       : step < 5 ? of_loss
                                                  : 1e-3);
       g_assert_true (seg_tape_backward (tape, loss));

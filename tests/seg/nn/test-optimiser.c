@@ -13,8 +13,8 @@ static SegTensor *
 loss_with_gradient (SegTensor *weight, int step)
 {
   const float g[4] = { 0.1f * (step + 1), -0.3f, 0.25f * (step - 1), 1 };
-  g_autoptr (SegTensor) slope
-      = seg_tensor_new_from_f32 (seg_tensor_get_context (weight), SEG_SHAPE (4), g);
+  g_autoptr (SegTensor) slope =
+      seg_tensor_new_from_f32 (seg_tensor_get_context (weight), SEG_SHAPE (4), g);
   g_autoptr (SegTensor) product = seg_mul (weight, slope);
 
   return seg_sum (product, SEG_ALL_AXES);

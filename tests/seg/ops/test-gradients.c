@@ -30,8 +30,8 @@ static SegTensor *
 add_leaf (Bench *bench, int rank, const gint64 *shape, double low, double high)
 {
   SegTensor *leaf = seg_tensor_new_plain (bench->context, SEG_DTYPE_F64, rank, shape);
-  g_autoptr (SegTensor) drawn
-      = seg_tensor_new_uniform (bench->context, SEG_DTYPE_F64, rank, shape, low, high);
+  g_autoptr (SegTensor) drawn =
+      seg_tensor_new_uniform (bench->context, SEG_DTYPE_F64, rank, shape, low, high);
 
   seg_assign (leaf, drawn);
   seg_tensor_set_requires_grad (leaf, TRUE);
@@ -42,8 +42,8 @@ add_leaf (Bench *bench, int rank, const gint64 *shape, double low, double high)
 static SegTensor *
 random_index (SegContext *context, int rank, const gint64 *shape, int n, SegDtype dtype)
 {
-  g_autoptr (SegTensor) drawn
-      = seg_tensor_new_uniform (context, SEG_DTYPE_F64, rank, shape, 0, n - 1e-9);
+  g_autoptr (SegTensor) drawn =
+      seg_tensor_new_uniform (context, SEG_DTYPE_F64, rank, shape, 0, n - 1e-9);
 
   return seg_cast (drawn, dtype);
 }
@@ -271,15 +271,15 @@ test_activations (void)
 
       act_a = act == SEG_ACT_CLAMP ? -0.5 : act == SEG_ACT_POW ? 2.5 : 0.3;
       act_b = 0.7;
-      add_leaf (&b, 4, (gint64[]) { 2, 3, 4, 2 }, positive ? 0.2 : -2, 2);
+      add_leaf (&b, 4, (gint64[]){ 2, 3, 4, 2 }, positive ? 0.2 : -2, 2);
       check (&b, activation);
       bench_clear (&b);
     }
   {
     BENCH (b);
 
-    add_leaf (&b, 4, (gint64[]) { 2, 3, 4, 2 }, -2, 2);
-    add_leaf (&b, 1, (gint64[]) { 3 }, 0.1, 0.4);
+    add_leaf (&b, 4, (gint64[]){ 2, 3, 4, 2 }, -2, 2);
+    add_leaf (&b, 1, (gint64[]){ 3 }, 0.1, 0.4);
     check (&b, prelu);
     bench_clear (&b);
   }
@@ -296,14 +296,16 @@ arithmetic (Bench *b)
 static void
 test_arithmetic (void)
 {
-  static SegTensor *(*const functions[]) (SegTensor *, SegTensor *)
-      = { seg_add, seg_sub, seg_mul, seg_div, seg_maximum, seg_minimum };
+  static SegTensor *(*const functions[]) (
+      SegTensor *, SegTensor *) = { seg_add, seg_sub, seg_mul, seg_div, seg_maximum, seg_minimum };
 
   for (gsize f = 0; f < G_N_ELEMENTS (functions); f++)
     for (int shape = 0; shape < 4; shape++)
       {
         BENCH (b);
-        static const gint64 shapes[4][4] = { { 2, 3, 4, 2 }, { 1, 3, 1, 1 }, { 2, 1, 4, 2 }, { 2 } };
+        static const gint64 shapes[4][4] = {
+          { 2, 3, 4, 2 }, { 1, 3, 1, 1 }, { 2, 1, 4, 2 }, { 2 }
+        };
 
         pair = functions[f];
         add_leaf (&b, 4, shapes[0], 0.5, 2);
@@ -316,19 +318,19 @@ test_arithmetic (void)
 static SegTensor *
 shapes (Bench *b)
 {
-  g_autoptr (SegTensor) permuted = seg_permute (b->leaf[0], (int[]) { 0, 1, 3, 2 });
+  g_autoptr (SegTensor) permuted = seg_permute (b->leaf[0], (int[]){ 0, 1, 3, 2 });
   g_autoptr (SegTensor) sliced = seg_slice (permuted, 2, 1, 2);
   g_autoptr (SegTensor) again = seg_slice (permuted, 2, 0, 2);
-  g_autoptr (SegTensor) both = seg_concat (3, (SegTensor *[]) { sliced, again, b->leaf[1] }, 1);
-  g_autoptr (SegTensor) padded
-      = seg_pad (both, (gint64[]) { 0, 0, 1, 0 }, (gint64[]) { 0, 0, 0, 2 }, 3);
+  g_autoptr (SegTensor) both = seg_concat (3, (SegTensor *[]){ sliced, again, b->leaf[1] }, 1);
+  g_autoptr (SegTensor) padded =
+      seg_pad (both, (gint64[]){ 0, 0, 1, 0 }, (gint64[]){ 0, 0, 0, 2 }, 3);
   g_autoptr (SegTensor) tokens = seg_to_tokens (padded);
   g_autoptr (SegTensor) rolled = seg_roll (tokens, 1, 4);
-  g_autoptr (SegTensor) map = seg_from_tokens (rolled, 2, (gint64[]) { 5, 3 });
+  g_autoptr (SegTensor) map = seg_from_tokens (rolled, 2, (gint64[]){ 5, 3 });
   g_autoptr (SegTensor) flipped = seg_flip (map, 3);
-  g_autoptr (SegTensor) reshaped = seg_reshape (flipped, 2, (gint64[]) { 2, -1 });
+  g_autoptr (SegTensor) reshaped = seg_reshape (flipped, 2, (gint64[]){ 2, -1 });
   g_autoptr (SegTensor) column = seg_slice (reshaped, 1, 2, 1);
-  g_autoptr (SegTensor) wide = seg_expand (column, 2, (gint64[]) { 2, 5 });
+  g_autoptr (SegTensor) wide = seg_expand (column, 2, (gint64[]){ 2, 5 });
   g_autoptr (SegTensor) sum = seg_sum (wide, 2);
 
   return seg_add (reshaped, sum);
@@ -340,8 +342,8 @@ test_shapes (void)
   BENCH (b);
 
   /* permuted 2 3 4 3, slices 2 3 2 3, concat 2 7 2 3, padded 2 7 3 5 */
-  add_leaf (&b, 4, (gint64[]) { 2, 3, 3, 4 }, -1, 1);
-  add_leaf (&b, 4, (gint64[]) { 2, 1, 2, 3 }, -1, 1);
+  add_leaf (&b, 4, (gint64[]){ 2, 3, 3, 4 }, -1, 1);
+  add_leaf (&b, 4, (gint64[]){ 2, 1, 2, 3 }, -1, 1);
   check (&b, shapes);
   bench_clear (&b);
 }
@@ -375,8 +377,8 @@ test_products (void)
       static const gint64 in[3][4] = { { 5, 4 }, { 2, 3, 4 }, { 2, 4, 3, 2 } };
 
       add_leaf (&b, rank, in[rank - 2], -1, 1);
-      add_leaf (&b, 2, (gint64[]) { 6, 4 }, -1, 1);
-      add_leaf (&b, 1, (gint64[]) { 6 }, -1, 1);
+      add_leaf (&b, 2, (gint64[]){ 6, 4 }, -1, 1);
+      add_leaf (&b, 1, (gint64[]){ 6 }, -1, 1);
       check (&b, linear);
       bench_clear (&b);
     }
@@ -399,7 +401,7 @@ test_products (void)
   {
     BENCH (b);
 
-    add_leaf (&b, 4, (gint64[]) { 2, 3, 4, 5 }, -1, 1);
+    add_leaf (&b, 4, (gint64[]){ 2, 3, 4, 5 }, -1, 1);
     check (&b, mean_of);
     bench_clear (&b);
   }
@@ -422,7 +424,7 @@ test_softmax (void)
       {
         BENCH (b);
 
-        add_leaf (&b, 4, (gint64[]) { 2, 3, 4, 2 }, -2, 2);
+        add_leaf (&b, 4, (gint64[]){ 2, 3, 4, 2 }, -2, 2);
         check (&b, softmax);
         bench_clear (&b);
       }
@@ -433,7 +435,7 @@ attention (Bench *b)
 {
   return seg_attention (b->leaf[0], b->leaf[1], b->leaf[2], b->leaf[3],
                         b->n_leaves > 4 ? b->leaf[4] : NULL, b->n_leaves > 4 ? b->leaf[5] : NULL,
-                        &(SegAttentionParams) { .heads = 2, .scale = 0.6, .grid = { 2, 3 } });
+                        &(SegAttentionParams){ .heads = 2, .scale = 0.6, .grid = { 2, 3 } });
 }
 
 static SegTensor *
@@ -443,8 +445,8 @@ windowed (Bench *b)
   g_autoptr (SegTensor) square = seg_square (windows);
   g_autoptr (SegTensor) q = seg_slice (square, 2, 0, 2);
   g_autoptr (SegTensor) k = seg_slice (square, 2, 2, 2);
-  g_autoptr (SegTensor) mixed = seg_attention (
-      q, k, q, NULL, NULL, NULL, &(SegAttentionParams) { .heads = 1, .scale = 1 });
+  g_autoptr (SegTensor) mixed =
+      seg_attention (q, k, q, NULL, NULL, NULL, &(SegAttentionParams){ .heads = 1, .scale = 1 });
 
   return seg_window_merge (mixed, 2, 2, 3, 4);
 }
@@ -454,18 +456,18 @@ test_attention (void)
 {
   BENCH (b);
 
-  add_leaf (&b, 3, (gint64[]) { 2, 6, 4 }, -1, 1);
-  add_leaf (&b, 3, (gint64[]) { 2, 6, 4 }, -1, 1);
-  add_leaf (&b, 3, (gint64[]) { 2, 6, 8 }, -1, 1);
-  add_leaf (&b, 4, (gint64[]) { 1, 2, 6, 6 }, -1, 1);
-  add_leaf (&b, 2, (gint64[]) { 3, 2 }, -1, 1);
-  add_leaf (&b, 2, (gint64[]) { 5, 2 }, -1, 1);
+  add_leaf (&b, 3, (gint64[]){ 2, 6, 4 }, -1, 1);
+  add_leaf (&b, 3, (gint64[]){ 2, 6, 4 }, -1, 1);
+  add_leaf (&b, 3, (gint64[]){ 2, 6, 8 }, -1, 1);
+  add_leaf (&b, 4, (gint64[]){ 1, 2, 6, 6 }, -1, 1);
+  add_leaf (&b, 2, (gint64[]){ 3, 2 }, -1, 1);
+  add_leaf (&b, 2, (gint64[]){ 5, 2 }, -1, 1);
   check (&b, attention);
   bench_clear (&b);
   {
     BENCH (w);
 
-    add_leaf (&w, 4, (gint64[]) { 2, 4, 3, 4 }, -1, 1);
+    add_leaf (&w, 4, (gint64[]){ 2, 4, 3, 4 }, -1, 1);
     check (&w, windowed);
     bench_clear (&w);
   }
@@ -482,7 +484,7 @@ pooling (Bench *b)
     return seg_max_pool (b->leaf[0], 3, 2, 1);
   if (pool_kind == 2)
     return seg_average_pool (b->leaf[0], 3, 1, 1);
-  return seg_adaptive_average_pool (b->leaf[0], (gint64[]) { 2, 3, 2 });
+  return seg_adaptive_average_pool (b->leaf[0], (gint64[]){ 2, 3, 2 });
 }
 
 static SegResampleMode mode;
@@ -505,7 +507,7 @@ test_spatial (void)
         {
           BENCH (b);
 
-          add_leaf (&b, rank, (gint64[]) { 2, 2, 4, 5, 3 }, -1, 1);
+          add_leaf (&b, rank, (gint64[]){ 2, 2, 4, 5, 3 }, -1, 1);
           check (&b, pooling);
           bench_clear (&b);
         }
@@ -515,7 +517,7 @@ test_spatial (void)
             BENCH (b);
 
             new_size = sizes[s];
-            add_leaf (&b, rank, (gint64[]) { 2, 2, 4, 5, 3 }, -1, 1);
+            add_leaf (&b, rank, (gint64[]){ 2, 2, 4, 5, 3 }, -1, 1);
             check (&b, resampling);
             bench_clear (&b);
           }
@@ -539,12 +541,13 @@ loss (Bench *b)
     case 2:
       p = seg_softmax (x, 1);
       return seg_dice_loss (p, b->extra[0], NULL, NULL,
-                            &(SegDiceParams) { .square = TRUE, .smooth = 1e-5, .ignore = -1 });
+                            &(SegDiceParams){ .square = TRUE, .smooth = 1e-5, .ignore = -1 });
     case 3:
       p = seg_softmax (x, 1);
-      return seg_dice_loss (p, b->extra[0], b->extra[1], b->extra[2],
-                            &(SegDiceParams) { .smooth = 1, .smooth_den = 1e-8,
-                                               .with_background = TRUE, .ignore = 2 });
+      return seg_dice_loss (
+          p, b->extra[0], b->extra[1], b->extra[2],
+          &(SegDiceParams){
+              .smooth = 1, .smooth_den = 1e-8, .with_background = TRUE, .ignore = 2 });
     case 4:
       return seg_bce_logits (x, b->extra[3], NULL, b->extra[2]);
     case 5:
@@ -619,23 +622,23 @@ test_others (void)
   {
     BENCH (b);
 
-    add_leaf (&b, 4, (gint64[]) { 3, 4, 3, 2 }, -1, 1);
+    add_leaf (&b, 4, (gint64[]){ 3, 4, 3, 2 }, -1, 1);
     check (&b, dropping);
     bench_clear (&b);
   }
   {
     BENCH (b);
 
-    add_leaf (&b, 2, (gint64[]) { 5, 3 }, -1, 1);
-    b.extra[0] = random_index (b.context, 2, (gint64[]) { 2, 4 }, 5, SEG_DTYPE_I32);
+    add_leaf (&b, 2, (gint64[]){ 5, 3 }, -1, 1);
+    b.extra[0] = random_index (b.context, 2, (gint64[]){ 2, 4 }, 5, SEG_DTYPE_I32);
     check (&b, embedding);
     bench_clear (&b);
   }
   {
     BENCH (b);
 
-    add_leaf (&b, 4, (gint64[]) { 1, 4, 3, 2 }, -1, 1);
-    add_leaf (&b, 4, (gint64[]) { 1, 4, 3, 2 }, -1, 1);
+    add_leaf (&b, 4, (gint64[]){ 1, 4, 3, 2 }, -1, 1);
+    add_leaf (&b, 4, (gint64[]){ 1, 4, 3, 2 }, -1, 1);
     check (&b, checkpointed);
     bench_clear (&b);
   }

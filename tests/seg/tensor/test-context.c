@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* What happens when something goes wrong, and what may never change: errors stick, memory ends in an
- * error, cancelling leaves parameters alone, random numbers repeat, activations are dropped. */
+/* What happens when something goes wrong, and what may never change: errors stick, memory ends in
+ * an error, cancelling leaves parameters alone, random numbers repeat, activations are dropped. */
 
 static SegDevice *device;
 
@@ -44,7 +44,7 @@ test_memory_ends_in_an_error (void)
   g_autoptr (GError) error = NULL;
   SegMemoryStats before, stats;
 
-  net = seg_vnet_new (context, &(SegVnetParams) { .filters = 4 });
+  net = seg_vnet_new (context, &(SegVnetParams){ .filters = 4 });
   x = seg_tensor_new_filled (context, SEG_DTYPE_F32, SEG_SHAPE (1, 1, 32, 32, 32), 1);
   seg_context_get_memory (context, &before);
   seg_context_set_memory_limit (context, before.in_use_bytes + (1 << 20));
@@ -65,8 +65,8 @@ test_memory_ends_in_an_error (void)
     g_assert_nonnull (logits);
   }
   /* absurd sizes do not wrap around */
-  g_assert_null (seg_tensor_new (context, SEG_DTYPE_F32,
-                                 SEG_SHAPE (G_MAXINT64 / 2, G_MAXINT64 / 2)));
+  g_assert_null (
+      seg_tensor_new (context, SEG_DTYPE_F32, SEG_SHAPE (G_MAXINT64 / 2, G_MAXINT64 / 2)));
   g_assert_false (seg_context_check (context, NULL));
 }
 
@@ -99,13 +99,12 @@ static void
 test_cancelling (void)
 {
   g_autoptr (SegContext) context = seg_context_new (device, 1);
-  g_autoptr (SegVnet) net
-      = seg_vnet_new (context, &(SegVnetParams) { .filters = 2, .levels = 2 });
+  g_autoptr (SegVnet) net = seg_vnet_new (context, &(SegVnetParams){ .filters = 2, .levels = 2 });
   SegModule *module = seg_vnet_get_module (net);
-  g_autoptr (SegOptimiser) optimiser = seg_optimiser_new (
-      module, &(SegOptimiserParams) { .kind = SEG_OPTIMISER_SGD, .lr = 0.1 });
-  g_autoptr (SegTensor) x
-      = seg_tensor_new_normal (context, SEG_DTYPE_F32, SEG_SHAPE (1, 1, 8, 8, 8), 0, 1);
+  g_autoptr (SegOptimiser) optimiser =
+      seg_optimiser_new (module, &(SegOptimiserParams){ .kind = SEG_OPTIMISER_SGD, .lr = 0.1 });
+  g_autoptr (SegTensor) x =
+      seg_tensor_new_normal (context, SEG_DTYPE_F32, SEG_SHAPE (1, 1, 8, 8, 8), 0, 1);
   int n_cancelled = 0;
 
   for (int at = 0; at < 150; at += 3)
@@ -220,8 +219,8 @@ test_dtypes (void)
 
   for (SegDtype dtype = SEG_DTYPE_F32; dtype <= SEG_DTYPE_F16; dtype++)
     {
-      g_autoptr (SegTensor) t = seg_tensor_new_from (context, dtype, SEG_SHAPE (2, 2, 2, 1),
-                                                     SEG_DTYPE_F32, values);
+      g_autoptr (SegTensor) t =
+          seg_tensor_new_from (context, dtype, SEG_SHAPE (2, 2, 2, 1), SEG_DTYPE_F32, values);
       /* half of the last bit */
       const double share = dtype == SEG_DTYPE_BF16 ? 1.0 / 256 : 1.0 / 2048;
       float back[8];
@@ -231,10 +230,8 @@ test_dtypes (void)
         if (dtype == SEG_DTYPE_F16 && values[i] > 65504)
           g_assert_true (isinf (back[i]));
         else
-          g_assert_cmpfloat_with_epsilon (back[i], values[i],
-                                          dtype == SEG_DTYPE_F32
-                                              ? 1e-30
-                                              : fabs (values[i]) * share + 3e-8);
+          g_assert_cmpfloat_with_epsilon (
+              back[i], values[i], dtype == SEG_DTYPE_F32 ? 1e-30 : fabs (values[i]) * share + 3e-8);
     }
 }
 

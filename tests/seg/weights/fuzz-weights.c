@@ -9,8 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-int
-LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
@@ -50,7 +49,7 @@ main (int argc, char **argv)
         g_print ("not ok %d - %s\n", i, argv[i]);
       else
         {
-          LLVMFuzzerTestOneInput ((const uint8_t *)contents, size);
+          LLVMFuzzerTestOneInput ((const uint8_t *) contents, size);
           g_print ("ok %d - %s\n", i, argv[i]);
         }
     }

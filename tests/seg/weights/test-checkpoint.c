@@ -55,10 +55,10 @@ save (const char *folder, gint64 step, gsize n, GError **error)
 {
   g_autoptr (SegCheckpoint) checkpoint = seg_checkpoint_new ();
   g_autofree float *values = g_new (float, n);
-  const gint64 shape[1] = { (gint64)n };
+  const gint64 shape[1] = { (gint64) n };
 
   for (gsize i = 0; i < n; i++)
-    values[i] = (float)step + (float)i;
+    values[i] = (float) step + (float) i;
   seg_checkpoint_add (checkpoint, "student", "w", SEG_WEIGHT_F32, 1, shape, values);
   seg_checkpoint_add (checkpoint, "teacher", "w", SEG_WEIGHT_F32, 1, shape, values);
   seg_checkpoint_set_int (checkpoint, "step", step);
@@ -81,7 +81,7 @@ load_step (const char *folder)
   tensor = seg_weights_find (group, "w");
   g_assert_nonnull (tensor);
   for (gsize i = 0; i < tensor->n_elements; i++)
-    g_assert_cmpfloat (((const float *)tensor->data)[i], ==, (float)step + (float)i);
+    g_assert_cmpfloat (((const float *) tensor->data)[i], ==, (float) step + (float) i);
   return step;
 }
 
@@ -190,13 +190,13 @@ test_damaged (Fixture *fixture, gconstpointer data)
           gsize cut = i % 2 ? size : i;
 
           bad[i] ^= 0x04;
-          g_assert_true (g_file_set_contents (path, bad, (gssize)cut, NULL));
+          g_assert_true (g_file_set_contents (path, bad, (gssize) cut, NULL));
           loaded = seg_checkpoint_load (fixture->folder, "round-1", &error);
           g_assert_true ((loaded == NULL) == (error != NULL));
           if (g_str_has_suffix (name, ".safetensors"))
             g_assert_error (error, SEG_ERROR, SEG_ERROR_FORMAT);
         }
-      g_assert_true (g_file_set_contents (path, good, (gssize)size, NULL));
+      g_assert_true (g_file_set_contents (path, good, (gssize) size, NULL));
     }
   g_dir_close (dir);
   g_assert_cmpint (load_step (fixture->folder), ==, 3);
@@ -247,7 +247,7 @@ test_killed (Fixture *fixture, gconstpointer data)
               _exit (1);
         }
       close (pipes[1]);
-      g_usleep ((gulong)g_test_rand_int_range (500, 30000));
+      g_usleep ((gulong) g_test_rand_int_range (500, 30000));
       kill (child, SIGKILL);
       while (read (pipes[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged)
         ;

@@ -43,13 +43,13 @@ read_file (const char *name)
 static float
 pattern (SegWeightDtype dtype, gsize i)
 {
-  int whole = (int)(i * 7 % 97);
+  int whole = (int) (i * 7 % 97);
 
   if (dtype == SEG_WEIGHT_BOOL)
     return i % 3 == 0;
   if (dtype >= SEG_WEIGHT_F16)
-    return (float)(whole - 48) / 8;
-  return (float)whole;
+    return (float) (whole - 48) / 8;
+  return (float) whole;
 }
 
 static void
@@ -96,12 +96,12 @@ test_plain (gconstpointer name)
       assert_shape (tensor, 3, 2, 3, 5);
       g_assert_cmpint (tensor->dtype, ==, expected[e].dtype);
       g_assert_cmpuint (tensor->n_elements, ==, 30);
-      g_assert_cmpuint ((guintptr)tensor->data % seg_weight_dtype_get_size (tensor->dtype), ==, 0);
+      g_assert_cmpuint ((guintptr) tensor->data % seg_weight_dtype_get_size (tensor->dtype), ==, 0);
       seg_weight_read_f32 (tensor, 0, 30, values);
       for (gsize i = 0; i < 30; i++)
         g_assert_cmpfloat (values[i], ==, pattern (tensor->dtype, i));
       if (tensor->dtype < SEG_WEIGHT_F16)
-        g_assert_cmpint (seg_weight_read_i64 (tensor, 5), ==, (gint64)pattern (tensor->dtype, 5));
+        g_assert_cmpint (seg_weight_read_i64 (tensor, 5), ==, (gint64) pattern (tensor->dtype, 5));
     }
   if (g_str_has_suffix (name, ".safetensors"))
     g_assert_cmpstr (seg_weights_get_metadata (weights, "made"), ==, "by the peer");
@@ -206,8 +206,8 @@ test_halves (void)
   /* Every f16 goes to f32 and back unchanged, NaNs stay NaNs. */
   for (guint bits = 0; bits < 0x10000; bits++)
     {
-      float wide = seg_f32_from_f16 ((guint16)bits);
-      float brain = seg_f32_from_bf16 ((guint16)bits);
+      float wide = seg_f32_from_f16 ((guint16) bits);
+      float brain = seg_f32_from_bf16 ((guint16) bits);
 
       if (isnan (wide))
         g_assert_true (isnan (seg_f32_from_f16 (seg_f16_from_f32 (wide))));
@@ -418,8 +418,8 @@ assert_bad_header (const char *header, gsize data_bytes, int code, const char *w
   guint64 length = strlen (header);
   guint8 zero = 0;
 
-  g_byte_array_append (file, (const guint8 *)&length, 8);
-  g_byte_array_append (file, (const guint8 *)header, (guint)length);
+  g_byte_array_append (file, (const guint8 *) &length, 8);
+  g_byte_array_append (file, (const guint8 *) header, (guint) length);
   while (data_bytes-- > 0)
     g_byte_array_append (file, &zero, 1);
   assert_bad (file->data, file->len, code, word);
@@ -476,8 +476,8 @@ assert_bad_pickle (const char *pickle, gsize size, int code, const char *word)
                                  "F\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.";
   g_autoptr (GByteArray) file = g_byte_array_new ();
 
-  g_byte_array_append (file, (const guint8 *)preamble, sizeof preamble - 1);
-  g_byte_array_append (file, (const guint8 *)pickle, (guint)size);
+  g_byte_array_append (file, (const guint8 *) preamble, sizeof preamble - 1);
+  g_byte_array_append (file, (const guint8 *) pickle, (guint) size);
   assert_bad (file->data, file->len, code, word);
 }
 #define BAD_PICKLE(text, code, word) assert_bad_pickle (text, sizeof (text) - 1, code, word)
@@ -561,16 +561,16 @@ test_hostile_doubling (void)
 {
   g_autoptr (GByteArray) pickle = g_byte_array_new ();
 
-  g_byte_array_append (pickle, (const guint8 *)"\x80\x02]q\x00.", 0);
-  g_byte_array_append (pickle, (const guint8 *)"\x80\x02]q\x00", 5);
+  g_byte_array_append (pickle, (const guint8 *) "\x80\x02]q\x00.", 0);
+  g_byte_array_append (pickle, (const guint8 *) "\x80\x02]q\x00", 5);
   for (guint8 i = 0; i < 22; i++)
     {
-      const guint8 pair[] = { '0', 'h', i, 'h', i, 0x86, 'q', (guint8)(i + 1) };
+      const guint8 pair[] = { '0', 'h', i, 'h', i, 0x86, 'q', (guint8) (i + 1) };
 
       g_byte_array_append (pickle, pair, sizeof pair);
     }
-  g_byte_array_append (pickle, (const guint8 *)".\x80\x02].", 5);
-  assert_bad_pickle ((const char *)pickle->data, pickle->len, SEG_ERROR_FORMAT, "too often");
+  g_byte_array_append (pickle, (const guint8 *) ".\x80\x02].", 5);
+  assert_bad_pickle ((const char *) pickle->data, pickle->len, SEG_ERROR_FORMAT, "too often");
 }
 
 /* A stride of 0 that unfolds 16 bytes to 1 TiB. */
@@ -644,7 +644,7 @@ test_hostile_zip (void)
   data[first + 25] -= 1;
   data[first + 8] |= 1;
   assert_bad (data, size, SEG_ERROR_FORMAT, "encrypted");
-  data[first + 8] &= (guint8)~1;
+  data[first + 8] &= (guint8) ~1;
   data[first + 10] = 8;
   assert_bad (data, size, SEG_ERROR_FORMAT, "compressed");
   data[first + 10] = 0;
