@@ -278,7 +278,7 @@ begin_round (Round *self, GError **error)
       error);
   if (self->round < 0)
     return FALSE;
-  title = g_strdup_printf (_ ("Round %" G_GINT64_FORMAT), self->round);
+  title = g_strdup_printf (_ ("Round %d"), (int) self->round);
   self->db_job = write_now (self, db_write_add_job ("train", title, params, self->round), error);
   return self->db_job >= 0 && make_folder (self, error);
 }
@@ -377,7 +377,7 @@ keep_model (Round *self, AppTrainer *trainer, GError **error)
   g_autofree char *relative =
       g_strdup_printf ("models/round-%" G_GINT64_FORMAT ".safetensors", self->round);
   g_autofree char *path = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
-  g_autofree char *name = g_strdup_printf (_ ("Round %" G_GINT64_FORMAT), self->round);
+  g_autofree char *name = g_strdup_printf (_ ("Round %d"), (int) self->round);
   g_autofree char *description = app_train_plan_to_json (&self->plan);
   g_autofree char *sha256 = NULL;
 
@@ -767,9 +767,10 @@ app_flow_train (DbStore *store, AppEngine *engine, const AppTrainRequest *reques
   self->done = done;
   self->user_data = user_data;
   title = g_strdup_printf (
-      _ ("Round %" G_GINT64_FORMAT ", %s"),
-      self->round > 0 ? self->round
-                      : (gint64) g_list_model_get_n_items (db_store_get_rounds (store)) + 1,
+      /* Translators: the number of the round, and a method */
+      _ ("Round %d, %s"),
+      self->round > 0 ? (int) self->round
+                      : (int) g_list_model_get_n_items (db_store_get_rounds (store)) + 1,
       self->method);
   return app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_TRAINING,
                                                      .title = title,

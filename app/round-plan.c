@@ -437,8 +437,8 @@ app_round_plan_describe (const AppTrainPlan *plan, const AppPlanTime *time)
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_string_append_printf (
-      text, _ ("%s: %" G_GINT64_FORMAT " steps of %d patches, %d × %d × %d voxels, %d filters, %s"),
-      plan->method, p->n_steps, p->batch_labelled + p->batch_unlabelled, p->patch[0], p->patch[1],
+      text, _ ("%s: %d steps of %d patches, %d × %d × %d voxels, %d filters, %s"), plan->method,
+      (int) p->n_steps, p->batch_labelled + p->batch_unlabelled, p->patch[0], p->patch[1],
       p->patch[2], p->filters, p->bf16 ? "bf16" : "f32");
   if (p->n_refreshes > 0)
     {

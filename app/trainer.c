@@ -797,8 +797,8 @@ refresh (AppTrainer *self, GError **error)
 static void
 tell_step (AppTrainer *self, const SegMethodReport *report)
 {
-  g_autofree char *message = g_strdup_printf (_ ("Step %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT),
-                                              report->step, self->plan->params.n_steps);
+  g_autofree char *message =
+      g_strdup_printf (_ ("Step %d of %d"), (int) report->step, (int) self->plan->params.n_steps);
 
   for (int m = 0; m < report->n_metrics; m++)
     tell_metric (self, report->step, report->metrics[m].name, report->metrics[m].value);
