@@ -48,7 +48,7 @@ destroy (cudnnBackendDescriptor_t *descriptor)
 static cudnnDataType_t
 data_type (int32_t dtype)
 {
-  return dtype == SEG_DTYPE_BF16  ? CUDNN_DATA_BFLOAT16
+  return dtype == SEG_DTYPE_BF16 ? CUDNN_DATA_BFLOAT16
          : dtype == SEG_DTYPE_F16 ? CUDNN_DATA_HALF
                                   : CUDNN_DATA_FLOAT;
 }
@@ -104,13 +104,12 @@ static const struct
   cudnnBackendDescriptorType_t type;
   cudnnBackendAttributeName_t convolution, wide, weight, narrow, alpha, beta;
 } operations[] = {
-  [SEG_CUDA_TO_NARROW] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-                           CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
+  [SEG_CUDA_TO_NARROW]
+  = { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
   [SEG_CUDA_TO_WIDE] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
@@ -247,7 +246,8 @@ choose (SegCudaConvPlan *self, Parts *parts, cudnnHandle_t handle, cudnnBackendD
     {
       int64_t n_configs = 0;
 
-      if (ask_heuristics (parts, self->graph, device, modes[m], &n_configs) != CUDNN_STATUS_SUCCESS)
+      if (ask_heuristics (parts, self->graph, device, modes[m], &n_configs)
+          != CUDNN_STATUS_SUCCESS)
         continue;
       for (int64_t i = 0; i < n_configs && i < MAX_CONFIGS; i++)
         {
@@ -294,8 +294,7 @@ seg_cuda_conv_plan_run (const SegCudaConvPlan *self, cudnnHandle_t handle, void 
   const int64_t uids[3] = { UID_WIDE, UID_WEIGHT, UID_NARROW };
   void *pointers[3] = { wide, weight, narrow };
   cudnnBackendDescriptor_t pack = NULL;
-  cudnnStatus_t status =
-      cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+  cudnnStatus_t status = cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
 
   if (status == CUDNN_STATUS_SUCCESS)
     status = set (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, uids);

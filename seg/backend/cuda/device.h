@@ -41,8 +41,8 @@ struct View
 
 enum
 {
-  SCRATCH_SUMS, /* partial sums of reductions */
-  SCRATCH_A, /* padded or packed operands */
+  SCRATCH_SUMS,      /* partial sums of reductions */
+  SCRATCH_A,         /* padded or packed operands */
   SCRATCH_B,
   SCRATCH_C,
   SCRATCH_WORKSPACE, /* of the libraries */
@@ -187,9 +187,8 @@ seg_store_index (const View &view, int64_t offset, int64_t value)
   if (view.dtype == SEG_DTYPE_U8)
     ((uint8_t *) view.data)[offset] = (uint8_t) (value < 0 ? 0 : value > 255 ? 255 : value);
   else if (view.dtype == SEG_DTYPE_I32)
-    ((int32_t *) view.data)[offset] = (int32_t) (value < INT32_MIN   ? INT32_MIN
-                                                 : value > INT32_MAX ? INT32_MAX
-                                                                     : value);
+    ((int32_t *) view.data)[offset]
+        = (int32_t) (value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value);
   else
     ((int64_t *) view.data)[offset] = value;
 }
@@ -316,8 +315,8 @@ seg_launch (SegBackendDevice *device, int64_t n, Function function)
 
   if (n <= 0)
     return;
-  seg_kernel<<<(unsigned) (blocks < 65536 ? blocks : 65536), 256, 0, device->stream> > > (n,
-                                                                                          function);
+  seg_kernel<<<(unsigned) (blocks < 65536 ? blocks : 65536), 256, 0, device->stream>>> (n,
+                                                                                        function);
   if (cudaPeekAtLastError () != cudaSuccess)
     device->launch_failed = true;
 }
@@ -466,8 +465,7 @@ seg_uniform (uint64_t seed, uint64_t offset, int64_t i)
 
 /* --- the parts ------------------------------------------------------------------------------ */
 
-/* out[b][i][j] = alpha · Σ_k a[b][i][k]·b[b][k][j] + beta · out; offsets in elements. Two batch
- * axes. */
+/* out[b][i][j] = alpha · Σ_k a[b][i][k]·b[b][k][j] + beta · out; offsets in elements. Two batch axes. */
 struct Product
 {
   View a, b, out; /* data and dtype are looked at */
