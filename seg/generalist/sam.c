@@ -20,7 +20,6 @@
 typedef struct
 {
   SegSamNetwork *network;
-  SegGeneralistKind kind;
   SegSamLook look;
 } Sam;
 
@@ -419,7 +418,6 @@ seg_sam_open (SegWeights *weights, const char *kind_hint, SegDevice *device, GEr
       info.name = "MedSAM";
       sam->look = SEG_SAM_LOOK_MEDSAM;
     }
-  sam->kind = info.kind;
   sam->network = g_steal_pointer (&network);
   return seg_generalist_new_for (&sam_class, sam, context, &info);
 }
