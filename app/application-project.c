@@ -245,6 +245,42 @@ make_project (GTask *task, gpointer source, gpointer data, GCancellable *cancell
   g_task_return_pointer (task, folder, g_free);
 }
 
+/* What went wrong with single files while all else went well. */
+static void
+show_problems (GtkWindow *parent, GPtrArray *problems)
+{
+  GtkWidget *dialog = adw_message_dialog_new (parent, _ ("Some Labels Were Not Imported"),
+                                              _ ("The project is ready. These are left out:"));
+  GtkWidget *scroller = gtk_scrolled_window_new ();
+  GtkWidget *list = gtk_list_box_new ();
+
+  gtk_list_box_set_selection_mode (GTK_LIST_BOX (list), GTK_SELECTION_NONE);
+  gtk_widget_add_css_class (list, "boxed-list");
+  gtk_accessible_update_property (GTK_ACCESSIBLE (list), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("What was left out"), -1);
+  for (guint p = 0; p < problems->len; p++)
+    {
+      GtkWidget *label = gtk_label_new (g_ptr_array_index (problems, p));
+
+      gtk_label_set_wrap (GTK_LABEL (label), TRUE);
+      gtk_label_set_wrap_mode (GTK_LABEL (label), PANGO_WRAP_WORD_CHAR);
+      gtk_label_set_xalign (GTK_LABEL (label), 0);
+      gtk_widget_set_margin_top (label, 6);
+      gtk_widget_set_margin_bottom (label, 6);
+      gtk_widget_set_margin_start (label, 12);
+      gtk_widget_set_margin_end (label, 12);
+      gtk_list_box_append (GTK_LIST_BOX (list), label);
+    }
+  gtk_scrolled_window_set_child (GTK_SCROLLED_WINDOW (scroller), list);
+  gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroller), GTK_POLICY_NEVER,
+                                  GTK_POLICY_AUTOMATIC);
+  gtk_scrolled_window_set_propagate_natural_height (GTK_SCROLLED_WINDOW (scroller), TRUE);
+  gtk_scrolled_window_set_max_content_height (GTK_SCROLLED_WINDOW (scroller), 300);
+  adw_message_dialog_set_extra_child (ADW_MESSAGE_DIALOG (dialog), scroller);
+  adw_message_dialog_add_response (ADW_MESSAGE_DIALOG (dialog), "close", _ ("_Close"));
+  gtk_window_present (GTK_WINDOW (dialog));
+}
+
 static void
 project_made_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -264,13 +300,7 @@ project_made_cb (GObject *source, GAsyncResult *result, gpointer data)
   gtk_window_destroy (GTK_WINDOW (made->window));
   app_session_open_project (session, folder);
   if (made->problems->len > 0)
-    {
-      g_autofree char *text = NULL;
-
-      g_ptr_array_add (made->problems, NULL);
-      text = g_strjoinv ("\n", (char **) made->problems->pdata);
-      ui_window_set_notice (app_session_get_window (session), text);
-    }
+    show_problems (GTK_WINDOW (app_session_get_window (session)), made->problems);
 }
 
 static void
@@ -296,9 +326,10 @@ create_cb (UiNewProjectWindow *window, AppApplication *self)
 
 static void
 scan_found_cb (const char *path, const char *detail, const char *problem, const char *labels,
-               gpointer data)
+               int n_labels, gpointer data)
 {
   ui_new_project_window_set_scan (data, path, detail, problem, labels);
+  ui_new_project_window_need_labels (data, n_labels);
 }
 
 static void

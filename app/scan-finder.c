@@ -3,6 +3,7 @@
 
 #include "app/scan-finder.h"
 
+#include "app/flow-open.h"
 #include "volume/scan.h"
 
 #include <glib/gi18n.h>
@@ -29,6 +30,7 @@ typedef struct
   GObject *window;
   GCancellable *cancellable;
   char *path, *detail, *problem, *labels;
+  int n_labels;
 } News;
 
 static const char *
@@ -88,13 +90,14 @@ tell_cb (gpointer data)
   News *news = data;
 
   if (!g_cancellable_is_cancelled (news->cancellable))
-    news->found (news->path, news->detail, news->problem, news->labels, news->window);
+    news->found (news->path, news->detail, news->problem, news->labels, news->n_labels,
+                 news->window);
   return G_SOURCE_REMOVE;
 }
 
 static void
 tell (Search *search, GCancellable *cancellable, const char *path, const char *detail,
-      const char *problem, const char *labels)
+      const char *problem, const char *labels, int n_labels)
 {
   News *news = g_new0 (News, 1);
 
@@ -105,6 +108,7 @@ tell (Search *search, GCancellable *cancellable, const char *path, const char *d
   news->detail = g_strdup (detail);
   news->problem = g_strdup (problem);
   news->labels = g_strdup (labels);
+  news->n_labels = n_labels;
   g_main_context_invoke_full (search->context, G_PRIORITY_DEFAULT, tell_cb, news, news_free);
 }
 
@@ -153,6 +157,42 @@ describe (VolumeScan *scan)
                           geometry->spacing_mm[1], geometry->spacing_mm[2], geometry->orientation);
 }
 
+/* Reads the labels beside a scan; those that do not fit it are told with it and left out. */
+static int
+read_labels (VolumeScan *scan, char **labels, char **detail)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree guint16 *values = app_flow_load_labels_like (*labels, scan, &error);
+  guint16 highest = 0;
+
+  if (values == NULL)
+    {
+      /* Translators: what a scan is, and why the labels beside it cannot be used */
+      char *both =
+          g_strdup_printf (_ ("%s; its labels cannot be used: %s"), *detail, error->message);
+
+      g_free (*detail);
+      *detail = both;
+      g_clear_pointer (labels, g_free);
+      return 0;
+    }
+  for (gsize v = 0; v < volume_scan_get_n_voxels (scan); v++)
+    highest = MAX (highest, values[v]);
+  return highest;
+}
+
+static void
+look_at (Search *search, const char *path, GCancellable *cancellable)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VolumeScan) scan = volume_scan_load (path, 0, &error);
+  g_autofree char *detail = scan != NULL ? describe (scan) : NULL;
+  g_autofree char *labels = scan != NULL ? find_labels (path) : NULL;
+  const int n_labels = labels != NULL ? read_labels (scan, &labels, &detail) : 0;
+
+  tell (search, cancellable, path, detail, error != NULL ? error->message : NULL, labels, n_labels);
+}
+
 static void
 run_search (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
@@ -163,17 +203,9 @@ run_search (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
     collect (g_ptr_array_index (search->paths, p), 0, scans, cancellable);
   g_ptr_array_sort (scans, by_name);
   for (guint s = 0; s < scans->len; s++)
-    tell (search, cancellable, g_ptr_array_index (scans, s), NULL, NULL, NULL);
+    tell (search, cancellable, g_ptr_array_index (scans, s), NULL, NULL, NULL, 0);
   for (guint s = 0; s < scans->len && !g_cancellable_is_cancelled (cancellable); s++)
-    {
-      const char *path = g_ptr_array_index (scans, s);
-      g_autoptr (GError) error = NULL;
-      g_autoptr (VolumeScan) scan = volume_scan_load (path, 0, &error);
-      g_autofree char *detail = scan != NULL ? describe (scan) : NULL;
-      g_autofree char *labels = scan != NULL ? find_labels (path) : NULL;
-
-      tell (search, cancellable, path, detail, error != NULL ? error->message : NULL, labels);
-    }
+    look_at (search, g_ptr_array_index (scans, s), cancellable);
   g_task_return_boolean (task, TRUE);
 }
 

@@ -8,9 +8,10 @@
 G_BEGIN_DECLS
 
 /* On the main thread: a file was found (@detail and @problem NULL), then, once it was read, what it
- * is or why it cannot be used, and the file of labels beside it or NULL. */
+ * is or why it cannot be used, and the file of labels beside it or NULL, whose highest label is
+ * @n_labels. */
 typedef void (*AppScanFound) (const char *path, const char *detail, const char *problem,
-                              const char *labels, gpointer user_data);
+                              const char *labels, int n_labels, gpointer user_data);
 
 /**
  * app_scan_finder_start:

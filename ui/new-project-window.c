@@ -6,10 +6,13 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+#define LIST_HEIGHT 270 /* px: five rows */
+#define MAX_SUGGESTED 32
+
 typedef struct
 {
   char *path, *labels;
-  gboolean usable;
+  gboolean usable, has_problem;
   GtkWidget *row, *icon; /* owned by the list */
 } Scan;
 
@@ -17,7 +20,8 @@ struct _UiNewProjectWindow
 {
   AdwWindow parent_instance;
 
-  GtkWidget *name, *folder_row, *scan_list, *scan_count, *label_list, *import_row, *import;
+  GtkWidget *name, *folder_row, *scan_scroller, *scan_list, *scan_count, *label_list;
+  GtkWidget *import_row, *import;
   GtkWidget *validation, *budget, *create, *progress, *error;
   GPtrArray *scans; /* Scan */
   char *folder;
@@ -57,19 +61,50 @@ find_scan (UiNewProjectWindow *self, const char *path)
 }
 
 static int
-count_usable (UiNewProjectWindow *self, int *n_labels)
+count_usable (UiNewProjectWindow *self, int *n_labels, int *n_problems)
 {
   int n = 0;
 
-  *n_labels = 0;
+  *n_labels = *n_problems = 0;
   for (guint s = 0; s < self->scans->len; s++)
     {
       const Scan *scan = g_ptr_array_index (self->scans, s);
 
       n += scan->usable;
       *n_labels += scan->usable && scan->labels != NULL;
+      *n_problems += scan->has_problem;
     }
   return n;
+}
+
+/* The list shows a few rows and scrolls the rest; the page about it scrolls as well and would
+ * otherwise leave it a single row. */
+static void
+fit_list (UiNewProjectWindow *self)
+{
+  int natural;
+
+  gtk_widget_measure (self->scan_list, GTK_ORIENTATION_VERTICAL, -1, NULL, &natural, NULL, NULL);
+  gtk_scrolled_window_set_min_content_height (GTK_SCROLLED_WINDOW (self->scan_scroller),
+                                              MIN (natural, LIST_HEIGHT));
+}
+
+static void
+update_count (UiNewProjectWindow *self, int n, int n_problems)
+{
+  g_autofree char *scans =
+      g_strdup_printf (g_dngettext (NULL, "%d scan", "%d scans", (gulong) n), n);
+  g_autofree char *problems = NULL, *both = NULL;
+
+  if (n_problems > 0)
+    {
+      problems = g_strdup_printf (g_dngettext (NULL, "%d file cannot be used",
+                                               "%d files cannot be used", (gulong) n_problems),
+                                  n_problems);
+      /* Translators: so many scans, and so many files that cannot be used */
+      both = g_strdup_printf (_ ("%s, %s"), scans, problems);
+    }
+  gtk_label_set_text (GTK_LABEL (self->scan_count), both != NULL ? both : scans);
 }
 
 static gboolean
@@ -83,16 +118,15 @@ has_label (UiNewProjectWindow *self)
 static void
 update (UiNewProjectWindow *self)
 {
-  int n_labels;
-  int n = count_usable (self, &n_labels);
-  g_autofree char *text =
-      g_strdup_printf (g_dngettext (NULL, "%d scan", "%d scans", (gulong) n), n);
+  int n_labels, n_problems;
+  int n = count_usable (self, &n_labels, &n_problems);
   g_autofree char *found =
       g_strdup_printf (g_dngettext (NULL, "Label file found for %d scan",
                                     "Label files found for %d scans", (gulong) n_labels),
                        n_labels);
 
-  gtk_label_set_text (GTK_LABEL (self->scan_count), text);
+  update_count (self, n, n_problems);
+  fit_list (self);
   gtk_widget_set_visible (self->import_row, n_labels > 0);
   adw_action_row_set_subtitle (ADW_ACTION_ROW (self->import_row), found);
   if (!self->validation_touched)
@@ -166,6 +200,7 @@ ui_new_project_window_set_scan (UiNewProjectWindow *self, const char *path, cons
   g_free (scan->labels);
   scan->labels = g_strdup (labels);
   scan->usable = detail != NULL && problem == NULL;
+  scan->has_problem = problem != NULL;
   subtitle = g_markup_escape_text (problem != NULL  ? problem
                                    : detail != NULL ? detail
                                                     : _ ("Looking at it…"),
@@ -178,9 +213,26 @@ ui_new_project_window_set_scan (UiNewProjectWindow *self, const char *path, cons
   update (self);
 }
 
+/* A project called like the folder that its scans are in, until a person says otherwise. */
+static void
+suggest_name (UiNewProjectWindow *self, GListModel *files)
+{
+  g_autoptr (GFile) first = g_list_model_get_item (files, 0);
+  g_autofree char *path = first != NULL ? g_file_get_path (first) : NULL;
+  g_autofree char *folder = NULL, *base = NULL;
+
+  if (path == NULL || *gtk_editable_get_text (GTK_EDITABLE (self->name)) != '\0')
+    return;
+  folder = g_file_test (path, G_FILE_TEST_IS_DIR) ? g_strdup (path) : g_path_get_dirname (path);
+  base = g_path_get_basename (folder);
+  if (g_utf8_validate (base, -1, NULL) && *base != G_DIR_SEPARATOR && *base != '.')
+    gtk_editable_set_text (GTK_EDITABLE (self->name), base);
+}
+
 void
 ui_new_project_window_add_files (UiNewProjectWindow *self, GListModel *files)
 {
+  suggest_name (self, files);
   g_signal_emit (self, signals[FILES_ADDED], 0, files);
 }
 
@@ -304,6 +356,25 @@ add_label_cb (UiNewProjectWindow *self)
   update (self);
 }
 
+void
+ui_new_project_window_need_labels (UiNewProjectWindow *self, int n_labels)
+{
+  int n = 0;
+
+  while (gtk_list_box_get_row_at_index (GTK_LIST_BOX (self->label_list), n) != NULL)
+    n++;
+  if (n_labels > MAX_SUGGESTED)
+    return;
+  for (n++; n <= n_labels; n++)
+    {
+      /* Translators: a name for the n-th label until a person gives it a better one */
+      g_autofree char *name = g_strdup_printf (_ ("Structure %d"), n);
+
+      add_label (self, name);
+    }
+  update (self);
+}
+
 /* End */
 
 static void
@@ -348,6 +419,7 @@ ui_new_project_window_class_init (UiNewProjectWindowClass *klass)
 #define CHILD(name) gtk_widget_class_bind_template_child (widget_class, UiNewProjectWindow, name)
   CHILD (name);
   CHILD (folder_row);
+  CHILD (scan_scroller);
   CHILD (scan_list);
   CHILD (scan_count);
   CHILD (label_list);
@@ -376,6 +448,21 @@ ui_new_project_window_class_init (UiNewProjectWindowClass *klass)
                                      NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
+static GtkWidget *
+make_placeholder (void)
+{
+  GtkWidget *label = gtk_label_new (_ ("No scans yet. Add files or a folder, or drop them here."));
+
+  gtk_label_set_wrap (GTK_LABEL (label), TRUE);
+  gtk_label_set_justify (GTK_LABEL (label), GTK_JUSTIFY_CENTER);
+  gtk_widget_add_css_class (label, "dim-label");
+  gtk_widget_set_margin_top (label, 18);
+  gtk_widget_set_margin_bottom (label, 18);
+  gtk_widget_set_margin_start (label, 12);
+  gtk_widget_set_margin_end (label, 12);
+  return label;
+}
+
 static void
 ui_new_project_window_init (UiNewProjectWindow *self)
 {
@@ -385,8 +472,10 @@ ui_new_project_window_init (UiNewProjectWindow *self)
   gtk_widget_init_template (GTK_WIDGET (self));
   g_signal_connect (target, "drop", G_CALLBACK (drop_cb), self);
   gtk_widget_add_controller (GTK_WIDGET (self), GTK_EVENT_CONTROLLER (target));
+  gtk_list_box_set_placeholder (GTK_LIST_BOX (self->scan_list), make_placeholder ());
   add_label (self, _ ("Structure"));
   update (self);
+  gtk_window_set_focus (GTK_WINDOW (self), self->name);
 }
 
 UiNewProjectWindow *

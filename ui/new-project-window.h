@@ -24,6 +24,8 @@ UiNewProjectWindow *ui_new_project_window_new (GtkWindow *parent) G_GNUC_WARN_UN
  * (@problem says why). @labels: a file of labels found beside it, or NULL. */
 void ui_new_project_window_set_scan (UiNewProjectWindow *self, const char *path, const char *detail,
                                      const char *problem, const char *labels);
+/* Existing labels go up to @n_labels: each gets a row. */
+void ui_new_project_window_need_labels (UiNewProjectWindow *self, int n_labels);
 void ui_new_project_window_add_files (UiNewProjectWindow *self, GListModel *files);
 void ui_new_project_window_set_folder (UiNewProjectWindow *self, const char *folder);
 /* Fraction 0…1 while the project is made; below 0: not being made. */

@@ -355,8 +355,11 @@ ui_window_toast_action (UiWindow *self, const char *text, const char *button,
 void
 ui_window_set_notice (UiWindow *self, const char *text)
 {
-  if (text != NULL)
-    gtk_label_set_text (GTK_LABEL (self->notice_label), text);
+  /* One paragraph: GtkInfoBar 4.8 measures several wrongly, and says so as a critical. */
+  g_autofree char *line = text != NULL ? g_strdelimit (g_strdup (text), "\n", ' ') : NULL;
+
+  if (line != NULL)
+    gtk_label_set_text (GTK_LABEL (self->notice_label), line);
   gtk_info_bar_set_revealed (GTK_INFO_BAR (self->notice), text != NULL);
 }
 

@@ -112,22 +112,47 @@ class Driver:
                 return app
         return None
 
-    def find_origin(self):
+    def windows(self):
+        """The program's windows on the screen: (title, x, y, width, height, id)."""
         listed = subprocess.run(["xdotool", "search", "--onlyvisible", "--pid",
                                  str(self.process.pid)], capture_output=True, text=True,
                                 check=False).stdout.split()
-        for window in reversed(listed):
+        found = []
+        for window in listed:
             info = subprocess.run(["xwininfo", "-id", window], capture_output=True, text=True,
                                   check=False).stdout
             if "IsViewable" not in info:
                 continue
+            title = info.split('"')[1] if '"' in info else ""
             numbers = {line.split(":")[0].strip(): line.split(":")[1].strip()
                        for line in info.splitlines() if ":" in line}
-            if int(numbers["Width"]) > 400:
+            found.append((title, int(numbers["Absolute upper-left X"]),
+                          int(numbers["Absolute upper-left Y"]), int(numbers["Width"]),
+                          int(numbers["Height"]), window))
+        return found
+
+    def find_origin(self):
+        for _title, x, y, width, _height, window in reversed(self.windows()):
+            if width > 400:
                 self.window = window
-                return (int(numbers["Absolute upper-left X"]),
-                        int(numbers["Absolute upper-left Y"]))
+                return (x, y)
         return None
+
+    def origin_of(self, item):
+        """Where on the screen the window stands that holds the item. GTK 4.8 tells places within
+        a window only; the window is known by its size."""
+        frame = item
+        while frame.parent is not None and frame.parent.getRoleName() != "application":
+            frame = frame.parent
+        if len(self.app) < 2:
+            return self.origin
+        size = frame.queryComponent().getExtents(self.atspi.WINDOW_COORDS)
+        same = [w for w in self.windows() if abs(w[3] - size.width) < 60
+                and abs(w[4] - size.height) < 60]
+        named = [w for w in same if w[0] == frame.name]
+        for window in named + same:
+            return window[1:3]
+        return self.origin
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -211,8 +236,8 @@ class Driver:
 
     def box(self, item):
         extents = item.queryComponent().getExtents(self.atspi.WINDOW_COORDS)
-        return (self.origin[0] + extents.x, self.origin[1] + extents.y, extents.width,
-                extents.height)
+        origin = self.origin_of(item)
+        return (origin[0] + extents.x, origin[1] + extents.y, extents.width, extents.height)
 
     # Hands
 

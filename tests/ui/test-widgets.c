@@ -174,6 +174,15 @@ test_window (void)
   gtk_window_present (GTK_WINDOW (window));
   while (g_main_context_iteration (NULL, FALSE))
     ;
+  /* Long words and several sentences: whatever a file system and a library have to say. */
+  ui_window_set_notice (window, "/data/a.nii.gz: has label 2\n/data/b.nii.gz: has label 2\nand a "
+                                "third sentence that is a good deal longer than the others are");
+  for (int n = 0; n < 100; n++)
+    {
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_usleep (5000);
+    }
   g_object_ref (window);
   gtk_window_destroy (GTK_WINDOW (window));
   while (g_main_context_iteration (NULL, FALSE))
