@@ -27,6 +27,7 @@ typedef struct
   int repeat;
   int threads;
   gboolean op_times;
+  gboolean op_shapes;
 } Options;
 
 typedef struct
@@ -63,6 +64,8 @@ parse (Options *options, const char *name, const char *summary, int *argc, char 
     { "threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "Compute threads", "N" },
     { "op-times", 0, 0, G_OPTION_ARG_NONE, &options->op_times, "One line for each operation",
       NULL },
+    { "op-shapes", 0, 0, G_OPTION_ARG_NONE, &options->op_shapes,
+      "One line for each operation and its shapes", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
@@ -101,9 +104,10 @@ bench_clear (Bench *bench)
 }
 
 static void
-print_op_times (Bench *bench, const char *name, int repeat)
+print_op_times (Bench *bench, const char *name, const Options *options)
 {
-  g_autoptr (GArray) times = seg_context_get_times (bench->context);
+  g_autoptr (GArray) times = seg_context_get_times (bench->context, options->op_shapes);
+  const int repeat = options->repeat;
   const double limit = seg_device_get_peak_gflops (bench->device, bench->dtype);
 
   for (guint t = 0; t < times->len; t++)
@@ -115,6 +119,8 @@ print_op_times (Bench *bench, const char *name, int repeat)
       json_builder_begin_object (builder);
       app_json_add_string (builder, "bench", name);
       app_json_add_string (builder, "op", time->name);
+      if (options->op_shapes)
+        app_json_add_string (builder, "shapes", time->shapes);
       app_json_add_string (builder, "backend", time->backend);
       app_json_add_number (builder, "calls", (double) time->n_calls / repeat);
       app_json_add_number (builder, "seconds", time->seconds / repeat);
@@ -169,10 +175,11 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
       gint64 start_us;
 
       /* operations are counted, not timed, in the second settling run */
-      seg_context_set_timing (bench->context, r == -1 || (r >= 0 && options->op_times));
+      seg_context_set_timing (bench->context,
+                              r == -1 || (r >= 0 && (options->op_times || options->op_shapes)));
       if (r == 0)
         {
-          times = seg_context_get_times (bench->context);
+          times = seg_context_get_times (bench->context, FALSE);
           for (guint t = 0; t < times->len; t++)
             bench->gflop += g_array_index (times, SegOpTime, t).gflop;
           seg_context_clear_times (bench->context);
@@ -193,8 +200,8 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
     }
   bench->seconds = app_bench_median (seconds, (gsize) options->repeat);
   bench->cpu_seconds = app_bench_median (cpu_seconds, (gsize) options->repeat);
-  if (options->op_times)
-    print_op_times (bench, name, options->repeat);
+  if (options->op_times || options->op_shapes)
+    print_op_times (bench, name, options);
   return TRUE;
 }
 

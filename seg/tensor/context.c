@@ -57,7 +57,7 @@ seg_context_new (SegDevice *device, guint64 seed)
   self->device = seg_device_ref (device);
   self->allocator = seg_allocator_new (device);
   self->random_seed = seed;
-  seg_context_clear_times (self);
+  self->times = g_array_new (FALSE, TRUE, sizeof (SegOpTime));
   return self;
 }
 
@@ -75,6 +75,7 @@ seg_context_unref (SegContext *self)
     return;
   seg_allocator_free (self->allocator);
   seg_device_unref (self->device);
+  g_array_unref (self->times);
   g_clear_error (&self->error);
   g_free (self);
 }
@@ -197,15 +198,42 @@ compare_times_cb (gconstpointer a, gconstpointer b)
   return ta->seconds < tb->seconds ? 1 : ta->seconds > tb->seconds ? -1 : 0;
 }
 
-GArray *
-seg_context_get_times (SegContext *self)
+static SegOpTime *
+find_time (GArray *times, const char *name, const char *shapes, const char *backend)
 {
-  GArray *times = g_array_new (FALSE, FALSE, sizeof (SegOpTime));
+  for (guint t = 0; t < times->len; t++)
+    {
+      SegOpTime *time = &g_array_index (times, SegOpTime, t);
 
-  for (int op = 0; op < SEG_N_OPS; op++)
-    for (int who = 0; who < 2; who++)
-      if (self->times[op][who].n_calls > 0)
-        g_array_append_val (times, self->times[op][who]);
+      if (time->name == name && time->backend == backend && strcmp (time->shapes, shapes) == 0)
+        return time;
+    }
+  g_array_set_size (times, times->len + 1); /* cleared */
+  {
+    SegOpTime *time = &g_array_index (times, SegOpTime, times->len - 1);
+
+    time->name = name;
+    time->backend = backend;
+    g_strlcpy (time->shapes, shapes, sizeof time->shapes);
+    return time;
+  }
+}
+
+GArray *
+seg_context_get_times (SegContext *self, gboolean by_shape)
+{
+  GArray *times = g_array_new (FALSE, TRUE, sizeof (SegOpTime));
+
+  for (guint t = 0; t < self->times->len; t++)
+    {
+      const SegOpTime *from = &g_array_index (self->times, SegOpTime, t);
+      SegOpTime *to = find_time (times, from->name, by_shape ? from->shapes : "", from->backend);
+
+      to->n_calls += from->n_calls;
+      to->seconds += from->seconds;
+      to->gflop += from->gflop;
+      to->gbytes += from->gbytes;
+    }
   g_array_sort (times, compare_times_cb);
   return times;
 }
@@ -213,12 +241,7 @@ seg_context_get_times (SegContext *self)
 void
 seg_context_clear_times (SegContext *self)
 {
-  memset (self->times, 0, sizeof self->times);
-  for (int op = 0; op < SEG_N_OPS; op++)
-    {
-      self->times[op][0] = (SegOpTime){ op_names[op], self->device->backend->name, 0, 0, 0, 0 };
-      self->times[op][1] = (SegOpTime){ op_names[op], "ref", 0, 0, 0, 0 };
-    }
+  g_array_set_size (self->times, 0);
 }
 
 static double
@@ -270,13 +293,33 @@ count_flop (const SegBackendCall *call)
 }
 
 static void
+append_shape (GString *text, const char *before, const SegBackendTensor *tensor)
+{
+  if (tensor == NULL)
+    return;
+  g_string_append (text, before);
+  for (int a = 0; a < tensor->rank; a++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, a > 0 ? "x" : "", tensor->shape[a]);
+}
+
+static void
 add_time (SegContext *self, const SegBackendCall *call, gboolean by_ref, gint64 start_us)
 {
-  SegOpTime *time = &self->times[call->op][by_ref ? 1 : 0];
+  const char *backend = by_ref ? seg_backend_ref.name : self->device->backend->name;
+  g_autoptr (GString) shapes = g_string_new (NULL);
+  gint64 end_us;
+  SegOpTime *time;
 
   if (!by_ref)
     self->device->backend->synchronize (self->device->handle);
-  time->seconds += (g_get_monotonic_time () - start_us) * 1e-6;
+  end_us = g_get_monotonic_time ();
+  append_shape (shapes, "", call->n_out > 0 ? call->out[0] : NULL);
+  append_shape (shapes, " < ", call->n_in > 0 ? call->in[0] : NULL);
+  append_shape (shapes, ", ", call->n_in > 1 ? call->in[1] : NULL);
+  if (shapes->len >= sizeof time->shapes)
+    g_string_truncate (shapes, sizeof time->shapes - 1);
+  time = find_time (self->times, op_names[call->op], shapes->str, backend);
+  time->seconds += (end_us - start_us) * 1e-6;
   time->n_calls++;
   time->gflop += count_flop (call);
   for (int t = 0; t < SEG_MAX_TENSORS; t++)

@@ -86,10 +86,11 @@ void seg_context_reset_peak (SegContext *self);
 void seg_context_set_memory_limit (SegContext *self, guint64 limit_bytes);
 void seg_context_trim (SegContext *self); /* gives free memory back to the system */
 
-/* Time per op. @gflop is summed from shapes for products and convolutions. */
+/* Time per op and shapes. @gflop is summed from shapes for products and convolutions. */
 typedef struct
 {
   const char *name;
+  char shapes[104]; /* of the first output and the first two inputs, "2x16x64x64x48 < …" */
   const char *backend; /* who ran it; "ref" under another device is a fallback */
   guint64 n_calls;
   double seconds;
@@ -97,8 +98,9 @@ typedef struct
   double gbytes; /* of all tensors, in and out */
 } SegOpTime;
 void seg_context_set_timing (SegContext *self, gboolean on);
-/* Returns: (transfer full) (element-type SegOpTime): slowest first */
-GArray *seg_context_get_times (SegContext *self) G_GNUC_WARN_UNUSED_RESULT;
+/* Returns: (transfer full) (element-type SegOpTime): slowest first; @by_shape: one for each
+ * op and its shapes, else one for each op */
+GArray *seg_context_get_times (SegContext *self, gboolean by_shape) G_GNUC_WARN_UNUSED_RESULT;
 void seg_context_clear_times (SegContext *self);
 const char *seg_op_get_name (SegOp op);
 

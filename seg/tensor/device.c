@@ -63,9 +63,12 @@ open_module (const char *name, GError **error)
   const char *folders[] = { folder != NULL ? folder : BUILD_MODULEDIR,
                             folder != NULL ? NULL : MODULEDIR, NULL };
 
-  /* libgomp reads it when the module brings it in; the program has set it long before. */
+  /* libgomp reads them when the module brings it in; the program has set them long before. */
   if (g_getenv ("OMP_WAIT_POLICY") == NULL)
-    g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+    {
+      g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+      g_setenv ("GOMP_SPINCOUNT", "1000", FALSE);
+    }
   for (int f = 0; folders[f] != NULL; f++)
     {
       g_autofree char *path = g_build_filename (folders[f], file, NULL);

@@ -53,7 +53,7 @@ struct _SegContext
   gboolean in_yield;
   int held;
   gboolean timing;
-  SegOpTime times[SEG_N_OPS][2]; /* by the device, by ref instead of it */
+  GArray *times; /* of SegOpTime: by op, shapes, and who ran it */
 };
 
 typedef struct

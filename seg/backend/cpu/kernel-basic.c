@@ -136,7 +136,7 @@ unary_block (const SegUnaryParams *p, const float *x, float *y, int n)
       CASE (SEG_ACT_SIGMOID, apply_act (SEG_ACT_SIGMOID, x[i], a));
       CASE (SEG_ACT_TANH, apply_act (SEG_ACT_TANH, x[i], a));
       CASE (SEG_ACT_EXP, x[i] > 88.7f ? expf (x[i]) : fast_exp (x[i]));
-      CASE (SEG_ACT_LOG, fast_log (x[i] + a));
+      CASE (SEG_ACT_LOG, logf (x[i] + a));
       CASE (SEG_ACT_SQRT, sqrtf (x[i] + a));
       CASE (SEG_ACT_SQUARE, x[i] * x[i]);
       CASE (SEG_ACT_ABS, x[i] < 0 ? -x[i] : x[i]);
@@ -527,31 +527,39 @@ run_argmax (SegBackendDevice *device, const SegBackendCall *call)
  */
 
 static void
+random_quad (const SegRandomParams *p, int64_t quad, float value[4])
+{
+  uint32_t word[4];
+
+  random_words (p->seed, p->offset + quad, word);
+  if (!p->normal)
+    for (int i = 0; i < 4; i++)
+      value[i] = (float) (p->a + (p->b - p->a) * uniform_of_word (word[i]));
+  else
+    for (int i = 0; i < 4; i += 2)
+      {
+        const float radius = sqrtf (-2 * logf (1 - uniform_of_word (word[i])));
+        const float angle = 6.28318531f * uniform_of_word (word[i + 1]);
+
+        value[i] = (float) (p->a + p->b * radius * cosf (angle));
+        value[i + 1] = (float) (p->a + p->b * radius * sinf (angle));
+      }
+}
+
+static void
 random_cb (void *data, int64_t low, int64_t high, int thread)
 {
   const SegBackendCall *call = data;
-  const SegRandomParams *p = call->params;
   const int64_t n = seg_cpu_count (call->out[0]);
+  float value[BLOCK];
 
-  for (int64_t quad = low; quad < high; quad++)
+  for (int64_t quad = low; quad < high; quad += BLOCK / 4)
     {
-      uint32_t word[4];
-      float value[4];
+      const int64_t end = MIN (quad + BLOCK / 4, high);
 
-      random_words (p->seed, p->offset + quad, word);
-      if (!p->normal)
-        for (int i = 0; i < 4; i++)
-          value[i] = (float) (p->a + (p->b - p->a) * uniform_of_word (word[i]));
-      else
-        for (int i = 0; i < 4; i += 2)
-          {
-            const float radius = sqrtf (-2 * logf (1 - uniform_of_word (word[i])));
-            const float angle = 6.28318531f * uniform_of_word (word[i + 1]);
-
-            value[i] = (float) (p->a + p->b * radius * cosf (angle));
-            value[i + 1] = (float) (p->a + p->b * radius * sinf (angle));
-          }
-      commit (call->out[0], 4 * quad, 1, (int) MIN (4, n - 4 * quad), value);
+      for (int64_t q = quad; q < end; q++)
+        random_quad (call->params, q, value + 4 * (q - quad));
+      commit (call->out[0], 4 * quad, 1, (int) (MIN (4 * end, n) - 4 * quad), value);
     }
 }
 

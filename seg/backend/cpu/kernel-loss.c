@@ -106,6 +106,137 @@ softmax_backward_cb (void *data, int64_t low, int64_t high, int thread)
     }
 }
 
+/* --- Few classes: a chunk of rows is turned, so that the rows of a class lie side by side --------
+ */
+
+#define FEW 32 /* classes */
+#define CHUNK 2048 /* scores of a chunk */
+
+/* [class][rows] of @t's rows from @row */
+static void
+fetch_planes (const SegBackendTensor *t, int64_t row, int rows, int n, float *planes)
+{
+  float block[CHUNK];
+  const float *x = fetch (t, row * n, rows * n, block);
+
+  for (int c = 0; c < n; c++)
+    for (int i = 0; i < rows; i++)
+      planes[c * rows + i] = x[i * n + c];
+}
+
+static void
+commit_planes (const SegBackendTensor *t, int64_t row, int rows, int n, const float *planes)
+{
+  float block[CHUNK];
+  float *y = target (t, row * n, 1, block);
+
+  for (int c = 0; c < n; c++)
+    for (int i = 0; i < rows; i++)
+      y[i * n + c] = planes[c * rows + i];
+  commit (t, row * n, 1, rows * n, y);
+}
+
+/* In place; @log_sum: ln of the denominator plus the maximum. */
+static void
+softmax_planes (float *restrict x, int rows, int n, float *restrict log_sum)
+{
+  float top[CHUNK], sum[CHUNK];
+
+  for (int i = 0; i < rows; i++)
+    {
+      top[i] = -INFINITY;
+      sum[i] = 0;
+    }
+  for (int c = 0; c < n; c++)
+    for (int i = 0; i < rows; i++)
+      top[i] = x[c * rows + i] > top[i] ? x[c * rows + i] : top[i];
+  for (int c = 0; c < n; c++)
+    for (int i = 0; i < rows; i++)
+      {
+        x[c * rows + i] = fast_exp (x[c * rows + i] - top[i]);
+        sum[i] += x[c * rows + i];
+      }
+  for (int i = 0; i < rows; i++)
+    {
+      if (log_sum != NULL)
+        log_sum[i] = top[i] + fast_log (sum[i]);
+      sum[i] = 1 / sum[i];
+    }
+  for (int c = 0; c < n; c++)
+    for (int i = 0; i < rows; i++)
+      x[c * rows + i] *= sum[i];
+}
+
+static double
+sum_of (const float *x, int n)
+{
+  float lane[16] = { 0 };
+  double sum = 0;
+  int i = 0;
+
+  for (; i + 16 <= n; i += 16)
+    for (int l = 0; l < 16; l++)
+      lane[l] += x[i + l];
+  for (int l = 0; l < 16; l++)
+    sum += lane[l];
+  for (; i < n; i++)
+    sum += x[i];
+  return sum;
+}
+
+static bool
+has_few (const Loss *l)
+{
+  return l->r.channels <= FEW;
+}
+
+static int
+get_chunk (const Loss *l)
+{
+  return (int) (CHUNK / l->r.channels);
+}
+
+static void
+softmax_few_cb (void *data, int64_t low, int64_t high, int thread)
+{
+  const Loss *l = data;
+  const SegBackendCall *call = l->call;
+  const bool back = call->op == SEG_OP_SOFTMAX_BACKWARD;
+  const SegSoftmaxParams *p = call->params;
+  const int n = (int) l->r.channels, chunk = get_chunk (l);
+  float x[CHUNK], y[CHUNK], sum[CHUNK];
+
+  for (int64_t row = low; row < high; row += chunk)
+    {
+      const int rows = (int) MIN (chunk, high - row);
+
+      fetch_planes (call->in[0], row, rows, n, x);
+      if (back)
+        {
+          fetch_planes (call->in[1], row, rows, n, y);
+          memset (sum, 0, rows * sizeof *sum);
+          for (int c = 0; c < n; c++)
+            for (int i = 0; i < rows; i++)
+              sum[i] += p->log ? y[c * rows + i] : x[c * rows + i] * y[c * rows + i];
+          for (int c = 0; c < n; c++)
+            for (int i = 0; i < rows; i++)
+              x[c * rows + i] = p->log ? y[c * rows + i] - fast_exp (x[c * rows + i]) * sum[i]
+                                       : x[c * rows + i] * (y[c * rows + i] - sum[i]);
+        }
+      else if (p->log)
+        {
+          memcpy (y, x, sizeof y);
+          softmax_planes (y, rows, n, sum);
+          for (int c = 0; c < n; c++)
+            for (int i = 0; i < rows; i++)
+              x[c * rows + i] -= sum[i];
+        }
+      else
+        softmax_planes (x, rows, n, NULL);
+      commit_planes (call->out[0], row, rows, n, x);
+    }
+}
+
 static int64_t
 get_index (const SegBackendTensor *t, int64_t i)
 {
@@ -135,6 +266,138 @@ get_weight (const SegBackendTensor *weight, int64_t i)
 
   return weight != NULL ? *fetch (weight, i, 1, &block) : 1;
 }
+
+/* Classes and weights of a chunk; class −1 and weight 0 where nothing counts. */
+static void
+get_targets (const Loss *l, int64_t row, int rows, int64_t ignore, const SegBackendTensor *weight,
+             const float *class_weight, int *class, float *w)
+{
+  float block[CHUNK];
+  const float *given = weight != NULL ? fetch (weight, row, rows, block) : NULL;
+
+  for (int i = 0; i < rows; i++)
+    {
+      class[i] = (int) get_class (l, l->call->in[1], row + i, ignore);
+      w[i] = class[i] < 0 ? 0 : given != NULL ? given[i] : 1;
+    }
+  if (class_weight != NULL)
+    for (int i = 0; i < rows; i++)
+      w[i] *= class[i] < 0 ? 0 : class_weight[class[i]];
+}
+
+static void
+cross_entropy_few_cb (void *data, int64_t low, int64_t high, int thread)
+{
+  const Loss *l = data;
+  const SegBackendCall *call = l->call;
+  const bool back = call->op == SEG_OP_CROSS_ENTROPY_BACKWARD;
+  const int64_t ignore = ((const SegCrossEntropyParams *) call->params)->ignore;
+  const float *class_weight = call->in[3] != NULL ? call->in[3]->data : NULL;
+  const float scale = back ? *(const float *) call->in[4]->data : 0;
+  const int n = (int) l->r.channels, chunk = get_chunk (l);
+  float x[CHUNK], log_sum[CHUNK], w[CHUNK], own[CHUNK];
+  int class[CHUNK];
+  double loss = 0, total = 0;
+
+  for (int64_t row = low; row < high; row += chunk)
+    {
+      const int rows = (int) MIN (chunk, high - row);
+
+      fetch_planes (call->in[0], row, rows, n, x);
+      get_targets (l, row, rows, ignore, call->in[2], class_weight, class, w);
+      if (!back)
+        for (int c = 0; c < n; c++)
+          for (int i = 0; i < rows; i++)
+            own[i] = class[i] == c ? x[c * rows + i] : own[i];
+      softmax_planes (x, rows, n, log_sum);
+      if (back)
+        {
+          for (int c = 0; c < n; c++)
+            for (int i = 0; i < rows; i++)
+              {
+                const float gap = x[c * rows + i] - (class[i] == c);
+
+                x[c * rows + i] = w[i] == 0 ? 0 : gap * (scale * w[i]);
+              }
+          commit_planes (call->out[0], row, rows, n, x);
+          continue;
+        }
+      for (int i = 0; i < rows; i++)
+        own[i] = w[i] == 0 ? 0 : w[i] * (log_sum[i] - own[i]);
+      loss += sum_of (own, rows);
+      total += sum_of (w, rows);
+    }
+  if (!back)
+    {
+      l->partial[2 * thread] = loss;
+      l->partial[2 * thread + 1] = total;
+    }
+}
+
+static void
+overlap_few_cb (void *data, int64_t low, int64_t high, int thread)
+{
+  const Loss *l = data;
+  const SegBackendCall *call = l->call;
+  const SegOverlapParams *params = call->params;
+  const bool back = call->op == SEG_OP_OVERLAP_BACKWARD, square = params->square;
+  const SegBackendTensor *labels = call->in[1];
+  const bool soft = labels->rank == call->in[0]->rank;
+  const float *dsums = back ? call->in[3]->data : NULL;
+  const int n = (int) l->r.channels, chunk = get_chunk (l);
+  double *sums = l->partial + thread * l->n_partial;
+  float x[CHUNK], y[CHUNK], w[CHUNK], part[3][CHUNK];
+  int class[CHUNK];
+
+  for (int64_t row = low; row < high; row += chunk)
+    {
+      const int rows = (int) MIN (chunk, high - row);
+
+      fetch_planes (call->in[0], row, rows, n, x);
+      if (soft)
+        {
+          const float *given = call->in[2] != NULL ? fetch (call->in[2], row, rows, part[0]) : NULL;
+
+          fetch_planes (labels, row, rows, n, y);
+          for (int i = 0; i < rows; i++)
+            w[i] = given != NULL ? given[i] : 1;
+        }
+      else
+        {
+          get_targets (l, row, rows, params->ignore, call->in[2], NULL, class, w);
+          for (int c = 0; c < n; c++)
+            for (int i = 0; i < rows; i++)
+              y[c * rows + i] = class[i] == c;
+        }
+      for (int c = 0; c < n; c++)
+        {
+          float *restrict p = x + c * rows;
+          const float *restrict t = y + c * rows;
+
+          if (back)
+            {
+              const float of_y = dsums[c], of_p = dsums[n + c];
+
+              for (int i = 0; i < rows; i++)
+                p[i] = w[i] == 0 ? 0 : w[i] * (of_y * t[i] + of_p * (square ? 2 * p[i] : 1));
+              continue;
+            }
+          for (int i = 0; i < rows; i++)
+            {
+              part[0][i] = w[i] == 0 ? 0 : w[i] * p[i] * t[i];
+              part[1][i] = w[i] == 0 ? 0 : w[i] * (square ? p[i] * p[i] : p[i]);
+              part[2][i] = w[i] == 0 ? 0 : w[i] * (square ? t[i] * t[i] : t[i]);
+            }
+          for (int k = 0; k < 3; k++)
+            sums[k * n + c] += sum_of (part[k], rows);
+        }
+      if (back)
+        commit_planes (call->out[0], row, rows, n, x);
+    }
+}
+
+/* --- Any number of classes: row by row ---------------------------------------------------------
+ */
 
 static void
 cross_entropy_cb (void *data, int64_t low, int64_t high, int thread)
@@ -331,7 +594,10 @@ CPU_NAME (seg_cpu_run_loss) (SegBackendDevice *device, const SegBackendCall *cal
     case SEG_OP_SOFTMAX_BACKWARD:
       if (is_feature_axis (call))
         seg_cpu_parallel (device, l.r.rows, grain,
-                          call->op == SEG_OP_SOFTMAX ? softmax_cb : softmax_backward_cb, &l);
+                          has_few (&l)                 ? softmax_few_cb
+                          : call->op == SEG_OP_SOFTMAX ? softmax_cb
+                                                       : softmax_backward_cb,
+                          &l);
       else
         {
           const int64_t n = call->in[0]->shape[((const SegSoftmaxParams *) call->params)->axis];
@@ -342,11 +608,12 @@ CPU_NAME (seg_cpu_run_loss) (SegBackendDevice *device, const SegBackendCall *cal
       break;
     case SEG_OP_CROSS_ENTROPY:
     case SEG_OP_CROSS_ENTROPY_BACKWARD:
-      seg_cpu_parallel (device, l.r.rows, grain, cross_entropy_cb, &l);
+      seg_cpu_parallel (device, l.r.rows, grain,
+                        has_few (&l) ? cross_entropy_few_cb : cross_entropy_cb, &l);
       break;
     case SEG_OP_OVERLAP:
     case SEG_OP_OVERLAP_BACKWARD:
-      seg_cpu_parallel (device, l.r.rows, grain, overlap_cb, &l);
+      seg_cpu_parallel (device, l.r.rows, grain, has_few (&l) ? overlap_few_cb : overlap_cb, &l);
       break;
     default:
       seg_cpu_parallel (device, (l.r.rows * l.r.channels + BLOCK - 1) / BLOCK, 4, bce_cb, &l);

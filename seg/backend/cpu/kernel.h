@@ -9,6 +9,9 @@
 
 #include <math.h>
 #include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #define CPU_PASTE2(a, b) a##_##b
 #define CPU_PASTE(a, b) CPU_PASTE2 (a, b)
@@ -41,6 +44,72 @@ bf16_of_float (float value)
   return (uint16_t) (value != value ? (bits >> 16 | 0x40) : rounded);
 }
 
+/* Compilers make no vectors of these by themselves. */
+static inline void
+floats_of_bf16 (const uint16_t *half, float *value, int n)
+{
+  int i = 0;
+
+#if defined __AVX512BW__
+  for (; i + 16 <= n; i += 16)
+    {
+      const __m256i h = _mm256_loadu_si256 ((const void *) (half + i));
+
+      _mm512_storeu_si512 (value + i, _mm512_slli_epi32 (_mm512_cvtepu16_epi32 (h), 16));
+    }
+#elif defined __AVX2__
+  for (; i + 8 <= n; i += 8)
+    {
+      const __m128i h = _mm_loadu_si128 ((const void *) (half + i));
+
+      _mm256_storeu_si256 ((void *) (value + i), _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (h), 16));
+    }
+#endif
+  for (; i < n; i++)
+    value[i] = float_of_bf16 (half[i]);
+}
+
+static inline void
+bf16_of_floats (const float *value, uint16_t *half, int n)
+{
+  int i = 0;
+
+#if defined __AVX512BW__
+  for (; i + 16 <= n; i += 16)
+    {
+      const __m512i bits = _mm512_loadu_si512 (value + i);
+      const __m512 v = _mm512_castsi512_ps (bits);
+      const __mmask16 is_nan = _mm512_cmp_ps_mask (v, v, _CMP_UNORD_Q);
+      const __m512i high = _mm512_srli_epi32 (bits, 16);
+      const __m512i odd = _mm512_and_si512 (high, _mm512_set1_epi32 (1));
+      const __m512i sum =
+          _mm512_add_epi32 (_mm512_add_epi32 (bits, odd), _mm512_set1_epi32 (0x7fff));
+      const __m512i rounded = _mm512_mask_or_epi32 (_mm512_srli_epi32 (sum, 16), is_nan, high,
+                                                    _mm512_set1_epi32 (0x40));
+
+      _mm256_storeu_si256 ((void *) (half + i), _mm512_cvtepi32_epi16 (rounded));
+    }
+#elif defined __AVX2__
+  for (; i + 8 <= n; i += 8)
+    {
+      const __m256i bits = _mm256_loadu_si256 ((const void *) (value + i));
+      const __m256 v = _mm256_castsi256_ps (bits);
+      const __m256i is_nan = _mm256_castps_si256 (_mm256_cmp_ps (v, v, _CMP_UNORD_Q));
+      const __m256i high = _mm256_srli_epi32 (bits, 16);
+      const __m256i odd = _mm256_and_si256 (high, _mm256_set1_epi32 (1));
+      const __m256i sum =
+          _mm256_add_epi32 (_mm256_add_epi32 (bits, odd), _mm256_set1_epi32 (0x7fff));
+      const __m256i rounded = _mm256_blendv_epi8 (
+          _mm256_srli_epi32 (sum, 16), _mm256_or_si256 (high, _mm256_set1_epi32 (0x40)), is_nan);
+      const __m256i packed = _mm256_permute4x64_epi64 (_mm256_packus_epi32 (rounded, rounded), 8);
+
+      _mm_storeu_si128 ((void *) (half + i), _mm256_castsi256_si128 (packed));
+    }
+#endif
+  for (; i < n; i++)
+    half[i] = bf16_of_float (value[i]);
+}
+
 /* Elements offset, offset + stride, … of @t as floats: in place if they lie so, else in @block. */
 static inline const float *
 fetch_strided (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, float *block)
@@ -62,8 +131,7 @@ fetch_strided (const SegBackendTensor *t, int64_t offset, int64_t stride, int n,
         const uint16_t *p = (const uint16_t *) t->data + offset;
 
         if (stride == 1)
-          for (int i = 0; i < n; i++)
-            block[i] = float_of_bf16 (p[i]);
+          floats_of_bf16 (p, block, n);
         else
           for (int i = 0; i < n; i++)
             block[i] = float_of_bf16 (p[i * stride]);
@@ -121,8 +189,7 @@ commit (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, const 
       break;
     case SEG_DTYPE_BF16:
       if (stride == 1)
-        for (int i = 0; i < n; i++)
-          ((uint16_t *) t->data)[offset + i] = bf16_of_float (block[i]);
+        bf16_of_floats (block, (uint16_t *) t->data + offset, n);
       else
         for (int i = 0; i < n; i++)
           ((uint16_t *) t->data)[offset + i * stride] = bf16_of_float (block[i]);
@@ -197,11 +264,31 @@ fast_tanh (float x)
   return x < 0 ? -y : y;
 }
 
-/* ln x for normal x > 0; others go to logf */
+/* ln x for finite x ≥ 1 (a sum of exponentials below their maximum): mantissa in [√½, √2), Cephes'
+ * polynomial; relative error below 2e-7. A NaN stays one. */
 static inline float
 fast_log (float x)
 {
-  return logf (x);
+  int32_t bits, exponent;
+  float m, z, y;
+
+  memcpy (&bits, &x, 4);
+  exponent = (bits - 0x3f3504f3) >> 23;
+  bits -= exponent << 23;
+  memcpy (&m, &bits, 4);
+  m -= 1;
+  z = m * m;
+  y = 7.0376836292e-2f;
+  y = y * m - 1.1514610310e-1f;
+  y = y * m + 1.1676998740e-1f;
+  y = y * m - 1.2420140846e-1f;
+  y = y * m + 1.4249322787e-1f;
+  y = y * m - 1.6668057665e-1f;
+  y = y * m + 2.0000714765e-1f;
+  y = y * m - 2.4999993993e-1f;
+  y = y * m + 3.3333331174e-1f;
+  y = y * m * z - 0.5f * z + m + (float) exponent * 0.69314718f;
+  return x == x ? y : x;
 }
 
 #define GELU_K 0.797884560802865f
