@@ -114,25 +114,42 @@ softmax_backward_cb (void *data, int64_t low, int64_t high, int thread)
 
 /* [class][rows] of @t's rows from @row */
 static void
-fetch_planes (const SegBackendTensor *t, int64_t row, int rows, int n, float *planes)
+fetch_planes (const SegBackendTensor *t, int64_t row, int rows, int n, float *restrict planes)
 {
   float block[CHUNK];
-  const float *x = fetch (t, row * n, rows * n, block);
+  const float *restrict x = fetch (t, row * n, rows * n, block);
 
-  for (int c = 0; c < n; c++)
-    for (int i = 0; i < rows; i++)
-      planes[c * rows + i] = x[i * n + c];
+  /* a constant distance makes vectors */
+#define TURN(n)                                                                                    \
+  for (int c = 0; c < n; c++)                                                                      \
+    for (int i = 0; i < rows; i++)                                                                 \
+  planes[c * rows + i] = x[i * n + c]
+  if (n == 2)
+    TURN (2);
+  else if (n == 4)
+    TURN (4);
+  else
+    TURN (n);
+#undef TURN
 }
 
 static void
-commit_planes (const SegBackendTensor *t, int64_t row, int rows, int n, const float *planes)
+commit_planes (const SegBackendTensor *t, int64_t row, int rows, int n,
+               const float *restrict planes)
 {
   float block[CHUNK];
-  float *y = target (t, row * n, 1, block);
+  float *restrict y = target (t, row * n, 1, block);
 
-  for (int c = 0; c < n; c++)
+  if (n == 2)
     for (int i = 0; i < rows; i++)
-      y[i * n + c] = planes[c * rows + i];
+      {
+        y[2 * i] = planes[i];
+        y[2 * i + 1] = planes[rows + i];
+      }
+  else
+    for (int c = 0; c < n; c++)
+      for (int i = 0; i < rows; i++)
+        y[i * n + c] = planes[c * rows + i];
   commit (t, row * n, 1, rows * n, y);
 }
 
@@ -270,16 +287,26 @@ get_weight (const SegBackendTensor *weight, int64_t i)
 /* Classes and weights of a chunk; class −1 and weight 0 where nothing counts. */
 static void
 get_targets (const Loss *l, int64_t row, int rows, int64_t ignore, const SegBackendTensor *weight,
-             const float *class_weight, int *class, float *w)
+             const float *class_weight, int *restrict class, float *restrict w)
 {
+  const SegBackendTensor *map = l->call->in[1];
+  const int n = (int) l->r.channels, none = ignore >= 0 && ignore < n ? (int) ignore : -1;
   float block[CHUNK];
-  const float *given = weight != NULL ? fetch (weight, row, rows, block) : NULL;
+  const float *restrict given = weight != NULL ? fetch (weight, row, rows, block) : NULL;
 
+  if (map->dtype == SEG_DTYPE_U8)
+    for (int i = 0; i < rows; i++)
+      class[i] = ((const uint8_t *) map->data)[row + i];
+  else
+    for (int i = 0; i < rows; i++)
+      class[i] = (int) get_class (l, map, row + i, ignore);
   for (int i = 0; i < rows; i++)
-    {
-      class[i] = (int) get_class (l, l->call->in[1], row + i, ignore);
-      w[i] = class[i] < 0 ? 0 : given != NULL ? given[i] : 1;
-    }
+    class[i] = class[i] < n && class[i] != none ? class[i] : -1;
+  for (int i = 0; i < rows; i++)
+    w[i] = class[i] >= 0;
+  if (given != NULL)
+    for (int i = 0; i < rows; i++)
+      w[i] = class[i] < 0 ? 0 : given[i];
   if (class_weight != NULL)
     for (int i = 0; i < rows; i++)
       w[i] *= class[i] < 0 ? 0 : class_weight[class[i]];

@@ -3,6 +3,7 @@
 
 #include <dnnl.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
  * parameters, shapes and dtypes. Scratch memory is the device's, so primitives own none. */
 
 #define MAX_DIMS 12
+#define MAX_SHARES 64
+#define MAX_SIZE(a, b) ((a) > (b) ? (a) : (b))
 
 /* --- The differences between the versions -------------------------------------------------------
  */
@@ -80,7 +83,7 @@ typedef struct
   int transposed;
   int dtype[4];
   int act;
-  int flags; /* 1: bias, 2: accumulate, 4: weights may be packed */
+  int flags; /* 1: bias, 2: accumulate, 4: weights may be packed, 8: for one thread */
   float alpha;
   dnnl_dim_t dims[3][MAX_DIMS];
   dnnl_dim_t strides[3][MAX_DIMS];
@@ -120,7 +123,7 @@ struct _CpuDnn
 {
   SegBackendDevice *device;
   dnnl_engine_t engine;
-  dnnl_stream_t stream;
+  dnnl_stream_t *streams; /* one for each thread; what all do together runs in the first */
   Entry *bucket[N_BUCKETS];
   void *scratch;
   size_t scratch_bytes;
@@ -140,13 +143,19 @@ seg_cpu_dnn_new (SegBackendDevice *device)
   if (self == NULL)
     return NULL;
   self->device = device;
-  if (dnnl_engine_create (&self->engine, dnnl_cpu, 0) != dnnl_success
-      || dnnl_stream_create (&self->stream, self->engine, dnnl_stream_default_flags)
-             != dnnl_success)
+  self->streams = calloc (device->n_threads, sizeof *self->streams);
+  if (self->streams == NULL || dnnl_engine_create (&self->engine, dnnl_cpu, 0) != dnnl_success)
     {
       seg_cpu_dnn_free (self);
       return NULL;
     }
+  for (int t = 0; t < device->n_threads; t++)
+    if (dnnl_stream_create (&self->streams[t], self->engine, dnnl_stream_default_flags)
+        != dnnl_success)
+      {
+        seg_cpu_dnn_free (self);
+        return NULL;
+      }
   return self;
 }
 
@@ -186,8 +195,10 @@ seg_cpu_dnn_free (CpuDnn *self)
         next = entry->next;
         entry_free (entry);
       }
-  if (self->stream != NULL)
-    dnnl_stream_destroy (self->stream);
+  for (int t = 0; self->streams != NULL && t < self->device->n_threads; t++)
+    if (self->streams[t] != NULL)
+      dnnl_stream_destroy (self->streams[t]);
+  free (self->streams);
   if (self->engine != NULL)
     dnnl_engine_destroy (self->engine);
   free (self->scratch);
@@ -286,7 +297,7 @@ typedef struct
 } Argument;
 
 static SegStatus
-execute (CpuDnn *self, dnnl_primitive_t primitive, int n, const Argument *arguments)
+execute_on (CpuDnn *self, int thread, dnnl_primitive_t primitive, int n, const Argument *arguments)
 {
   dnnl_exec_arg_t args[8];
   dnnl_status_t status = dnnl_success;
@@ -299,9 +310,9 @@ execute (CpuDnn *self, dnnl_primitive_t primitive, int n, const Argument *argume
         status = dnnl_out_of_memory;
     }
   if (status == dnnl_success)
-    status = dnnl_primitive_execute (primitive, self->stream, n, args);
+    status = dnnl_primitive_execute (primitive, self->streams[thread], n, args);
   if (status == dnnl_success)
-    status = dnnl_stream_wait (self->stream);
+    status = dnnl_stream_wait (self->streams[thread]);
   for (int a = 0; a < n; a++)
     if (args[a].memory != NULL)
       dnnl_memory_destroy (args[a].memory);
@@ -309,6 +320,12 @@ execute (CpuDnn *self, dnnl_primitive_t primitive, int n, const Argument *argume
     return SEG_STATUS_OK;
   snprintf (self->device->message, sizeof self->device->message, "oneDNN status %d", (int) status);
   return status == dnnl_out_of_memory ? SEG_STATUS_MEMORY : SEG_STATUS_FAILED;
+}
+
+static SegStatus
+execute (CpuDnn *self, dnnl_primitive_t primitive, int n, const Argument *arguments)
+{
+  return execute_on (self, 0, primitive, n, arguments);
 }
 
 /* --- Making primitives --------------------------------------------------------------------------
@@ -745,6 +762,113 @@ align (size_t size)
   return (size + 4095) / 4096 * 4096;
 }
 
+/* Gradients of weights, a share of the batch for each thread: oneDNN's own way with several threads
+ * waits in barriers that spin, which a second busy process turns into most of a training step, and
+ * shares small maps badly. */
+typedef struct
+{
+  SegBackendDevice *device;
+  const SegBackendTensor *src, *dst;
+  int n_parts;
+  Entry *entry[2]; /* of the smaller and the larger share */
+  size_t part_bytes, weights_offset; /* of each part's scratch memory */
+  uint8_t *scratch;
+  SegStatus status[MAX_SHARES];
+} Shares;
+
+static void
+share_cb (void *data, int64_t low, int64_t high, int thread)
+{
+  static const size_t sizes[] = { [SEG_DTYPE_F32] = 4, [SEG_DTYPE_BF16] = 2 };
+  Shares *s = data;
+
+  for (int64_t part = low; part < high; part++)
+    {
+      const int64_t first = s->src->shape[0] * part / s->n_parts;
+      const int64_t n = s->src->shape[0] * (part + 1) / s->n_parts - first;
+      Entry *entry = s->entry[n > s->src->shape[0] / s->n_parts];
+      uint8_t *scratch = s->scratch + part * s->part_bytes;
+      const size_t src_offset = first * s->src->stride[0] * sizes[s->src->dtype];
+      const size_t dst_offset = first * s->dst->stride[0] * sizes[s->dst->dtype];
+
+      s->status[part] = execute_on (
+          s->device->dnn, thread, entry->primitive, 4,
+          (Argument[]){ { DNNL_ARG_SRC, &entry->md[0], (uint8_t *) s->src->data + src_offset },
+                        { DNNL_ARG_DIFF_DST, &entry->md[2], (uint8_t *) s->dst->data + dst_offset },
+                        { DNNL_ARG_DIFF_WEIGHTS, &entry->md[1], scratch + s->weights_offset },
+                        { DNNL_ARG_SCRATCHPAD, &entry->scratch_md, scratch } });
+    }
+}
+
+/* The primitive for @n samples on one thread. */
+static Entry *
+get_share (CpuDnn *self, const SegBackendCall *call, const ConvTensors *t, int64_t n)
+{
+  SegBackendTensor src = *t->src, dst = *t->dst;
+  SegBackendCall part = *call;
+  Entry *entry;
+  Key key;
+
+  src.shape[0] = dst.shape[0] = n;
+  part.in[0] = &src;
+  part.in[1] = &dst;
+  make_conv_key (&part, &key);
+  key.flags |= 8;
+  entry = find_entry (self, &key);
+  if (entry == NULL)
+    {
+      omp_set_num_threads (1);
+      entry = make_conv (self, &part, &key);
+      omp_set_num_threads (self->device->n_threads);
+    }
+  return entry;
+}
+
+static SegStatus
+run_shared_weights (SegBackendDevice *device, const SegBackendCall *call, const ConvTensors *t)
+{
+  CpuDnn *self = device->dnn;
+  Shares s = { .device = device, .src = t->src, .dst = t->dst, .n_parts = device->n_threads };
+  const int64_t n = t->src->shape[0] / s.n_parts;
+  SegBackendTensor sum = { .dtype = SEG_DTYPE_F32, .rank = 1, .stride = { 1 } }, add;
+  SegBinaryParams plus = { SEG_BINARY_ADD };
+  Entry *entry;
+
+  entry = s.entry[0] = s.entry[1] = get_share (self, call, t, n);
+  if (entry != NULL && t->src->shape[0] % s.n_parts != 0)
+    s.entry[1] = get_share (self, call, t, n + 1);
+  /* the parts are added as they lie: all must lie alike */
+  if (s.entry[0] == NULL || s.entry[1] == NULL
+      || !dnnl_memory_desc_equal (MD_OF (s.entry[0]->md[1]), MD_OF (s.entry[1]->md[1])))
+    return SEG_STATUS_UNSUPPORTED;
+  s.weights_offset = align (MAX_SIZE (s.entry[0]->scratch_bytes, s.entry[1]->scratch_bytes));
+  s.weights_offset = MAX_SIZE (s.weights_offset, align (entry->reorder_scratch));
+  s.part_bytes = s.weights_offset + align (entry->weights_bytes);
+  s.scratch = get_scratch (self, s.n_parts * s.part_bytes + 4096);
+  if (s.scratch == NULL)
+    return SEG_STATUS_MEMORY;
+  seg_cpu_parallel (device, s.n_parts, 1, share_cb, &s);
+  sum.shape[0] = (int64_t) (entry->weights_bytes / sizeof (float));
+  sum.data = s.scratch + s.weights_offset;
+  add = sum;
+  for (int part = 0; part < s.n_parts; part++)
+    {
+      SegBackendCall call_add = {
+        SEG_OP_BINARY, &plus, sizeof plus, 1, 2, { &sum }, { &sum, &add }
+      };
+
+      if (s.status[part] != SEG_STATUS_OK)
+        return s.status[part];
+      add.data = s.scratch + part * s.part_bytes + s.weights_offset;
+      if (part > 0)
+        device->run_basic (device, &call_add);
+    }
+  return execute (self, entry->reorder, 3,
+                  (Argument[]){ { DNNL_ARG_FROM, &entry->md[1], sum.data },
+                                { DNNL_ARG_TO, &entry->plain, t->weights->data },
+                                { DNNL_ARG_SCRATCHPAD, &entry->reorder_scratch_md, s.scratch } });
+}
+
 static SegStatus
 run_conv (SegBackendDevice *device, const SegBackendCall *call)
 {
@@ -758,6 +882,18 @@ run_conv (SegBackendDevice *device, const SegBackendCall *call)
   SegStatus status = SEG_STATUS_OK;
   size_t scratch_bytes;
 
+  if (call->op == SEG_OP_CONV_BACKWARD_WEIGHTS && device->n_threads > 1
+      && device->n_threads <= MAX_SHARES && t.src->shape[0] >= device->n_threads)
+    status = run_shared_weights (device, call, &t);
+  else
+    status = SEG_STATUS_UNSUPPORTED;
+  if (status != SEG_STATUS_UNSUPPORTED)
+    {
+      if (status == SEG_STATUS_OK && call->out[1] != NULL)
+        device->sum_channels (device, t.dst, call->out[1]);
+      return status;
+    }
+  status = SEG_STATUS_OK;
   make_conv_key (call, &key);
   entry = find_entry (self, &key);
   if (entry == NULL)
