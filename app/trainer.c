@@ -15,7 +15,8 @@
 
 #define CHECKPOINT "checkpoint"
 #define N_AHEAD 2
-/* A step shorter than this is finished before a pause; a longer one is torn off (2 s in all). */
+/* A step shorter than this is finished before a pause; a longer one is torn off and done again
+ * after it (2 s in all). */
 #define FINISH_STEP_SECONDS 1.2
 
 struct _AppTrainer
@@ -38,8 +39,10 @@ struct _AppTrainer
   double seconds_before;
   gint64 started_us;
   double step_seconds; /* moving average */
-  gint64 saved_step;
-  gboolean in_step;
+  gint64 saved_step, saved_validated, saved_refreshed;
+  gint64 validated_step, refreshed_step; /* what is due after that step is done */
+  gint64 in_step_since_us; /* 0: not in a step */
+  char *order_before; /* of the loader, before the step that runs */
 };
 
 /* The plan
@@ -230,12 +233,20 @@ collect_training (AppTrainer *self)
     }
 }
 
+static double
+seconds_since (gint64 start_us)
+{
+  return (double) (g_get_monotonic_time () - start_us) / G_USEC_PER_SEC;
+}
+
 static gboolean
 yield_cb (SegContext *context, gpointer data)
 {
   AppTrainer *self = data;
 
-  return app_engine_yield () || (self->in_step && self->step_seconds < FINISH_STEP_SECONDS);
+  return app_engine_yield ()
+         || (self->in_step_since_us > 0 && self->step_seconds < FINISH_STEP_SECONDS
+             && seconds_since (self->in_step_since_us) < FINISH_STEP_SECONDS);
 }
 
 static gboolean
@@ -305,6 +316,7 @@ app_trainer_free (AppTrainer *self)
   g_free (self->cases);
   g_free (self->training);
   g_free (self->pseudo_file);
+  g_free (self->order_before);
   g_free (self->folder);
   g_ptr_array_unref (self->scans);
   g_free (self);
@@ -361,18 +373,24 @@ app_trainer_get_method (AppTrainer *self)
 /* Checkpoints
  * ----------------------------------------------------------------------------------------- */
 
+/* Also after a step that was torn off: as it was before it. */
 static gboolean
 save_checkpoint (AppTrainer *self, GError **error)
 {
   g_autoptr (SegCheckpoint) checkpoint = seg_checkpoint_new ();
-  g_autofree char *order = seg_loader_order_to_string (self->loader);
+  g_autofree char *order = self->order_before != NULL ? g_strdup (self->order_before)
+                                                      : seg_loader_order_to_string (self->loader);
 
-  if (self->saved_step == seg_method_get_step (self->method))
+  if (self->saved_step == seg_method_get_step (self->method)
+      && self->saved_validated == self->validated_step
+      && self->saved_refreshed == self->refreshed_step)
     return TRUE;
   if (!seg_method_save (self->method, checkpoint, error))
     return FALSE;
   seg_checkpoint_set_string (checkpoint, "order", order);
   seg_checkpoint_set_int (checkpoint, "refreshes", self->n_refreshed);
+  seg_checkpoint_set_int (checkpoint, "validated", self->validated_step);
+  seg_checkpoint_set_int (checkpoint, "refreshed", self->refreshed_step);
   seg_checkpoint_set_string (checkpoint, "pseudo",
                              self->pseudo_file != NULL ? self->pseudo_file : "");
   seg_checkpoint_set_double (checkpoint, "seconds", app_trainer_get_seconds (self));
@@ -383,6 +401,8 @@ save_checkpoint (AppTrainer *self, GError **error)
       return FALSE;
     }
   self->saved_step = seg_method_get_step (self->method);
+  self->saved_validated = self->validated_step;
+  self->saved_refreshed = self->refreshed_step;
   if (self->hooks.checkpoint != NULL)
     self->hooks.checkpoint (self->saved_step, self->hooks.data);
   return TRUE;
@@ -504,6 +524,8 @@ resume (AppTrainer *self, SegCheckpoint *checkpoint, GError **error)
   if (!seg_method_load (self->method, checkpoint, error)
       || !seg_checkpoint_get_string (checkpoint, "order", &order_text, error)
       || !seg_checkpoint_get_int (checkpoint, "refreshes", &n_refreshed, error)
+      || !seg_checkpoint_get_int (checkpoint, "validated", &self->validated_step, error)
+      || !seg_checkpoint_get_int (checkpoint, "refreshed", &self->refreshed_step, error)
       || !seg_checkpoint_get_string (checkpoint, "pseudo", &pseudo, error)
       || !seg_checkpoint_get_double (checkpoint, "seconds", &self->seconds_before, error))
     return FALSE;
@@ -515,6 +537,8 @@ resume (AppTrainer *self, SegCheckpoint *checkpoint, GError **error)
     return FALSE;
   self->loader = new_loader (self, order);
   self->saved_step = seg_method_get_step (self->method);
+  self->saved_validated = self->validated_step;
+  self->saved_refreshed = self->refreshed_step;
   return TRUE;
 }
 
@@ -785,6 +809,7 @@ refresh (AppTrainer *self, GError **error)
     self->cases[i].pseudo = self->training[i]->pseudo;
   seg_loader_set_cases (self->loader, self->cases, self->n_training);
   self->n_refreshed++;
+  self->refreshed_step = step;
   seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   tell_metric (self, step, "refresh.seconds", seconds);
   tell_metric (self, step, "refresh.asked", (double) n_asked);
@@ -806,31 +831,39 @@ tell_step (AppTrainer *self, const SegMethodReport *report)
   tell_progress (self, 0, message);
 }
 
+/* What is due after the steps done so far. A refresh that was torn off is begun again. */
 static gboolean
-one_step (AppTrainer *self, SegMethodReport *report, GError **error)
+settle (AppTrainer *self, GError **error)
 {
-  gint64 start = g_get_monotonic_time ();
-  gboolean ok;
-  double seconds;
+  gint64 step = seg_method_get_step (self->method);
 
-  self->in_step = TRUE;
-  ok = seg_method_step (self->method, seg_loader_next (self->loader), report, error);
-  self->in_step = FALSE;
-  if (!ok)
+  if (self->validated_step < step && validation_is_due (self, step)
+      && !validate_and_tell (self, error))
     return FALSE;
-  seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-  self->step_seconds = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
+  self->validated_step = step;
+  if (self->refreshed_step < step
+      && (seg_method_get_events (self->method) & SEG_METHOD_WANTS_REFRESH) != 0
+      && !refresh (self, error))
+    return FALSE;
+  self->refreshed_step = step;
   return TRUE;
 }
 
 static gboolean
-after_step (AppTrainer *self, const SegMethodReport *report, GError **error)
+one_step (AppTrainer *self, GError **error)
 {
-  tell_step (self, report);
-  if ((report->events & SEG_METHOD_WANTS_REFRESH) != 0 && !refresh (self, error))
+  SegMethodReport report;
+  double seconds;
+
+  self->order_before = seg_loader_order_to_string (self->loader);
+  self->in_step_since_us = g_get_monotonic_time ();
+  if (!seg_method_step (self->method, seg_loader_next (self->loader), &report, error))
     return FALSE;
-  if (validation_is_due (self, report->step) && !validate_and_tell (self, error))
-    return FALSE;
+  seconds = seconds_since (self->in_step_since_us);
+  self->step_seconds = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
+  self->in_step_since_us = 0;
+  g_clear_pointer (&self->order_before, g_free);
+  tell_step (self, &report);
   return TRUE;
 }
 
@@ -838,44 +871,54 @@ static gboolean
 train (AppTrainer *self, GError **error)
 {
   gint64 last_saved_us = g_get_monotonic_time ();
-  SegMethodReport report = { 0 };
 
   if (!begin_or_resume (self, error))
     return FALSE;
   if (self->hooks.resumed != NULL)
     self->hooks.resumed (seg_method_get_step (self->method), self->hooks.data);
   self->started_us = g_get_monotonic_time ();
+  if (!settle (self, error))
+    return FALSE;
   while (seg_method_get_step (self->method) < self->plan->params.n_steps)
     {
-      double since = (double) (g_get_monotonic_time () - last_saved_us) / G_USEC_PER_SEC;
-
       if (!check (self, error))
-        {
-          save_checkpoint (self, NULL);
-          return FALSE;
-        }
-      if (since > self->plan->checkpoint_seconds)
+        return FALSE;
+      if (seconds_since (last_saved_us) > self->plan->checkpoint_seconds)
         {
           if (!save_checkpoint (self, error))
             return FALSE;
           last_saved_us = g_get_monotonic_time ();
         }
-      if (!one_step (self, &report, error) || !after_step (self, &report, error))
+      if (!one_step (self, error) || !settle (self, error))
         return FALSE;
     }
   return save_checkpoint (self, error);
+}
+
+/* Whether the run ended because it was asked to, wherever that was heard. */
+static gboolean
+was_asked_to_stop (AppTrainer *self, const GError *error)
+{
+  return (g_error_matches (error, SEG_ERROR, SEG_ERROR_CANCELLED) || error->domain == APP_JOB_ERROR)
+         && !check (self, NULL);
 }
 
 gboolean
 app_trainer_run (AppTrainer *self, GError **error)
 {
   g_autoptr (GError) local = NULL;
+  gboolean ok = train (self, &local);
 
-  if (train (self, &local))
+  self->in_step_since_us = 0;
+  if (ok)
     return TRUE;
-  /* Something was torn off: say what was asked for, not how it was done. */
-  if (g_error_matches (local, SEG_ERROR, SEG_ERROR_CANCELLED) && !check (self, error))
-    return FALSE;
+  if (was_asked_to_stop (self, local))
+    {
+      /* The last finished step is kept; if that fails, the checkpoint before it is whole. */
+      if (self->loader != NULL)
+        save_checkpoint (self, NULL);
+      return check (self, error);
+    }
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
 }

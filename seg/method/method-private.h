@@ -26,6 +26,7 @@ struct _SegMethod
   SegOptimiser *optimiser;
   gint64 step;
   GPtrArray *saved; /* host copies a checkpoint borrows */
+  GPtrArray *kept; /* running statistics as the step found them, float[] */
 };
 
 SegMethodLosses seg_method_get_step_losses (const char *name);

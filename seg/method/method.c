@@ -76,6 +76,7 @@ seg_method_new (const char *name, const SegMethodParams *params, SegContext *con
   self->params = *params;
   self->context = seg_context_ref (context);
   self->saved = g_ptr_array_new_with_free_func (g_free);
+  self->kept = g_ptr_array_new_with_free_func (g_free);
   self->step_losses = seg_method_get_step_losses (name);
   self->student = new_network (self, STREAM_STUDENT_INIT);
   if (self->info->uses_unlabelled)
@@ -105,6 +106,7 @@ seg_method_free (SegMethod *self)
   g_clear_pointer (&self->student, seg_vnet_free);
   g_clear_pointer (&self->teacher, seg_vnet_free);
   g_clear_pointer (&self->saved, g_ptr_array_unref);
+  g_clear_pointer (&self->kept, g_ptr_array_unref);
   g_clear_pointer (&self->context, seg_context_unref);
   g_free (self);
 }
@@ -182,8 +184,8 @@ check_finite (const SegMethodReport *report, GError **error)
   return TRUE;
 }
 
-static SegMethodEvent
-events_after (const SegMethod *self)
+SegMethodEvent
+seg_method_get_events (const SegMethod *self)
 {
   const SegGmAbsSchedule schedule = { self->params.n_steps, self->params.n_refreshes };
   SegMethodEvent events = SEG_METHOD_EVENT_NONE;
@@ -197,17 +199,70 @@ events_after (const SegMethod *self)
   return events;
 }
 
-gboolean
-seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report, GError **error)
+/* Running statistics of both networks: the one state that a step changes before its end. */
+static GPtrArray *
+list_statistics (SegMethod *self)
+{
+  GPtrArray *all = seg_module_list_buffers (seg_vnet_get_module (self->student));
+
+  if (self->teacher != NULL)
+    {
+      g_autoptr (GPtrArray) others = seg_module_list_buffers (seg_vnet_get_module (self->teacher));
+
+      g_ptr_array_extend (all, others, NULL, NULL);
+    }
+  return all;
+}
+
+static void
+keep_statistics (SegMethod *self)
+{
+  g_autoptr (GPtrArray) statistics = list_statistics (self);
+
+  g_ptr_array_set_size (self->kept, 0);
+  for (guint s = 0; s < statistics->len; s++)
+    {
+      SegTensor *tensor = g_ptr_array_index (statistics, s);
+      float *values = g_new (float, seg_tensor_get_n_elements (tensor));
+
+      seg_tensor_download (tensor, SEG_DTYPE_F32, values);
+      g_ptr_array_add (self->kept, values);
+    }
+}
+
+static void
+restore_statistics (SegMethod *self)
+{
+  g_autoptr (GPtrArray) statistics = list_statistics (self);
+
+  for (guint s = 0; s < statistics->len; s++)
+    seg_tensor_upload (g_ptr_array_index (statistics, s), SEG_DTYPE_F32,
+                       g_ptr_array_index (self->kept, s));
+  seg_optimiser_zero_grad (self->optimiser);
+}
+
+/* Student and teacher move together or not at all: nothing yields in between. */
+static void
+update (SegMethod *self, double lr, gboolean has_gradient)
+{
+  seg_context_hold (self->context);
+  if (has_gradient)
+    {
+      seg_optimiser_set_lr (self->optimiser, lr);
+      seg_optimiser_step (self->optimiser);
+    }
+  if (self->teacher != NULL)
+    seg_ema_update (seg_vnet_get_module (self->teacher), seg_vnet_get_module (self->student),
+                    seg_ramp_ema_decay (self->step, self->params.ema_decay), SEG_EMA_PARAMETERS);
+  seg_context_release (self->context);
+}
+
+static gboolean
+learn (SegMethod *self, const SegBatch *batch, SegMethodReport *report, GError **error)
 {
   g_autoptr (SegTensor) loss = NULL;
-  g_autoptr (SegTape) tape = NULL;
+  g_autoptr (SegTape) tape = seg_tape_begin (self->context);
 
-  *report = (SegMethodReport){ .step = self->step + 1, .lr = learning_rate (self) };
-  g_ptr_array_set_size (self->saved, 0);
-  set_stream (self, STREAM_STEP, self->step);
-
-  tape = seg_tape_begin (self->context);
   loss = self->step_losses (self, batch, report);
   /* The sum is looked at before it is used: a step that is not finite leaves the parameters alone.
    */
@@ -218,19 +273,31 @@ seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report
       if (!check_finite (report, error))
         return FALSE;
     }
-  if (loss != NULL)
+  if (loss != NULL && !seg_context_failed (self->context))
+    seg_tape_backward (tape, loss);
+  if (!seg_context_failed (self->context))
+    update (self, report->lr, loss != NULL);
+  return seg_context_check (self->context, error);
+}
+
+gboolean
+seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  *report = (SegMethodReport){ .step = self->step + 1, .lr = learning_rate (self) };
+  g_ptr_array_set_size (self->saved, 0);
+  set_stream (self, STREAM_STEP, self->step);
+  keep_statistics (self);
+  if (!learn (self, batch, report, &local))
     {
-      seg_tape_backward (tape, loss);
-      seg_optimiser_set_lr (self->optimiser, report->lr);
-      seg_optimiser_step (self->optimiser);
+      if (g_error_matches (local, SEG_ERROR, SEG_ERROR_CANCELLED))
+        restore_statistics (self);
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
     }
-  if (self->teacher != NULL)
-    seg_ema_update (seg_vnet_get_module (self->teacher), seg_vnet_get_module (self->student),
-                    seg_ramp_ema_decay (self->step, self->params.ema_decay), SEG_EMA_PARAMETERS);
-  if (!seg_context_check (self->context, error))
-    return FALSE;
   self->step++;
-  report->events = events_after (self);
+  report->events = seg_method_get_events (self);
   return TRUE;
 }
 

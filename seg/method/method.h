@@ -111,6 +111,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SegMethod, seg_method_free)
 const SegMethodInfo *seg_method_get_info (const SegMethod *self);
 const SegMethodParams *seg_method_get_params (const SegMethod *self);
 gint64 seg_method_get_step (const SegMethod *self); /* finished steps */
+/* What is wanted after as many steps; see seg_method_step(). */
+SegMethodEvent seg_method_get_events (const SegMethod *self);
 
 /* How patches of this method are cut. */
 void seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params);
@@ -119,8 +121,8 @@ void seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params)
  * seg_method_step:
  * @batch: labelled patches first; labels outside the domain are in no supervised loss (I3)
  *
- * One step. On an error (SEG_ERROR_NOT_FINITE, SEG_ERROR_CANCELLED from the yield hook, …) the
- * method is spoilt: load the last checkpoint.
+ * One step. After SEG_ERROR_CANCELLED (from the yield hook) the method is what it was before the
+ * step, and may be saved; after any other error it is spoilt: load the last checkpoint.
  */
 gboolean seg_method_step (SegMethod *self, const SegBatch *batch, SegMethodReport *report,
                           GError **error);
