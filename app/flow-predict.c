@@ -3,10 +3,10 @@
 
 #include "app/flow-predict.h"
 
+#include "app/current-model.h"
 #include "app/model-file.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
-#include "volume/nifti-write.h"
 
 #include <errno.h>
 #include <glib/gi18n.h>
@@ -14,13 +14,30 @@
 
 typedef struct
 {
-  const AppPredictRequest *request;
+  DbStore *store; /* NULL without a project */
+  char *folder; /* NULL: the project's cache, and the store is told */
   char *model_path;
   gint64 model, round; /* of the project, or 0 */
   AppRoundData *data; /* NULL without a project */
   GPtrArray *scans; /* AppRoundScan */
-  GPtrArray *files;
+  GPtrArray *files; /* (nullable): borrowed */
+
+  AppPredictDone done;
+  gpointer user_data;
 } Predict;
+
+static void
+predict_free (gpointer data)
+{
+  Predict *self = data;
+
+  g_clear_object (&self->store);
+  app_round_data_free (self->data);
+  g_clear_pointer (&self->scans, g_ptr_array_unref);
+  g_free (self->model_path);
+  g_free (self->folder);
+  g_free (self);
+}
 
 /* Names of the files that go out: the scan's, without its suffixes. */
 static char *
@@ -33,6 +50,14 @@ stem_of (const char *path)
     if (g_str_has_suffix (name, suffixes[s]))
       name[strlen (name) - strlen (suffixes[s])] = '\0';
   return name;
+}
+
+/* Of the project's cache, relative; imported models have no round. */
+static char *
+project_folder (gint64 model, gint64 round)
+{
+  return round > 0 ? g_strdup_printf ("cache/predictions/round-%" G_GINT64_FORMAT, round)
+                   : g_strdup_printf ("cache/predictions/model-%" G_GINT64_FORMAT, model);
 }
 
 /* Classes of the model by the project's label ids where the names agree, else as they are. */
@@ -49,58 +74,44 @@ map_classes (const Predict *self, const AppModel *model, guint16 *id_of)
 }
 
 static gboolean
-write_files (const Predict *self, const AppRoundScan *scan, VolumeScan *like,
-             const AppPredicted *predicted, const guint16 *id_of, const char *labels_path,
-             const char *uncertainty_path, GError **error)
-{
-  gsize n = volume_scan_get_n_voxels (like);
-  g_autofree guint16 *labels = g_new (guint16, n);
-
-  for (gsize v = 0; v < n; v++)
-    labels[v] = id_of[predicted->labels_ijk[v]];
-  return volume_nifti_write_labels (labels_path, like, labels, error)
-         && volume_nifti_write (uncertainty_path,
-                                &(VolumeNiftiParams){ .like = like,
-                                                      .geometry = volume_scan_get_geometry (like),
-                                                      .dtype = VOLUME_DTYPE_U8,
-                                                      .data = predicted->uncertainty_ijk,
-                                                      .slope = 1 / 255.0 },
-                                error);
-}
-
-static gboolean
 predict_one (Predict *self, AppModel *model, const guint16 *id_of, AppRoundScan *scan,
              const char *folder, GError **error)
 {
   g_autoptr (VolumeScan) file = app_round_scan_open (scan, error);
-  g_autofree char *stem = self->request->folder != NULL
-                              ? stem_of (scan->path)
-                              : g_strdup_printf ("%" G_GINT64_FORMAT, scan->id);
-  g_autofree char *labels = g_strdup_printf ("%s/%s%s.nii.gz", folder, stem,
-                                             self->request->folder != NULL ? "_prediction" : "");
+  g_autofree char *stem =
+      self->folder != NULL ? stem_of (scan->path) : g_strdup_printf ("%" G_GINT64_FORMAT, scan->id);
+  g_autofree char *labels =
+      g_strdup_printf ("%s/%s%s.nii.gz", folder, stem, self->folder != NULL ? "_prediction" : "");
   g_autofree char *uncertainty = g_strdup_printf ("%s/%s_uncertainty.nii.gz", folder, stem);
+  g_autofree char *regions =
+      self->folder == NULL ? app_prediction_beside (labels, "_regions.json") : NULL;
   AppPredicted predicted = { 0 };
   gboolean ok;
 
   if (file == NULL)
     return FALSE;
   scan->prepared = seg_prepared_new (&model->plan.preprocess, file, error);
-  ok = scan->prepared != NULL && app_round_predict (model->method, scan, 0.6, &predicted, error)
-       && write_files (self, scan, file, &predicted, id_of, labels, uncertainty, error);
+  ok = scan->prepared != NULL
+       && app_round_predict (model->method, scan, 0.6,
+                             regions != NULL ? APP_PREDICT_REVIEW : APP_PREDICT_LABELS, &predicted,
+                             error)
+       && app_predicted_write (&predicted, volume_scan_get_geometry (file), file, id_of, labels,
+                               uncertainty, regions, error);
   g_clear_pointer (&scan->prepared, seg_prepared_unref);
-  if (ok && self->request->folder == NULL)
+  if (ok && self->folder == NULL)
     {
-      g_autofree char *relative = g_strdup_printf (
-          "cache/predictions/round-%" G_GINT64_FORMAT "/%s.nii.gz", self->round, stem);
+      g_autofree char *cache = project_folder (self->model, self->round);
+      g_autofree char *relative = g_strdup_printf ("%s/%s.nii.gz", cache, stem);
 
-      ok = db_store_write (self->request->store,
+      ok = db_store_write (self->store,
                            db_write_add_prediction (scan->id, self->model, self->round, relative,
                                                     predicted.confidence),
                            error)
            >= 0;
     }
   app_predicted_clear (&predicted);
-  g_ptr_array_add (self->files, g_steal_pointer (&labels));
+  if (self->files != NULL)
+    g_ptr_array_add (self->files, g_steal_pointer (&labels));
   return ok;
 }
 
@@ -109,15 +120,15 @@ run_cb (AppJob *job, gpointer data, GError **error)
 {
   Predict *self = data;
   g_autoptr (AppModel) model = app_model_open (self->model_path, error);
-  g_autofree char *folder = NULL;
+  g_autofree char *relative = NULL, *folder = NULL;
   guint16 id_of[256] = { 0 };
 
   if (model == NULL)
     return FALSE;
-  folder = self->request->folder != NULL
-               ? g_strdup (self->request->folder)
-               : g_strdup_printf ("%s/cache/predictions/round-%" G_GINT64_FORMAT,
-                                  db_store_get_path (self->request->store), self->round);
+  relative = project_folder (self->model, self->round);
+  folder = self->folder != NULL
+               ? g_strdup (self->folder)
+               : g_build_filename (db_store_get_path (self->store), relative, NULL);
   if (g_mkdir_with_parents (folder, 0777) != 0)
     {
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "%s: %s", folder,
@@ -139,27 +150,23 @@ run_cb (AppJob *job, gpointer data, GError **error)
 }
 
 static gboolean
-find_model (Predict *self, GError **error)
+find_model (Predict *self, const char *path, GError **error)
 {
-  GListModel *models;
-  guint n;
-  g_autoptr (DbModel) row = NULL;
+  DbModel *row;
 
-  if (self->request->model != NULL)
+  if (path != NULL)
     {
-      self->model_path = g_strdup (self->request->model);
+      self->model_path = g_strdup (path);
       return TRUE;
     }
-  models = db_store_get_models (self->request->store);
-  n = g_list_model_get_n_items (models);
-  if (n == 0)
+  row = app_current_model_get (self->store);
+  if (row == NULL)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
                    _ ("The project has no model yet: train a round first."));
       return FALSE;
     }
-  row = g_list_model_get_item (models, n - 1);
-  self->model_path = db_store_resolve (self->request->store, row->path);
+  self->model_path = db_store_resolve (self->store, row->path);
   self->model = row->id;
   self->round = row->round;
   return TRUE;
@@ -169,23 +176,93 @@ gboolean
 app_flow_predict (AppEngine *engine, const AppPredictRequest *request, GPtrArray *files,
                   GError **error)
 {
-  Predict self = { .request = request, .files = files };
-  g_autoptr (GPtrArray) scans =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
-  gboolean ok = FALSE;
+  Predict *self = g_new0 (Predict, 1);
 
+  self->folder = g_strdup (request->folder);
+  self->files = files;
+  self->scans = g_ptr_array_new_with_free_func ((GDestroyNotify) app_round_scan_free);
   if (request->store != NULL)
-    self.data = app_round_data_new (request->store);
+    {
+      self->store = g_object_ref (request->store);
+      self->data = app_round_data_new (request->store);
+    }
   for (gsize s = 0; s < request->n_scans; s++)
-    g_ptr_array_add (scans, app_round_scan_new (0, request->scans[s], request->scans[s], NULL, 0));
-  self.scans = request->n_scans > 0 || self.data == NULL ? scans : self.data->scans;
-  if (find_model (&self, error))
-    ok = app_engine_run (
-        engine,
-        &(AppJobParams){
-            .kind = APP_JOB_PREDICTION, .title = _ ("Prediction"), .run = run_cb, .data = &self },
-        error);
-  g_free (self.model_path);
-  app_round_data_free (self.data);
-  return ok;
+    g_ptr_array_add (self->scans,
+                     app_round_scan_new (0, request->scans[s], request->scans[s], NULL, 0));
+  if (request->n_scans == 0 && self->data != NULL)
+    {
+      g_ptr_array_unref (self->scans);
+      self->scans = g_ptr_array_ref (self->data->scans);
+    }
+  if (!find_model (self, request->model, error))
+    {
+      predict_free (self);
+      return FALSE;
+    }
+  return app_engine_run (engine,
+                         &(AppJobParams){ .kind = APP_JOB_PREDICTION,
+                                          .title = _ ("Prediction"),
+                                          .run = run_cb,
+                                          .data = self,
+                                          .destroy = predict_free },
+                         error);
+}
+
+/* In the window
+ * --------------------------------------------------------------------------------------- */
+
+/* What the model has answered already, and whose file is still there, stays. */
+static gboolean
+is_predicted (Predict *self, gint64 case_id)
+{
+  DbPrediction *prediction = app_current_model_find_prediction (self->store, case_id);
+  g_autofree char *path =
+      prediction != NULL ? db_store_resolve (self->store, prediction->path) : NULL;
+
+  return path != NULL && g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static void
+done_cb (AppJob *job, gpointer data, const GError *error)
+{
+  Predict *self = data;
+
+  if (self->done != NULL)
+    self->done (job, error, self->user_data);
+}
+
+AppJob *
+app_flow_predict_missing (DbStore *store, AppEngine *engine, AppPredictDone done,
+                          gpointer user_data, GError **error)
+{
+  Predict *self = g_new0 (Predict, 1);
+
+  self->store = g_object_ref (store);
+  self->data = app_round_data_new (store);
+  self->scans = g_ptr_array_new ();
+  self->done = done;
+  self->user_data = user_data;
+  if (!find_model (self, NULL, error))
+    {
+      predict_free (self);
+      return NULL;
+    }
+  for (guint s = 0; s < self->data->scans->len; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (self->data->scans, s);
+
+      if (!is_predicted (self, scan->id))
+        g_ptr_array_add (self->scans, scan);
+    }
+  if (self->scans->len == 0)
+    {
+      predict_free (self);
+      return NULL;
+    }
+  return app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_PREDICTION,
+                                                     .title = _ ("Prediction"),
+                                                     .run = run_cb,
+                                                     .done = done_cb,
+                                                     .data = self,
+                                                     .destroy = predict_free });
 }

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 /**
  * AppPredictRequest:
- * @model: (nullable): a model file; NULL takes the latest of @store
+ * @model: (nullable): a model file; NULL takes the current one of @store
  * @store: (nullable): the project, whose scans are predicted where @scans is empty, and which is
  * told of the predictions where it may be written and the model is its own
  * @scans: files to predict
@@ -29,5 +29,17 @@ typedef struct
 /* Blocking, iterating the main context. @files: (out): (element-type char*): paths written. */
 gboolean app_flow_predict (AppEngine *engine, const AppPredictRequest *request, GPtrArray *files,
                            GError **error);
+
+/**
+ * app_flow_predict_missing:
+ *
+ * The current model's predictions of all scans of the project that have none, as a job; each is
+ * told to the store as it comes. Main thread.
+ *
+ * Returns: (transfer full) (nullable): NULL if nothing is missing, or with an error
+ */
+typedef void (*AppPredictDone) (AppJob *job, const GError *error, gpointer user_data);
+AppJob *app_flow_predict_missing (DbStore *store, AppEngine *engine, AppPredictDone done,
+                                  gpointer user_data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -3,6 +3,7 @@
 
 #include "app/flow-select.h"
 
+#include "app/current-model.h"
 #include "app/model-file.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
@@ -136,7 +137,7 @@ look_at_scan (Select *self, AppModel *model, AppRoundScan *scan, Ranked *ranked,
   geometry = seg_prepared_get_geometry (scan->prepared);
   if (model != NULL)
     {
-      if (!app_round_predict (model->method, scan, TAU, &predicted, error))
+      if (!app_round_predict (model->method, scan, TAU, APP_PREDICT_LABELS, &predicted, error))
         return FALSE;
       ranked->features[at] = predicted.features;
       ranked->planes[at] = predicted.planes;
@@ -339,8 +340,7 @@ app_flow_select_async (DbStore *store, AppEngine *engine, const AppSelectRequest
                        GAsyncReadyCallback callback, gpointer user_data)
 {
   Select *self = g_new0 (Select, 1);
-  GListModel *models = db_store_get_models (store);
-  guint n_models = g_list_model_get_n_items (models);
+  DbModel *model = app_current_model_get (store);
   g_autoptr (AppJob) job = NULL;
 
   self->request = *request;
@@ -349,12 +349,8 @@ app_flow_select_async (DbStore *store, AppEngine *engine, const AppSelectRequest
   self->skipped = read_skipped (store);
   self->task = g_task_new (store, NULL, callback, user_data);
   collect_stale (self, store);
-  if (n_models > 0)
-    {
-      g_autoptr (DbModel) row = g_list_model_get_item (models, n_models - 1);
-
-      self->model_path = db_store_resolve (store, row->path);
-    }
+  if (model != NULL)
+    self->model_path = db_store_resolve (store, model->path);
   job = app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_SELECTION,
                                                     .title = _ ("What to label next"),
                                                     .run = run_cb,

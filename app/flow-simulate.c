@@ -449,7 +449,8 @@ select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
       if (scan->validation)
         continue;
       ok = app_job_check (self->job, error)
-           && app_round_predict (app_trainer_get_method (trainer), scan, tau, &predicted, error);
+           && app_round_predict (app_trainer_get_method (trainer), scan, tau, APP_PREDICT_LABELS,
+                                 &predicted, error);
       if (!ok)
         break;
       features[n] = predicted.features;

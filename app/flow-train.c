@@ -3,10 +3,10 @@
 
 #include "app/flow-train.h"
 
+#include "app/current-model.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
 #include "seg/method/ramps.h"
-#include "volume/nifti-write.h"
 #include "volume/sha256.h"
 
 #include <errno.h>
@@ -398,7 +398,8 @@ keep_model (Round *self, AppTrainer *trainer, GError **error)
              db_write_update_round (self->round, &(DbRoundUpdate){ .flags = DB_ROUND_SET_MODEL,
                                                                    .model = self->result.model }),
              error)
-         >= 0;
+             >= 0
+         && write_now (self, app_current_model_write_newest (self->result.model), error) >= 0;
 }
 
 /* Labels by the project's ids, and the uncertainty beside them. */
@@ -406,17 +407,15 @@ static gboolean
 write_prediction (Round *self, const AppRoundScan *scan, const AppPredicted *predicted,
                   GError **error)
 {
-  const VolumeGeometry *geometry = seg_prepared_get_geometry (scan->prepared);
-  gsize n = (gsize) geometry->size[0] * (gsize) geometry->size[1] * (gsize) geometry->size[2];
   g_autofree char *folder =
       g_strdup_printf ("cache/predictions/round-%" G_GINT64_FORMAT, self->round);
   g_autofree char *absolute =
       g_build_filename (db_store_get_path (self->data->store), folder, NULL);
   g_autofree char *relative = g_strdup_printf ("%s/%" G_GINT64_FORMAT ".nii.gz", folder, scan->id);
   g_autofree char *path = g_build_filename (db_store_get_path (self->data->store), relative, NULL);
-  g_autofree char *uncertainty =
-      g_strdup_printf ("%s/%" G_GINT64_FORMAT "_uncertainty.nii.gz", absolute, scan->id);
-  g_autofree guint16 *labels = g_new (guint16, n);
+  g_autofree char *uncertainty = app_prediction_beside (path, "_uncertainty.nii.gz");
+  g_autofree char *regions = app_prediction_beside (path, "_regions.json");
+  guint16 id_of[256] = { 0 };
 
   if (g_mkdir_with_parents (absolute, 0777) != 0)
     {
@@ -424,20 +423,10 @@ write_prediction (Round *self, const AppRoundScan *scan, const AppPredicted *pre
                    g_strerror (errno));
       return FALSE;
     }
-  for (gsize v = 0; v < n; v++)
-    labels[v] = predicted->labels_ijk[v] == 0
-                    ? 0
-                    : g_array_index (self->data->label_ids, guint16, predicted->labels_ijk[v] - 1);
-  if (!volume_nifti_write (
-          path,
-          &(VolumeNiftiParams){ .geometry = geometry, .dtype = VOLUME_DTYPE_U16, .data = labels },
-          error)
-      || !volume_nifti_write (uncertainty,
-                              &(VolumeNiftiParams){ .geometry = geometry,
-                                                    .dtype = VOLUME_DTYPE_U8,
-                                                    .data = predicted->uncertainty_ijk,
-                                                    .slope = 1 / 255.0 },
-                              error))
+  for (guint l = 0; l < self->data->label_ids->len && l < 255; l++)
+    id_of[l + 1] = g_array_index (self->data->label_ids, guint16, l);
+  if (!app_predicted_write (predicted, seg_prepared_get_geometry (scan->prepared), NULL, id_of,
+                            path, uncertainty, regions, error))
     return FALSE;
   return write_now (self,
                     db_write_add_prediction (scan->id, self->result.model, self->round, relative,
@@ -486,7 +475,8 @@ predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **
 
       app_job_progress (self->job, SHARE_TRAINING + (1 - SHARE_TRAINING) * s / n, message);
       if (!app_job_check (self->job, error)
-          || !app_round_predict (app_trainer_get_method (trainer), scan, tau, &predicted, error))
+          || !app_round_predict (app_trainer_get_method (trainer), scan, tau, APP_PREDICT_REVIEW,
+                                 &predicted, error))
         return FALSE;
       ok = write_prediction (self, scan, &predicted, error);
       self->result.n_predicted += ok;
