@@ -4,6 +4,7 @@
 #include "app/bench.h"
 #include "app/json-output.h"
 #include "app/verbs.h"
+#include "seg/model/tiny-vit.h"
 #include "seg/model/vit.h"
 #include "seg/model/vnet.h"
 #include "seg/nn/optimiser.h"
@@ -57,7 +58,8 @@ parse (Options *options, const char *name, const char *summary, int *argc, char 
     { "device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda, ref", "DEVICE" },
     { "dtype", 0, 0, G_OPTION_ARG_STRING, &options->dtype, "f32 or bf16", "DTYPE" },
     { "size", 0, 0, G_OPTION_ARG_STRING, &options->size, "Sides of the patch", "X,Y,Z" },
-    { "model", 0, 0, G_OPTION_ARG_STRING, &options->model, "vit_b, vit_l, vit_h, vnet", "MODEL" },
+    { "model", 0, 0, G_OPTION_ARG_STRING, &options->model, "vit_b, vit_l, vit_h, mobile_sam, vnet",
+      "MODEL" },
     { "filters", 0, 0, G_OPTION_ARG_INT, &options->filters, "V-Net's first channels", "F" },
     { "batch", 0, 0, G_OPTION_ARG_INT, &options->batch, "Patches at once", "N" },
     { "repeat", 0, 0, G_OPTION_ARG_INT, &options->repeat, "Measured repeats", "N" },
@@ -315,6 +317,7 @@ typedef struct
 {
   SegModule *root;
   SegVit *vit;
+  SegTinyVit *tiny_vit;
   SegVnet *vnet;
   SegTensor *x;
 } Infer;
@@ -324,8 +327,9 @@ infer_step (Bench *bench, gpointer data)
 {
   Infer *infer = data;
   g_autoptr (SegTensor) x = seg_cast (infer->x, bench->dtype);
-  g_autoptr (SegTensor) out = infer->vit != NULL ? seg_vit_forward (infer->vit, x)
-                                                 : seg_vnet_forward (infer->vnet, x, NULL);
+  g_autoptr (SegTensor) out = infer->vit != NULL        ? seg_vit_forward (infer->vit, x)
+                              : infer->tiny_vit != NULL ? seg_tiny_vit_forward (infer->tiny_vit, x)
+                                                        : seg_vnet_forward (infer->vnet, x, NULL);
   g_autoptr (SegTensor) mean = seg_mean (out, SEG_ALL_AXES);
 
   return isfinite (seg_tensor_get_scalar (mean));
@@ -349,8 +353,9 @@ app_bench_infer (int argc, char **argv)
   model = options.model != NULL ? options.model : "vit_b";
   if (argc > 1 || !parse_size (options.size, size) || options.batch < 1 || options.batch > 64
       || options.filters < 1 || options.filters > 256 || options.repeat < 1 || options.repeat > 1000
-      || (strcmp (model, "vnet") != 0 && !seg_vit_params_from_name (model, &vit)))
-    return app_usage ("bench infer: --model vit_b|vit_l|vit_h|vnet --dtype f32|bf16");
+      || (strcmp (model, "vnet") != 0 && strcmp (model, "mobile_sam") != 0
+          && !seg_vit_params_from_name (model, &vit)))
+    return app_usage ("bench infer: --model vit_b|vit_l|vit_h|mobile_sam|vnet --dtype f32|bf16");
   if (!bench_open (&bench, &options, &error))
     return app_fail (error);
   if (strcmp (model, "vnet") == 0)
@@ -360,6 +365,18 @@ app_bench_infer (int argc, char **argv)
       infer.x =
           seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
                                  SEG_SHAPE (options.batch, 1, size[0], size[1], size[2]), 0, 1);
+    }
+  else if (strcmp (model, "mobile_sam") == 0)
+    {
+      const SegTinyVitParams tiny = seg_tiny_vit_params_mobile_sam ();
+
+      infer.root = seg_module_new (bench.context);
+      infer.tiny_vit = seg_tiny_vit_new (infer.root, "image_encoder", &tiny);
+      seg_module_set_training (infer.root, FALSE);
+      seg_tiny_vit_prepare (infer.tiny_vit);
+      infer.x =
+          seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
+                                 SEG_SHAPE (options.batch, 3, tiny.image_size, tiny.image_size), 0, 1);
     }
   else
     {

@@ -7,6 +7,7 @@ G_BEGIN_DECLS
 
 /* `crosslabel bench NAME …`: each prints one JSON line per case on standard output. argv[0] is
  * NAME; answers an exit status. Defined in app/bench-NAME.c, listed in app/verb-bench.c. */
+int app_bench_generalist (int argc, char **argv);
 int app_bench_infer (int argc, char **argv);
 int app_bench_open (int argc, char **argv);
 int app_bench_ops (int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct
   const char *summary;
   int (*run) (int argc, char **argv);
 } benches[] = {
+  { "generalist", "from a picture to a mask: times of a generalist", app_bench_generalist },
   { "infer", "a network's forward pass", app_bench_infer },
   { "open", "opening scans", app_bench_open },
   { "ops", "the engine's convolutions", app_bench_ops },

@@ -24,7 +24,7 @@ stop_cb (int signal_number)
 
 typedef struct
 {
-  char *folder, *out, *device, *dtype;
+  char *folder, *out, *from, *device, *dtype;
   gint64 steps, seed, save_every, log_every, exam_every;
   int batch, exam_scenes, threads;
   double lr;
@@ -36,6 +36,7 @@ options_clear (Options *self)
 {
   g_free (self->folder);
   g_free (self->out);
+  g_free (self->from);
   g_free (self->device);
   g_free (self->dtype);
 }
@@ -101,7 +102,9 @@ run (const Options *options, GError **error)
       return FALSE;
     }
   practice = seg_practice_new (device, &params);
-  if (options->resume && !seg_practice_restore (practice, options->folder, error))
+  if (options->resume ? !seg_practice_restore (practice, options->folder, error)
+                      : options->from != NULL
+                            && !seg_practice_import (practice, options->from, error))
     return FALSE;
   first = seg_practice_get_step (practice);
   {
@@ -168,6 +171,7 @@ app_verb_train_generalist (int argc, char **argv)
     { "folder", 0, 0, G_OPTION_ARG_FILENAME, &options.folder, "checkpoint and log", "DIR" },
     { "out", 0, 0, G_OPTION_ARG_FILENAME, &options.out,
       "the trained weights (DIR/" SEG_BUILTIN_FILE ")", "FILE" },
+    { "from", 0, 0, G_OPTION_ARG_FILENAME, &options.from, "begin with these weights", "FILE" },
     { "steps", 0, 0, G_OPTION_ARG_INT64, &options.steps, "length of the whole run (6000)", "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, "of scenes, sessions and weights (1)", "S" },
     { "batch", 0, 0, G_OPTION_ARG_INT, &options.batch, "pictures a step (16)", "N" },

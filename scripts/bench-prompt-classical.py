@@ -15,7 +15,8 @@ import sys
 import cv2
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import flood, random_walker
+from skimage.morphology import reconstruction
+from skimage.segmentation import random_walker
 
 ASKED = (1, 3, 5, 10)
 
@@ -75,22 +76,30 @@ def walk(beta):
     return answer
 
 
-def grow(pixels, clicks, box):
-    """Flood from each positive click with the tolerance of its surroundings; negative ones cut."""
-    image = ndimage.gaussian_filter(grey(pixels), 1)
-    found = np.zeros(image.shape, bool)
-    for x, y, positive in clicks:
-        if positive:
-            near = image[disc(image.shape, x, y, 4)]
-            found |= flood(image, (y, x), tolerance=max(2.0 * near.std(), 0.06))
-    for x, y, positive in clicks:
-        if not positive:
-            near = image[disc(image.shape, x, y, 4)]
-            found &= ~flood(image, (y, x), tolerance=max(1.0 * near.std(), 0.03))
-    return ndimage.binary_fill_holes(ndimage.binary_opening(found, iterations=1))
+def grow(tolerance):
+    """Seeded region growing: a pixel costs the largest step from the seeds' mean on the way to it, and goes to the
+    cheaper side if that stays within the tolerance."""
+
+    def answer(pixels, clicks, box):
+        image = ndimage.gaussian_filter(grey(pixels), 1)
+        costs = []
+        for side in (True, False):
+            seeds = [(y, x) for x, y, positive in clicks if positive == side]
+            cost = np.full(image.shape, np.inf)
+            for seed in seeds:
+                level = image[disc(image.shape, seed[1], seed[0], 2)].mean()
+                step = np.abs(image - level)
+                start = np.full(image.shape, step.max())
+                start[seed] = step[seed]
+                cost = np.minimum(cost, reconstruction(start, step, method="erosion"))
+            costs.append(cost)
+        found = (costs[0] <= tolerance) & (costs[0] <= costs[1])
+        return ndimage.binary_fill_holes(ndimage.binary_opening(found))
+
+    return answer
 
 
-def cut(pixels, clicks, box):
+def cut(pixels, clicks, box, reach=0.06):
     image = np.repeat((grey(pixels) * 255).astype(np.uint8)[..., None], 3, 2)
     if pixels.shape[2] == 3:
         image = np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8)[..., ::-1])
@@ -100,7 +109,7 @@ def cut(pixels, clicks, box):
         mask[:] = cv2.GC_BGD
         mask[y0 : y1 + 1, x0 : x1 + 1] = cv2.GC_PR_FGD
     for x, y, positive in clicks:
-        radius = 0.06 * max(mask.shape)
+        radius = reach * max(mask.shape)
         if positive:
             mask[disc(mask.shape, x, y, radius) & (mask == cv2.GC_PR_BGD)] = cv2.GC_PR_FGD
         mask[disc(mask.shape, x, y, 2)] = cv2.GC_FGD if positive else cv2.GC_BGD
@@ -126,8 +135,10 @@ METHODS = {
     "random walker, beta 130": walk(130),
     "random walker, beta 500": walk(500),
     "random walker, beta 4000": walk(4000),
-    "region growing": grow,
+    "region growing, tolerance 0.06": grow(0.06),
+    "region growing, tolerance 0.12": grow(0.12),
     "GrabCut": cut,
+    "GrabCut, wide start": lambda pixels, clicks, box: cut(pixels, clicks, box, 0.15),
 }
 
 

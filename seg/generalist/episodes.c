@@ -215,9 +215,9 @@ begin_session (SegEpisodes *self, int slot)
   for (session->n_left = 1; session->n_left < 8 && at >= length_odds[session->n_left - 1];
        session->n_left++)
     at -= length_odds[session->n_left - 1];
-  session->drop_maps = seg_draw_chance (draw, 0.35f);
+  session->drop_maps = seg_draw_chance (draw, 0.2f);
   how = seg_draw_int (draw, 0, 99);
-  with_box = how < 30;
+  with_box = how < 34;
   closer = seg_draw_chance (draw, with_box ? 0.85f : 0.22f);
   if (closer)
     {
@@ -243,12 +243,12 @@ begin_session (SegEpisodes *self, int slot)
       session->has_box = TRUE;
       seg_box_around (scene->truth, SIDE, SIDE, jitter, draw, session->box);
     }
-  else if (how < 36)
+  else if (how < 40)
     {
       add_stroke (session, scene);
       session->has_strokes = TRUE;
     }
-  if (how >= 25 && session->n_points == 0)
+  if (how >= 29 && session->n_points == 0)
     {
       SegClick click;
       SegDraw *where = seg_draw_chance (draw, 0.45f) ? draw : NULL;

@@ -453,5 +453,6 @@ seg_practice_import (SegPractice *self, const char *path, GError **error)
   g_autoptr (GMappedFile) file = g_mapped_file_new (path, FALSE, error);
   g_autoptr (GBytes) bytes = file != NULL ? g_mapped_file_get_bytes (file) : NULL;
 
-  return bytes != NULL && seg_compact_load_bytes (self->average, bytes, path, error);
+  return bytes != NULL && seg_compact_load_bytes (self->average, bytes, path, error)
+         && seg_compact_load_bytes (self->net, bytes, path, error);
 }

@@ -52,7 +52,7 @@ gboolean seg_practice_save (SegPractice *self, const char *folder, GError **erro
 gboolean seg_practice_restore (SegPractice *self, const char *folder, GError **error);
 /* The averaged network as the weight file the program ships (f16 safetensors). */
 gboolean seg_practice_export (SegPractice *self, const char *path, GError **error);
-/* Takes the averaged network from such a file, to be examined. */
+/* Takes the network and its average from such a file, to be examined or to be trained further. */
 gboolean seg_practice_import (SegPractice *self, const char *path, GError **error);
 
 G_END_DECLS

@@ -258,7 +258,7 @@ draw_shape (Shape *self, SegDraw *draw, ShapeKind kind, float x, float y, float 
                  radius * seg_draw_range (draw, 0.3f, 0.6f), seg_draw_int (draw, 4, 10));
       break;
     case SHAPE_CLOUD:
-      self->level = seg_draw_range (draw, 0.3f, 0.7f);
+      self->level = seg_draw_range (draw, 0.3f, 1.1f);
       break;
     case SHAPE_BLOCK:
       self->corner = seg_draw_range (draw, 0.1f, 0.6f);
@@ -383,12 +383,12 @@ draw_kind (SegDraw *draw, SegSceneLook look, gboolean target)
 {
   static const guint8 odds[SEG_N_SCENE_LOOKS][N_SHAPES] = {
     /*                blob lobed ring crescent tube cloud block */
-    [SEG_SCENE_LGE] = { 28, 44, 8, 5, 4, 9, 2 },
-    [SEG_SCENE_CINE] = { 32, 4, 36, 24, 1, 2, 1 },
-    [SEG_SCENE_T1] = { 38, 14, 10, 18, 8, 10, 2 },
-    [SEG_SCENE_CT] = { 36, 22, 12, 8, 10, 8, 4 },
-    [SEG_SCENE_ENDOSCOPY] = { 64, 18, 0, 2, 2, 12, 2 },
-    [SEG_SCENE_PLAIN] = { 28, 14, 14, 10, 12, 12, 10 },
+    [SEG_SCENE_LGE] = { 26, 44, 5, 5, 2, 16, 2 },
+    [SEG_SCENE_CINE] = { 32, 4, 34, 24, 1, 4, 1 },
+    [SEG_SCENE_T1] = { 36, 14, 4, 22, 6, 16, 2 },
+    [SEG_SCENE_CT] = { 34, 20, 12, 8, 10, 12, 4 },
+    [SEG_SCENE_ENDOSCOPY] = { 60, 18, 0, 2, 2, 16, 2 },
+    [SEG_SCENE_PLAIN] = { 26, 14, 14, 10, 10, 18, 8 },
   };
   int at = seg_draw_int (draw, 0, 99);
 
@@ -862,6 +862,145 @@ settle_truth (SegScene *scene, const float *coverage, gboolean one_part)
   return best;
 }
 
+/* A heart cut across: a pool within a muscular ring, a crescent beside it behind the septum. One of
+ * the three is asked for; a box around the ring says nothing of its hole, the picture does. */
+typedef struct
+{
+  Shape outer, inner, beside;
+  Tissue muscle, pool, beside_pool;
+} Heart;
+
+static Shape
+draw_round (SegDraw *draw, float x, float y, float radius, float roughness, float stretch)
+{
+  Shape self = { .kind = SHAPE_BLOB, .n_blobs = 1 };
+
+  self.blobs[0] = draw_blob (draw, x, y, radius, roughness);
+  self.blobs[0].stretch = sqrtf (seg_draw_log_range (draw, 1.0f, stretch));
+  return self;
+}
+
+static Tissue
+lift_tissue (const Tissue *from, float by)
+{
+  Tissue self = *from;
+
+  for (int c = 0; c < 3; c++)
+    self.mean[c] += by;
+  return self;
+}
+
+static void
+draw_heart (Heart *self, Studio *studio, const SegScene *scene, float x, float y, float radius)
+{
+  SegDraw *draw = &studio->draw;
+  const float thick = seg_draw_range (draw, 0.16f, 0.48f);
+  const float turn = seg_draw_range (draw, 0, 6.2831853f);
+  const float width = radius * seg_draw_log_range (draw, 0.7f, 1.5f);
+  const float away = radius * seg_draw_range (draw, 0.75f, 1.15f) + 0.3f * width;
+  const float contrast = seg_draw_log_range (draw, 0.4f - 0.3f * studio->hardness, 0.6f);
+  const float lift = seg_draw_chance (draw, 0.85f) ? contrast : -contrast;
+
+  self->outer = draw_round (draw, x, y, radius, seg_draw_range (draw, 0.01f, 0.06f), 1.35f);
+  self->inner = draw_round (draw, 0, 0, radius * (1 - thick), seg_draw_range (draw, 0.01f, 0.1f),
+                            1.3f);
+  if (seg_draw_chance (draw, 0.7f))
+    {
+      self->inner.blobs[0] = self->outer.blobs[0];
+      self->inner.blobs[0].radius *= 1 - thick;
+    }
+  self->inner.blobs[0].x = x + radius * thick * seg_draw_range (draw, -0.4f, 0.4f);
+  self->inner.blobs[0].y = y + radius * thick * seg_draw_range (draw, -0.4f, 0.4f);
+  self->beside = draw_round (draw, x + away * cosf (turn), y + away * sinf (turn), width,
+                             seg_draw_range (draw, 0.03f, 0.2f), 2.0f);
+  self->beside.kind = SHAPE_CRESCENT;
+  self->beside.blobs[1] = self->outer.blobs[0];
+  self->beside.blobs[1].radius *= seg_draw_range (draw, 0.95f, 1.05f);
+  self->beside.n_blobs = 2;
+  self->muscle = draw_tissue (studio, scene, NULL, 0);
+  for (int c = 0; c < 3; c++)
+    self->muscle.mean[c] = seg_draw_range (draw, 0.2f, 0.5f) + (lift < 0 ? 0.3f : 0.0f);
+  self->muscle.mean[1] = self->muscle.mean[2] = self->muscle.mean[0];
+  self->pool = lift_tissue (&self->muscle, lift);
+  self->beside_pool = lift_tissue (&self->pool, seg_draw_normal (draw) * 0.05f);
+}
+
+static void
+paint_heart (Studio *studio, SegScene *scene, const Heart *heart)
+{
+  SegDraw *draw = &studio->draw;
+  const int muscles = seg_draw_int (draw, 0, 3);
+  const float radius = heart->inner.blobs[0].radius;
+  Shape wall = heart->beside;
+
+  /* The thin wall of the crescent, then what it holds, then the ring and its pool. */
+  wall.blobs[0].radius += seg_draw_range (draw, 0.5f, 3);
+  cover (studio, &wall, 2, studio->coverage);
+  paint (studio, scene, studio->coverage, &heart->muscle);
+  cover (studio, &heart->beside, seg_draw_range (draw, 1, 3), studio->coverage);
+  paint (studio, scene, studio->coverage, &heart->beside_pool);
+  if (seg_draw_chance (draw, 0.4f))
+    {
+      const Tissue fat = lift_tissue (&heart->pool, seg_draw_range (draw, -0.1f, 0.2f));
+      Shape around = heart->outer;
+      around.blobs[0].radius += seg_draw_range (draw, 0.5f, 2.5f);
+      around.blobs[0].x += seg_draw_range (draw, -2, 2);
+      around.blobs[0].y += seg_draw_range (draw, -2, 2);
+      cover (studio, &around, 2, studio->coverage);
+      for (int p = 0; p < N_PIXELS; p++)
+        studio->coverage[p] *= 0.6f;
+      paint (studio, scene, studio->coverage, &fat);
+    }
+  cover (studio, &heart->outer, seg_draw_range (draw, 1, 3), studio->coverage);
+  paint (studio, scene, studio->coverage, &heart->muscle);
+  cover (studio, &heart->inner, seg_draw_range (draw, 1, 3), studio->coverage);
+  paint (studio, scene, studio->coverage, &heart->pool);
+  for (int m = 0; m < muscles; m++)
+    {
+      const float turn = seg_draw_range (draw, 0, 6.2831853f);
+      const float away = radius * seg_draw_range (draw, 0.4f, 0.85f);
+      Shape muscle;
+
+      draw_shape (&muscle, draw, SHAPE_BLOB, heart->inner.blobs[0].x + away * cosf (turn),
+                  heart->inner.blobs[0].y + away * sinf (turn),
+                  radius * seg_draw_range (draw, 0.08f, 0.25f));
+      cover (studio, &muscle, 2, studio->coverage);
+      cover (studio, &heart->inner, 2, studio->scratch);
+      for (int p = 0; p < N_PIXELS; p++)
+        studio->coverage[p] *= studio->scratch[p] * 0.8f;
+      paint (studio, scene, studio->coverage, &heart->muscle);
+    }
+}
+
+static gboolean
+try_heart (Studio *studio, SegScene *scene, float x, float y, float radius)
+{
+  SegDraw *draw = &studio->draw;
+  Heart heart;
+  Shape target;
+  Tissue base;
+  const int which = seg_draw_int (draw, 0, 99);
+
+  draw_heart (&heart, studio, scene, x, y, radius);
+  base = lift_tissue (&heart.muscle, seg_draw_range (draw, -0.25f, 0.25f));
+  draw_background (studio, scene, &base);
+  draw_neighbours (studio, scene, &heart.outer, &heart.pool);
+  paint_heart (studio, scene, &heart);
+  if (which < 50)
+    {
+      target = heart.outer;
+      target.kind = SHAPE_RING;
+      target.blobs[1] = heart.inner.blobs[0];
+      target.n_blobs = 2;
+    }
+  else
+    target = which < 70 ? heart.inner : heart.beside;
+  cover (studio, &target, 1, studio->coverage);
+  scene->n_truth = settle_truth (scene, studio->coverage, TRUE);
+  expose (studio, scene);
+  return scene->n_truth >= 40 && scene->n_truth <= N_PIXELS * 6 / 10;
+}
+
 static gboolean
 try_scene (Studio *studio, SegScene *scene)
 {
@@ -897,6 +1036,10 @@ try_scene (Studio *studio, SegScene *scene)
     radius = seg_draw_range (draw, 5, 18);
   x = 64 + seg_draw_normal (draw) * MAX (6.0f, (58 - radius) * 0.5f);
   y = 64 + seg_draw_normal (draw) * MAX (6.0f, (58 - radius) * 0.5f);
+  if (seg_draw_chance (draw, scene->look == SEG_SCENE_CINE  ? 0.75f
+                             : scene->look == SEG_SCENE_LGE ? 0.12f
+                                                            : 0.0f))
+    return try_heart (studio, scene, x, y, MAX (radius, 8.0f));
   kind = draw_kind (draw, scene->look, TRUE);
   draw_shape (&target, draw, kind, x, y, radius);
 
