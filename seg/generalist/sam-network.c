@@ -21,6 +21,7 @@ typedef struct
 {
   SegLinearLayer *q, *k, *v, *out;
   int dim; /* inside */
+  SegTensor *out_by_head; /* heads dim/heads 256, made by load: out's weight the other way round */
 } Attention;
 
 typedef struct
@@ -222,6 +223,8 @@ seg_sam_network_free (SegSamNetwork *self)
   if (self == NULL)
     return;
   seg_tensor_clear (&self->grid_position);
+  for (int l = 0; l < N_LAYERS; l++)
+    seg_tensor_clear (&self->layers[l].to_tokens.out_by_head);
   seg_module_unref (self->root);
   seg_context_unref (self->context);
   g_free (self);
@@ -394,6 +397,19 @@ prepare_prompt_encoder (SegSamNetwork *self)
       seg_tensor_new_from_f32 (self->context, SEG_SHAPE (1, grid * grid, DIM), position);
 }
 
+static void
+prepare_mask_decoder (SegSamNetwork *self)
+{
+  for (int l = 0; l < N_LAYERS; l++)
+    {
+      Attention *attention = &self->layers[l].to_tokens;
+      g_autoptr (SegTensor) turned = seg_permute (attention->out->weight, (int[]){ 1, 0 });
+      g_autoptr (SegTensor) dense = seg_dense_plain (turned);
+
+      attention->out_by_head = seg_reshape (dense, 3, (gint64[]){ HEADS, CROSS_DIM / HEADS, DIM });
+    }
+}
+
 gboolean
 seg_sam_network_load (SegSamNetwork *self, SegWeights *weights, GError **error)
 {
@@ -412,6 +428,7 @@ seg_sam_network_load (SegSamNetwork *self, SegWeights *weights, GError **error)
   if (self->tiny_vit != NULL)
     seg_tiny_vit_prepare (self->tiny_vit);
   prepare_prompt_encoder (self);
+  prepare_mask_decoder (self);
   self->loaded = TRUE;
   return seg_context_check (self->context, error);
 }
@@ -504,6 +521,87 @@ encode_dense (const SegSamNetwork *self, const float *low_res)
 /* Decoding --------------------------------------------------------------------------------------
  */
 
+/* With few tokens the image side of a cross attention is not projected; instead the tokens are, back
+ * through each head's projection: q·(W x) = (Wᵀ q)·x. The same products in another order, for
+ * 8·T·256 instead of 256·128 of them a pixel. */
+#define FEW_TOKENS 14
+
+static SegTensor *
+to_heads (const Attention *self, SegTensor *x)
+{
+  const gint64 n = seg_tensor_get_n_elements (x) / self->dim;
+  g_autoptr (SegTensor) split = seg_reshape (x, 3, (gint64[]){ n, HEADS, self->dim / HEADS });
+  g_autoptr (SegTensor) turned = seg_permute (split, (int[]){ 1, 0, 2 });
+
+  return seg_dense_plain (turned);
+}
+
+/* Each head's rows of a projection of 256 features. */
+static SegTensor *
+rows_by_head (const Attention *self, SegLinearLayer *layer)
+{
+  return seg_reshape (layer->weight, 3, (gint64[]){ HEADS, self->dim / HEADS, DIM });
+}
+
+/* Few queries on the image. */
+static SegTensor *
+attend_from_few (const Attention *self, SegTensor *q_in, SegTensor *k_in, SegTensor *v_in)
+{
+  const gint64 n = seg_tensor_get_size (q_in, 1);
+  const double scale = 1 / sqrt ((double) self->dim / HEADS);
+  g_autoptr (SegTensor) wk = rows_by_head (self, self->k);
+  g_autoptr (SegTensor) wv = rows_by_head (self, self->v);
+  g_autoptr (SegTensor) x = seg_linear_layer_forward (self->q, q_in);
+
+  /* The bias of the keys adds the same to all scores of a query. */
+  seg_tensor_set (&x, to_heads (self, x));
+  seg_tensor_set (&x, seg_matmul (x, wk, FALSE, FALSE, scale));
+  seg_tensor_set (&x, seg_reshape (x, 3, (gint64[]){ 1, HEADS * n, DIM }));
+  seg_tensor_set (&x, seg_matmul (x, k_in, FALSE, TRUE, 1));
+  seg_tensor_set (&x, seg_softmax (x, 2));
+  seg_tensor_set (&x, seg_matmul (x, v_in, FALSE, FALSE, 1));
+  seg_tensor_set (&x, seg_reshape (x, 3, (gint64[]){ HEADS, n, DIM }));
+  seg_tensor_set (&x, seg_matmul (x, wv, FALSE, TRUE, 1));
+  seg_tensor_set (&x, seg_permute (x, (int[]){ 1, 0, 2 }));
+  seg_tensor_set (&x, seg_dense_plain (x));
+  seg_tensor_set (&x, seg_reshape (x, 3, (gint64[]){ 1, n, self->dim }));
+  /* Probabilities sum to one, so the bias of the values comes through whole. */
+  seg_tensor_set (&x, seg_add (x, self->v->bias));
+  return seg_linear_layer_forward (self->out, x);
+}
+
+/* The image on few keys. */
+static SegTensor *
+attend_to_few (const Attention *self, SegTensor *q_in, SegTensor *k_in, SegTensor *v_in)
+{
+  const gint64 n = seg_tensor_get_size (k_in, 1), n_pixels = seg_tensor_get_size (q_in, 1);
+  const double scale = 1 / sqrt ((double) self->dim / HEADS);
+  g_autoptr (SegTensor) wq = rows_by_head (self, self->q);
+  g_autoptr (SegTensor) bq =
+      seg_reshape (self->q->bias, 3, (gint64[]){ HEADS, self->dim / HEADS, 1 });
+  g_autoptr (SegTensor) k = seg_linear_layer_forward (self->k, k_in);
+  g_autoptr (SegTensor) v = seg_linear_layer_forward (self->v, v_in);
+  g_autoptr (SegTensor) offset = NULL;
+  g_autoptr (SegTensor) x = NULL;
+
+  seg_tensor_set (&k, to_heads (self, k));
+  offset = seg_matmul (k, bq, FALSE, FALSE, scale);
+  seg_tensor_set (&offset, seg_reshape (offset, 3, (gint64[]){ 1, 1, HEADS * n }));
+  seg_tensor_set (&k, seg_matmul (k, wq, FALSE, FALSE, scale));
+  seg_tensor_set (&k, seg_reshape (k, 3, (gint64[]){ 1, HEADS * n, DIM }));
+  seg_tensor_set (&v, to_heads (self, v));
+  seg_tensor_set (&v, seg_matmul (v, self->out_by_head, FALSE, FALSE, 1));
+  seg_tensor_set (&v, seg_reshape (v, 3, (gint64[]){ 1, HEADS * n, DIM }));
+
+  x = seg_matmul (q_in, k, FALSE, TRUE, 1);
+  seg_tensor_set (&x, seg_add (x, offset));
+  seg_tensor_set (&x, seg_reshape (x, 3, (gint64[]){ n_pixels, HEADS, n }));
+  seg_tensor_set (&x, seg_softmax (x, 2));
+  seg_tensor_set (&x, seg_reshape (x, 3, (gint64[]){ 1, n_pixels, HEADS * n }));
+  seg_tensor_set (&x, seg_matmul (x, v, FALSE, FALSE, 1));
+  return seg_add (x, self->out->bias);
+}
+
 /* @q_in, @k_in, @v_in: 1 T 256 */
 static SegTensor *
 attend (const Attention *self, SegTensor *q_in, SegTensor *k_in, SegTensor *v_in)
@@ -511,10 +609,19 @@ attend (const Attention *self, SegTensor *q_in, SegTensor *k_in, SegTensor *v_in
   const SegAttentionParams params = { .heads = HEADS,
                                       .scale = 1 / sqrt ((double) self->dim / HEADS),
                                       .grid = { 0, 0 } };
-  g_autoptr (SegTensor) q = seg_linear_layer_forward (self->q, q_in);
-  g_autoptr (SegTensor) k = seg_linear_layer_forward (self->k, k_in);
-  g_autoptr (SegTensor) v = seg_linear_layer_forward (self->v, v_in);
+  g_autoptr (SegTensor) q = NULL;
+  g_autoptr (SegTensor) k = NULL;
+  g_autoptr (SegTensor) v = NULL;
 
+  if (q_in == NULL || k_in == NULL || v_in == NULL)
+    return NULL;
+  if (self->dim == CROSS_DIM && seg_tensor_get_size (q_in, 1) <= FEW_TOKENS)
+    return attend_from_few (self, q_in, k_in, v_in);
+  if (self->dim == CROSS_DIM && seg_tensor_get_size (k_in, 1) <= FEW_TOKENS)
+    return attend_to_few (self, q_in, k_in, v_in);
+  q = seg_linear_layer_forward (self->q, q_in);
+  k = seg_linear_layer_forward (self->k, k_in);
+  v = seg_linear_layer_forward (self->v, v_in);
   seg_tensor_set (&q, seg_attention (q, k, v, NULL, NULL, NULL, &params));
   return seg_linear_layer_forward (self->out, q);
 }

@@ -201,10 +201,52 @@ seg_sam_bilinear (const float *src, int width, int height, gsize stride, int new
     }
 }
 
+/* Both bilinear steps of one axis, low resolution → frame → picture, at once. */
+typedef struct
+{
+  int from[4];
+  float weight[4];
+} TwoSteps;
+
+static void
+bilinear_taps (int at_pixel, double scale, int n, int from[2], float weight[2])
+{
+  const float at = MAX ((at_pixel + 0.5f) * (float) scale - 0.5f, 0);
+
+  from[0] = MIN ((int) at, n - 1);
+  from[1] = MIN (from[0] + 1, n - 1);
+  weight[1] = at - from[0];
+  weight[0] = 1 - weight[1];
+}
+
+static TwoSteps *
+make_two_steps (int low_res, int frame, int in_frame, int n)
+{
+  TwoSteps *steps = g_new (TwoSteps, n);
+
+  for (int x = 0; x < n; x++)
+    {
+      int between[2];
+      float share[2];
+
+      bilinear_taps (x, (double) in_frame / n, in_frame, between, share);
+      for (int k = 0; k < 2; k++)
+        {
+          bilinear_taps (between[k], (double) low_res / frame, low_res, steps[x].from + 2 * k,
+                         steps[x].weight + 2 * k);
+          steps[x].weight[2 * k] *= share[k];
+          steps[x].weight[2 * k + 1] *= share[k];
+        }
+    }
+  return steps;
+}
+
 void
 seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, float *out)
 {
-  g_autofree float *frame = NULL;
+  g_autofree TwoSteps *across = NULL;
+  g_autofree TwoSteps *down = NULL;
+  g_autofree float *rows = NULL;
 
   if (self->look == SEG_SAM_LOOK_MEDSAM)
     {
@@ -217,8 +259,29 @@ seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, f
                         out);
       return;
     }
-  frame = g_new (float, (gsize) self->frame * self->frame);
-  seg_sam_bilinear (low_res, side, side, side, self->frame, self->frame, frame);
-  seg_sam_bilinear (frame, self->new_width, self->new_height, self->frame, self->width,
-                    self->height, out);
+  across = make_two_steps (side, self->frame, self->new_width, self->width);
+  down = make_two_steps (side, self->frame, self->new_height, self->height);
+  rows = g_new (float, (gsize) side *self->width);
+  for (int y = 0; y < side; y++)
+    for (int x = 0; x < self->width; x++)
+      {
+        const TwoSteps *s = &across[x];
+        const float *row = low_res + (gsize) y * side;
+
+        rows[(gsize) y * self->width + x] =
+            s->weight[0] * row[s->from[0]] + s->weight[1] * row[s->from[1]]
+            + s->weight[2] * row[s->from[2]] + s->weight[3] * row[s->from[3]];
+      }
+  for (int y = 0; y < self->height; y++)
+    {
+      const float *const weight = down[y].weight;
+      const float *const a = rows + (gsize) down[y].from[0] * self->width;
+      const float *const b = rows + (gsize) down[y].from[1] * self->width;
+      const float *const c = rows + (gsize) down[y].from[2] * self->width;
+      const float *const d = rows + (gsize) down[y].from[3] * self->width;
+
+      for (int x = 0; x < self->width; x++)
+        out[x] = weight[0] * a[x] + weight[1] * b[x] + weight[2] * c[x] + weight[3] * d[x];
+      out += self->width;
+    }
 }
