@@ -153,6 +153,16 @@ show_jobs (AppApplication *self, UiWindow *window)
 
 /* The window */
 
+/* Where no graphics hardware draws the scans, none draws the window either. OpenGL in software
+ * paints all of a window again for each frame (95 ms on two cores at 1880 × 1460); cairo only what
+ * changed. GTK looks at the environment when the first window comes up. */
+static void
+choose_window_renderer (RenderDevice *device)
+{
+  if (device == NULL || render_device_get_info (device)->is_software)
+    g_setenv ("GSK_RENDERER", "cairo", FALSE);
+}
+
 static void
 open_device (AppApplication *self)
 {
@@ -161,10 +171,13 @@ open_device (AppApplication *self)
   g_autofree char *cache = g_build_filename (g_get_user_cache_dir (), "crosslabel", NULL);
   g_autoptr (GError) error = NULL;
 
-  self->device = render_device_new (
-      &(RenderDeviceParams){ .name = *name != '\0' ? name : NULL, .cache_dir = cache }, &error);
+  self->device = render_device_new (&(RenderDeviceParams){ .name = *name != '\0' ? name : NULL,
+                                                           .cache_dir = cache,
+                                                           .pixel_order = RENDER_PIXEL_ORDER_BGRA },
+                                    &error);
   if (self->device == NULL)
     self->device_error = g_strdup (error->message);
+  choose_window_renderer (self->device);
 }
 
 static gboolean

@@ -97,6 +97,7 @@ struct _RenderDevice
   RenderDeviceInfo info;
   gboolean validate;
   char *cache_dir;
+  RenderPixelOrder pixel_order;
   int max_image_3d, max_image_2d;
   guint64 max_scan_bytes, max_memory_bytes;
   VkDeviceSize uniform_align;
@@ -147,6 +148,7 @@ struct _RenderDevice
 };
 
 /* device.c; any thread */
+VkFormat render_device_get_target_format (RenderDevice *self);
 void render_device_post (RenderDevice *self, RenderJob *job);
 void render_device_return_buffer (RenderDevice *self, RenderBuffer *buffer);
 

@@ -495,6 +495,7 @@ render_device_new (const RenderDeviceParams *params, GError **error)
   self->n_refs = 1;
   self->validate = params->validate || g_getenv ("CROSSLABEL_VULKAN_VALIDATE") != NULL;
   self->cache_dir = g_strdup (params->cache_dir);
+  self->pixel_order = params->pixel_order;
   self->max_image_3d = params->max_image_3d;
   self->max_scan_bytes = params->max_scan_bytes;
   self->max_memory_bytes = params->max_memory_bytes;
@@ -545,6 +546,19 @@ const RenderDeviceInfo *
 render_device_get_info (RenderDevice *self)
 {
   return &self->info;
+}
+
+RenderPixelOrder
+render_device_get_pixel_order (RenderDevice *self)
+{
+  return self->pixel_order;
+}
+
+VkFormat
+render_device_get_target_format (RenderDevice *self)
+{
+  return self->pixel_order == RENDER_PIXEL_ORDER_BGRA ? VK_FORMAT_B8G8R8A8_UNORM
+                                                      : VK_FORMAT_R8G8B8A8_UNORM;
 }
 
 void

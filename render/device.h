@@ -28,6 +28,7 @@ typedef struct
  * @hardware_only: refuse software devices (they are welcome otherwise)
  * @validate: load the Khronos validation layer and count its messages
  * @cache_dir: folder of the pipeline cache, made if missing; NULL for none
+ * @pixel_order: of this device's frames
  * @max_image_3d, @max_scan_bytes: limits below the device's own, to try out large scans; 0 for none
  * @max_memory_bytes: refuse device memory beyond this, as a full device does; 0 for no limit
  */
@@ -37,6 +38,7 @@ typedef struct
   gboolean hardware_only;
   gboolean validate;
   const char *cache_dir;
+  RenderPixelOrder pixel_order;
   int max_image_3d;
   guint64 max_scan_bytes;
   guint64 max_memory_bytes;
@@ -57,6 +59,7 @@ void render_device_unref (RenderDevice *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderDevice, render_device_unref)
 
 const RenderDeviceInfo *render_device_get_info (RenderDevice *self);
+RenderPixelOrder render_device_get_pixel_order (RenderDevice *self);
 
 /* Every device of this machine, best first, for people who ask (array element RenderDeviceInfo);
  * NULL with RENDER_ERROR_NO_LOADER or _NO_DEVICE. */

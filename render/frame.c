@@ -87,6 +87,12 @@ render_frame_get_height (RenderFrame *self)
   return self->height;
 }
 
+RenderPixelOrder
+render_frame_get_pixel_order (RenderFrame *self)
+{
+  return self->device->pixel_order;
+}
+
 gsize
 render_frame_get_stride_bytes (RenderFrame *self)
 {
@@ -154,6 +160,8 @@ encode_png (RenderFrame *self, GByteArray *bytes)
       png_set_compression_level (png, 4);
       png_write_info (png, info);
       png_set_filler (png, 0, PNG_FILLER_AFTER);
+      if (render_frame_get_pixel_order (self) == RENDER_PIXEL_ORDER_BGRA)
+        png_set_bgr (png);
       for (int y = 0; y < self->height; y++)
         png_write_row (png, self->buffer->map + (gsize) y * render_frame_get_stride_bytes (self));
       png_write_end (png, NULL);

@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /**
  * RenderFrame:
  *
- * A finished picture in host memory: R, G, B, A bytes, top row first, alpha 255 throughout. Its
+ * A finished picture in host memory: four bytes for each pixel, in the order that the device was
+ * made for (RenderPixelOrder; R, G, B, A unless asked), top row first, alpha 255 throughout. Its
  * memory belongs to a ring of the device and goes back there with the last reference; it is never
  * written again before that. Immutable.
  */
@@ -20,6 +21,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderFrame, render_frame_unref)
 
 int render_frame_get_width (RenderFrame *self);
 int render_frame_get_height (RenderFrame *self);
+RenderPixelOrder render_frame_get_pixel_order (RenderFrame *self);
 gsize render_frame_get_stride_bytes (RenderFrame *self);
 const guint8 *render_frame_get_pixels (RenderFrame *self);
 /* The same memory as GBytes, which holds a reference on the frame. */

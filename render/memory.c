@@ -311,12 +311,13 @@ render_target_take (RenderDevice *self, int width, int height, GError **error)
         target = g_ptr_array_steal_index_fast (self->targets, t);
     }
   if (target == NULL)
-    target = render_texture_create (self,
-                                    &(RenderTextureParams){ .format = VK_FORMAT_R8G8B8A8_UNORM,
-                                                            .width = width,
-                                                            .height = height,
-                                                            .is_target = TRUE },
-                                    error);
+    target = render_texture_create (
+        self,
+        &(RenderTextureParams){ .format = render_device_get_target_format (self),
+                                .width = width,
+                                .height = height,
+                                .is_target = TRUE },
+        error);
   return target;
 }
 

@@ -194,7 +194,7 @@ static gboolean
 create_render_pass (RenderDevice *self, GError **error)
 {
   const VkAttachmentDescription attachment = {
-    .format = VK_FORMAT_R8G8B8A8_UNORM,
+    .format = render_device_get_target_format (self),
     .samples = VK_SAMPLE_COUNT_1_BIT,
     .loadOp = VK_ATTACHMENT_LOAD_OP_CLEAR,
     .storeOp = VK_ATTACHMENT_STORE_OP_STORE,

@@ -26,6 +26,13 @@ typedef struct _RenderLabels RenderLabels;
 typedef struct _RenderField RenderField;
 typedef struct _RenderFrame RenderFrame;
 
+/* Of a frame's four bytes for each pixel, in memory. */
+typedef enum
+{
+  RENDER_PIXEL_ORDER_RGBA,
+  RENDER_PIXEL_ORDER_BGRA, /* what cairo and X take without converting */
+} RenderPixelOrder;
+
 typedef enum
 {
   RENDER_ERROR_NO_LOADER, /* libvulkan is not on this machine */

@@ -30,7 +30,10 @@ struct _UiRenderPaintable
   GObject parent_instance;
 
   RenderDevice *device;
-  GdkTexture *texture;
+  RenderFrame *frame; /* shown; NULL before the first */
+  GdkTexture *texture; /* of it, or NULL until asked for */
+  GskRenderNode *node; /* likewise, for cairo */
+  gboolean is_for_cairo;
   gboolean has_view;
   RenderSliceView view; /* of the texture */
 
@@ -117,15 +120,67 @@ texture_of_frame (RenderFrame *frame)
   g_autoptr (GBytes) bytes = render_frame_get_bytes (frame);
 
   return gdk_memory_texture_new (render_frame_get_width (frame), render_frame_get_height (frame),
-                                 GDK_MEMORY_R8G8B8A8_PREMULTIPLIED, bytes,
-                                 render_frame_get_stride_bytes (frame));
+                                 render_frame_get_pixel_order (frame) == RENDER_PIXEL_ORDER_BGRA
+                                     ? GDK_MEMORY_B8G8R8A8_PREMULTIPLIED
+                                     : GDK_MEMORY_R8G8B8A8_PREMULTIPLIED,
+                                 bytes, render_frame_get_stride_bytes (frame));
+}
+
+static GdkTexture *
+get_texture (UiRenderPaintable *self)
+{
+  if (self->texture == NULL)
+    self->texture = texture_of_frame (self->frame);
+  return self->texture;
+}
+
+/* The same node for the same frame: GTK sees that nothing changed there. */
+static GskRenderNode *
+get_node (UiRenderPaintable *self, double width, double height)
+{
+  const graphene_rect_t bounds = GRAPHENE_RECT_INIT (0.0f, 0.0f, (float) width, (float) height);
+  const int frame_width = render_frame_get_width (self->frame);
+  const int frame_height = render_frame_get_height (self->frame);
+  static const cairo_user_data_key_t frame_key;
+  cairo_surface_t *surface;
+  graphene_rect_t drawn;
+  cairo_t *cr;
+
+  if (self->node != NULL)
+    {
+      gsk_render_node_get_bounds (self->node, &drawn);
+      if (graphene_rect_equal (&drawn, &bounds))
+        return self->node;
+      gsk_render_node_unref (self->node);
+    }
+  surface = cairo_image_surface_create_for_data ((guchar *) render_frame_get_pixels (self->frame),
+                                                 CAIRO_FORMAT_RGB24, frame_width, frame_height,
+                                                 (int) render_frame_get_stride_bytes (self->frame));
+  cairo_surface_set_user_data (surface, &frame_key, render_frame_ref (self->frame),
+                               (cairo_destroy_func_t) render_frame_unref);
+  self->node = gsk_cairo_node_new (&bounds);
+  cr = gsk_cairo_node_get_draw_context (self->node);
+  cairo_scale (cr, width / frame_width, height / frame_height);
+  cairo_set_source_surface (cr, surface, 0, 0);
+  cairo_paint (cr);
+  cairo_destroy (cr);
+  cairo_surface_destroy (surface);
+  return self->node;
+}
+
+static void
+forget_frame (UiRenderPaintable *self)
+{
+  g_clear_object (&self->texture);
+  g_clear_pointer (&self->node, gsk_render_node_unref);
+  g_clear_pointer (&self->frame, render_frame_unref);
 }
 
 static void
 show_frame (UiRenderPaintable *self, RenderFrame *frame)
 {
-  g_clear_object (&self->texture);
-  self->texture = texture_of_frame (frame);
+  forget_frame (self);
+  self->frame = render_frame_ref (frame);
   self->has_view = self->under_way.kind == WISH_SLICE;
   if (self->has_view)
     render_slice_view_init (&self->view, render_scan_get_geometry (self->under_way.slice.scan),
@@ -204,8 +259,12 @@ ui_render_paintable_snapshot (GdkPaintable *paintable, GdkSnapshot *snapshot, do
 {
   UiRenderPaintable *self = UI_RENDER_PAINTABLE (paintable);
 
-  if (self->texture != NULL)
-    gtk_snapshot_append_texture (snapshot, self->texture,
+  if (self->frame == NULL)
+    return;
+  if (self->is_for_cairo)
+    gtk_snapshot_append_node (snapshot, get_node (self, width, height));
+  else
+    gtk_snapshot_append_texture (snapshot, get_texture (self),
                                  &GRAPHENE_RECT_INIT (0.0f, 0.0f, (float) width, (float) height));
 }
 
@@ -214,8 +273,8 @@ ui_render_paintable_get_current_image (GdkPaintable *paintable)
 {
   UiRenderPaintable *self = UI_RENDER_PAINTABLE (paintable);
 
-  if (self->texture != NULL)
-    return GDK_PAINTABLE (g_object_ref (self->texture));
+  if (self->frame != NULL)
+    return GDK_PAINTABLE (g_object_ref (get_texture (self)));
   return gdk_paintable_new_empty (0, 0);
 }
 
@@ -236,7 +295,7 @@ ui_render_paintable_finalize (GObject *object)
   forget_settling (self);
   wish_clear (&self->waiting);
   wish_clear (&self->under_way);
-  g_clear_object (&self->texture);
+  forget_frame (self);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->device, render_device_unref);
   G_OBJECT_CLASS (ui_render_paintable_parent_class)->finalize (object);
@@ -306,6 +365,14 @@ ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumePar
 }
 
 void
+ui_render_paintable_set_renderer (UiRenderPaintable *self, GskRenderer *renderer)
+{
+  /* CAIRO_FORMAT_RGB24 is this order on machines with the low byte first. */
+  self->is_for_cairo = GSK_IS_CAIRO_RENDERER (renderer) && G_BYTE_ORDER == G_LITTLE_ENDIAN
+                       && render_device_get_pixel_order (self->device) == RENDER_PIXEL_ORDER_BGRA;
+}
+
+void
 ui_render_paintable_clear (UiRenderPaintable *self)
 {
   g_return_if_fail (UI_IS_RENDER_PAINTABLE (self));
@@ -314,7 +381,7 @@ ui_render_paintable_clear (UiRenderPaintable *self)
   wish_clear (&self->waiting);
   if (self->under_way.kind != WISH_NONE)
     g_cancellable_cancel (self->cancellable);
-  g_clear_object (&self->texture);
+  forget_frame (self);
   self->has_view = FALSE;
   gdk_paintable_invalidate_contents (GDK_PAINTABLE (self));
 }
@@ -322,7 +389,7 @@ ui_render_paintable_clear (UiRenderPaintable *self)
 gboolean
 ui_render_paintable_has_frame (UiRenderPaintable *self)
 {
-  return self->texture != NULL;
+  return self->frame != NULL;
 }
 
 gboolean

@@ -28,6 +28,9 @@ UiRenderPaintable *ui_render_paintable_new (RenderDevice *device) G_GNUC_WARN_UN
 void ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParams *params);
 /* quality is chosen here: RENDER_QUALITY_MOVING while wishes keep coming, then one FINAL. */
 void ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumeParams *params);
+/* The renderer of the window, before a snapshot for it. Cairo's takes the frame's memory as it is: to
+ * cairo GTK hands textures pixel by pixel through floats (4.8), 10 ms for 600 × 600. */
+void ui_render_paintable_set_renderer (UiRenderPaintable *self, GskRenderer *renderer);
 /* Forget the picture, e.g. when a scan is closed. */
 void ui_render_paintable_clear (UiRenderPaintable *self);
 

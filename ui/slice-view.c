@@ -516,7 +516,11 @@ ui_slice_view_snapshot (GtkWidget *widget, GtkSnapshot *snapshot)
   gtk_snapshot_append_color (snapshot, &(GdkRGBA){ 0, 0, 0, 1 },
                              &GRAPHENE_RECT_INIT (0, 0, width, height));
   if (self->paintable != NULL && ui_render_paintable_has_frame (self->paintable))
-    gdk_paintable_snapshot (GDK_PAINTABLE (self->paintable), snapshot, width, height);
+    {
+      ui_render_paintable_set_renderer (self->paintable,
+                                        gtk_native_get_renderer (gtk_widget_get_native (widget)));
+      gdk_paintable_snapshot (GDK_PAINTABLE (self->paintable), snapshot, width, height);
+    }
   if (self->state != NULL)
     draw_overlays (self, snapshot);
   gtk_snapshot_pop (snapshot);

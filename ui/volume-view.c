@@ -225,6 +225,8 @@ ui_volume_view_snapshot (GtkWidget *widget, GtkSnapshot *snapshot)
       gtk_snapshot_append_color (snapshot, &(GdkRGBA){ 0, 0, 0, 1 }, &area);
       if (self->paintable != NULL && ui_render_paintable_has_frame (self->paintable))
         {
+          ui_render_paintable_set_renderer (
+              self->paintable, gtk_native_get_renderer (gtk_widget_get_native (widget)));
           gtk_snapshot_save (snapshot);
           gtk_snapshot_translate (snapshot, &area.origin);
           gdk_paintable_snapshot (GDK_PAINTABLE (self->paintable), snapshot, area.size.width,

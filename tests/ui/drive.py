@@ -14,7 +14,7 @@ import time
 WAIT_S = 20
 
 
-def inside_display(test_file):
+def inside_display(test_file, screen="1600x1000", arguments=()):
     """Starts this test anew under Xvfb with an isolated home, unless it is there already."""
     if os.environ.get("CROSSLABEL_DRIVEN"):
         return
@@ -33,7 +33,6 @@ def inside_display(test_file):
         "LANG": "C.UTF-8",
         "GDK_BACKEND": "x11",
         "GDK_SCALE": "1",
-        "GSK_RENDERER": "gl",
         "GTK_USE_PORTAL": "0",
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "CROSSLABEL_DRIVEN": home,
@@ -41,11 +40,12 @@ def inside_display(test_file):
     lavapipe = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"
     if os.path.exists(lavapipe):
         env["VK_ICD_FILENAMES"] = lavapipe
-    for name in ("CROSSLABEL", "CROSSLABEL_DATA", "CROSSLABEL_SHOTS", "CROSSLABEL_MODULE_PATH"):
+    for name in ("CROSSLABEL", "CROSSLABEL_DATA", "CROSSLABEL_SHOTS", "CROSSLABEL_MODULE_PATH",
+                 "GSK_RENDERER"):
         if name in os.environ:
             env[name] = os.environ[name]
-    command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24 -nolisten tcp",
-               "dbus-run-session", "--", "/usr/bin/python3", test_file]
+    command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24 -nolisten tcp",
+               "dbus-run-session", "--", "/usr/bin/python3", test_file, *arguments]
     status = subprocess.call(command, env=env, stdin=subprocess.DEVNULL)
     shutil.rmtree(home, ignore_errors=True)
     sys.exit(status)
@@ -97,12 +97,22 @@ class Driver:
         return done.stdout
 
     def start(self, *args, env=None):
+        self.launch(*args, env=env)
+        self.attach()
+
+    def launch(self, *args, env=None):
+        """Starts the program; gives the instant just before."""
         self.log = open(self.work / "program.log", "ab")
         # Only the program's: libatspi itself warns in the test's own process.
         whole = dict(os.environ, G_DEBUG="fatal-warnings")
         whole.update(env or {})
+        began = time.monotonic()
         self.process = subprocess.Popen([self.program, *map(str, args)], stdout=self.log,
                                         stderr=self.log, env=whole)
+        return began
+
+    def attach(self):
+        """Finds the program in the accessibility tree and its window on the screen."""
         self.app = self.wait(self.find_app, "the program in the accessibility tree")
         self.origin = self.wait(self.find_origin, "the window on the screen")
 

@@ -1,0 +1,542 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How fluent the window is, driven with real X events under Xvfb; one JSON line for each thing.
+
+    window.py CROSSLABEL [--minutes 5] [--only start,stroke,…] [--scan FILE …] [--size X,Y,Z]
+              [--training] [--screen 1920x1600] [--stalls stalls.so]
+
+Times are taken from outside the program, on one clock: from the instant an X event has been sent to
+the instant at which XGetImage reads the pixel that shows its effect from the screen (read about
+once a millisecond). So everything is in it: event delivery, gesture, labels, rendering, upload,
+GTK's frame, the X server. The image areas are about 600 × 600 pixels.
+
+start   exec → first painted pixel of the window; → the slice on the screen (warm: the second start
+        on the same project and the following)
+stroke  step: the pointer jumps ahead by more than the brush, until the pixel in the brush's middle
+        has the label's colour; drag: the pointer moves at 125 Hz, how long after a motion event the
+        paint's front reaches where that event put it; undo: until the stroke is gone
+scroll  wheel clicks at 100 Hz: different pictures of the slice a second
+switch  “next case” → the last change of the axial slice: warm, the case has been read ahead
+session minutes of everything mixed; lateness of the main loop (CROSSLABEL_HEARTBEAT). With --stalls
+        (gcc -shared -fPIC -o stalls.so stalls.c -ldl) the longest turns of the loop by function
+
+--training runs a round of the window's engine during all of it.
+"""
+import argparse
+import collections
+import hashlib
+import json
+import math
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "ui")]
+import drive  # noqa: E402
+import x11  # noqa: E402
+
+ALL = "start,stroke,scroll,switch,session"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("program")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--only", default=ALL)
+    parser.add_argument("--scan", nargs="*", default=[])
+    parser.add_argument("--size", default="192,192,128")
+    parser.add_argument("--training", action="store_true")
+    parser.add_argument("--screen", default="1900x1480")
+    parser.add_argument("--stalls")
+    parser.add_argument("--perf", help="a file: perf record -g of all but the start")
+    parser.add_argument("--keep", help="a folder for the heartbeat, the stalls and a picture")
+    return parser.parse_args()
+
+
+args = arguments()
+os.environ["CROSSLABEL"] = os.path.abspath(args.program)
+if not os.environ.get("CROSSLABEL_MODULE_PATH"):
+    os.environ["CROSSLABEL_MODULE_PATH"] = str(pathlib.Path(args.program).resolve().parents[1] / "seg")
+drive.inside_display(os.path.abspath(__file__), args.screen, sys.argv[1:])
+
+
+def say(what, **facts):
+    print(json.dumps({"what": what, **facts}), flush=True)
+
+
+def quantile(values, q):
+    values = sorted(values)
+    return round(values[min(len(values) - 1, int(q * len(values)))], 1) if values else None
+
+
+def summary(values):
+    return {"n": len(values), "median_ms": quantile(values, 0.5), "p95_ms": quantile(values, 0.95),
+            "max_ms": quantile(values, 1)}
+
+
+class Bench:
+    def __init__(self):
+        self.driver = drive.Driver()
+        self.x = x11.Display()
+        self.work = self.driver.work
+        self.project = self.work / "Bench.crosslabel"
+        self.boxes = {}
+        self.rng = random.Random(7)
+
+    # A project
+
+    def prepare(self):
+        width, height = map(int, args.screen.split("x"))
+        config = pathlib.Path(os.environ["HOME"]) / ".config" / "glib-2.0" / "settings"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "keyfile").write_text("[io/github/crosslabel/Crosslabel]\n"
+                                        f"window-size=({width - 20},{height - 20})\n")
+        scans = [pathlib.Path(scan).resolve() for scan in args.scan]
+        labels = ["one", "two"]
+        if not scans:
+            folder = self.work / "phantoms"
+            self.driver.cli("phantom", "--out", folder, "--count", "5", "--seed", "3", "--size",
+                            args.size)
+            scans = sorted(folder.glob("phantom_???.nii.gz"))
+        command = ["new", self.project]
+        for scan in scans:
+            command += ["--scan", scan]
+        for label in labels:
+            command += ["--label", label]
+        self.driver.cli(*command, "--validation", "1", "--seed", "1")
+        self.label_some(len(scans))
+
+    def label_some(self, n_scans):
+        """Three slices of each scan to label; for a round two scans have theirs signed."""
+        import nibabel
+        lines = []
+        info = json.loads(self.driver.cli("info", self.project, "--json"))
+        shapes = []
+        for scan in sorted((self.work / "phantoms").glob("phantom_???.nii.gz")) or args.scan:
+            shapes.append(nibabel.load(scan).shape[:3])
+        del info
+        for n in range(n_scans):
+            lines.append(f"scan {n + 1}")
+            size = shapes[n]
+            signs = []
+            # Grids are R A S or L P S here: axial is k, coronal j, sagittal i.
+            for plane, axis in (("axial", 2), ("coronal", 1), ("sagittal", 0)):
+                lines.append(f"propose {plane} {size[axis] // 2}")
+                signs.append(f"sign {plane} {size[axis] // 2}")
+            if n_scans - n <= 3 and args.training:
+                middle = [s // 2 for s in size]
+                for axis in range(3):
+                    lo = [m - s // 6 for m, s in zip(middle, size)]
+                    hi = [m + s // 6 for m, s in zip(middle, size)]
+                    lo[axis] = hi[axis] = middle[axis]
+                    lines.append("box 1 " + ",".join(map(str, lo)) + " " + ",".join(map(str, hi)))
+                lines += signs
+        script = self.work / "script.txt"
+        script.write_text("\n".join(lines) + "\n")
+        self.driver.cli("edit", self.project, "--script", script)
+
+    # The window
+
+    def launch(self, heartbeat=None, stalls=None):
+        """Starts the program and gives the instant just before its exec."""
+        env = {"GSETTINGS_BACKEND": "keyfile"}
+        if heartbeat:
+            env["CROSSLABEL_HEARTBEAT"] = str(heartbeat)
+        if stalls:
+            env.update(LD_PRELOAD=os.path.abspath(args.stalls), CROSSLABEL_STALLS=str(stalls))
+        return self.driver.launch(self.project, env=env)
+
+    def find_panes(self):
+        self.driver.attach()
+        for name in ("Axial", "Coronal", "Sagittal"):
+            self.boxes[name] = self.driver.box(self.driver.find(f"{name} view"))
+        say("window", screen=args.screen, axial=self.boxes["Axial"][2:],
+            training=args.training)
+
+    def at(self, name, u, v):
+        x, y, width, height = self.boxes[name]
+        return (x + u * width, y + v * height)
+
+    def close(self):
+        self.x.key("ctrl+q")
+        self.driver.process.wait(timeout=60)
+        self.driver.log.close()
+
+    def digest(self, name="Axial", side=48):
+        x, y = self.at(name, 0.4, 0.4)
+        pixels, now = self.x.grab(x, y, side, side)
+        return hashlib.blake2b(pixels, digest_size=8).digest(), now
+
+    def watch(self, seconds, name="Axial", side=48):
+        """(time, digest) at each change of a square in a view."""
+        seen = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            digest, now = self.digest(name, side)
+            if not seen or seen[-1][1] != digest:
+                seen.append((now, digest))
+            time.sleep(0.001)
+        return seen
+
+    # start
+
+    def start(self):
+        painted, shown = [], []
+        width, height = map(int, args.screen.split("x"))
+        for turn in range(6):
+            before, _ = self.x.grab(0, height // 2, width, 1)
+            began = self.launch()
+            first = None
+            seen = []
+            while time.monotonic() < began + 4:
+                if first is None:
+                    pixels, now = self.x.grab(0, height // 2, width, 1)
+                    if pixels != before:
+                        first = now
+                if self.boxes:
+                    digest, now = self.digest()
+                    if not seen or seen[-1][1] != digest:
+                        seen.append((now, digest))
+                time.sleep(0.002)
+            if turn == 0:
+                self.find_panes()
+            else:
+                painted.append((first - began) * 1e3)
+                shown.append((seen[-1][0] - began) * 1e3)
+            self.close()
+            time.sleep(0.5)
+        say("start", painted=summary(painted), slice_shown=summary(shown))
+
+    # stroke
+
+    def ready_to_draw(self):
+        self.x.move(*self.at("Axial", 0.5, 0.5))
+        time.sleep(0.3)
+        for key in ("1", "b"):
+            self.x.key(key)
+            time.sleep(0.2)
+        if not getattr(self, "no_crosshair", False):
+            self.x.key("x")  # its lines would be taken for paint
+            self.no_crosshair = True
+        time.sleep(0.5)
+
+    def wait_change(self, x, y, before, timeout=1.0):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            pixels, now = self.x.grab(x, y)
+            if max(abs(a - b) for a, b in zip(pixels[:3], before[:3])) > 20:
+                return now
+            time.sleep(0.0005)
+        return None
+
+    def stroke(self):
+        self.ready_to_draw()
+        step, undo, missed = [], [], 0
+        for turn in range(12):
+            v = 0.3 + 0.035 * turn
+            self.x.move(*self.at("Axial", 0.22, v))
+            time.sleep(0.1)
+            self.x.button(1, True)
+            time.sleep(0.1)
+            for n in range(1, 8):
+                x, y = self.at("Axial", 0.22 + 0.07 * n, v)
+                before, _ = self.x.grab(x, y)
+                sent = self.x.move(x, y)
+                seen = self.wait_change(x, y, before)
+                if seen:
+                    step.append((seen - sent) * 1e3)
+                else:
+                    missed += 1
+                time.sleep(self.rng.uniform(0.02, 0.06))
+            after, _ = self.x.grab(x, y)
+            self.x.button(1, False)
+            time.sleep(0.3)
+            sent = self.x.key("ctrl+z")
+            seen = self.wait_change(x, y, after)
+            if seen:
+                undo.append((seen - sent) * 1e3)
+            time.sleep(0.3)
+        drag = []
+        for turn in range(6):
+            drag += self.drag(0.32 + 0.06 * turn)
+        say("stroke", step=summary(step), missed=missed, drag=summary(drag), undo=summary(undo))
+
+    def drag(self, v):
+        """A motion event every 8 ms along a row; the row is read all the while."""
+        x0, y = map(round, self.at("Axial", 0.2, v))
+        x1 = round(self.at("Axial", 0.8, v)[0])
+        speed = 3
+        self.x.move(x0, y)
+        time.sleep(0.2)
+        before, _ = self.x.grab(x0, y, x1 - x0 + 60, 1)
+        self.x.button(1, True)
+        time.sleep(0.2)
+        sent, fronts = [], []
+        began = time.monotonic()
+        n = 0
+
+        def front():
+            pixels, now = self.x.grab(x0, y, x1 - x0 + 60, 1)
+            for p in range(len(before) // 4 - 1, -1, -1):
+                if abs(pixels[4 * p] - before[4 * p]) + abs(pixels[4 * p + 1] - before[4 * p + 1]) > 30:
+                    return p, now
+            return 0, now
+
+        while x0 + n * speed < x1:
+            if time.monotonic() >= began + 0.008 * n:
+                n += 1
+                sent.append((n * speed, self.x.move(x0 + n * speed, y)))
+            fronts.append(front())
+            time.sleep(0.0005)
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            fronts.append(front())
+        self.x.button(1, False)
+        time.sleep(0.3)
+        self.x.key("ctrl+z")
+        time.sleep(0.4)
+        ahead = fronts[-1][0] - sent[-1][0]  # the brush's outline in front of the pointer
+        latencies = []
+        for place, when in sent[5:-12]:
+            seen = next((now for p, now in fronts if p >= place + ahead and now > when), None)
+            if seen:
+                latencies.append((seen - when) * 1e3)
+        return latencies
+
+    # scroll
+
+    def scroll(self):
+        rates = []
+        for name in ("Axial", "Coronal", "Sagittal"):
+            self.x.move(*self.at(name, 0.6, 0.6))
+            time.sleep(0.3)
+            seen, n, began = [], 0, time.monotonic()
+            while n < 200:
+                if time.monotonic() >= began + 0.010 * n:
+                    # Forty up, forty down: inside the scan
+                    self.x.click(4 if (n // 20) % 2 == 0 else 5)
+                    n += 1
+                digest, now = self.digest(name, 32)
+                if not seen or seen[-1][1] != digest:
+                    seen.append((now, digest))
+                time.sleep(0.001)
+            rates.append((len(seen) - 1) / (time.monotonic() - began))
+            time.sleep(0.5)
+        say("scroll", pictures_per_s=round(min(rates), 1), each=[round(r, 1) for r in rates])
+
+    # switch
+
+    def switch(self):
+        times = []
+        self.x.move(*self.at("Axial", 0.9, 0.9))
+        for turn in range(8):
+            time.sleep(2.5)  # the next case is read ahead
+            sent = self.x.key("n")
+            seen = self.watch(1.8)
+            if len(seen) > 1:
+                times.append((seen[-1][0] - sent) * 1e3)
+        say("switch", **summary(times))
+
+    # session
+
+    def session(self):
+        end = time.monotonic() + args.minutes * 60
+        counts = collections.Counter()
+        deeds = [self.do_stroke] * 6 + [self.do_scroll] * 4 + [self.do_undo] * 2 + [
+            self.do_zoom, self.do_pan, self.do_hover, self.do_sign, self.do_window, self.do_case,
+            self.do_label, self.do_polygon]
+        self.ready_to_draw()
+        while time.monotonic() < end:
+            deed = self.rng.choice(deeds)
+            deed()
+            counts[deed.__name__[3:]] += 1
+            time.sleep(self.rng.uniform(0.05, 0.4))
+            if self.driver.process.poll() is not None:
+                raise RuntimeError("the program ended: "
+                                   + (self.work / "program.log").read_text(errors="replace"))
+        self.counts = counts
+
+    def any_view(self):
+        return self.rng.choice(("Axial", "Coronal", "Sagittal"))
+
+    def path(self, points, pause=0.008):
+        for x, y in points:
+            self.x.move(x, y)
+            time.sleep(pause)
+
+    def do_stroke(self):
+        name = self.any_view()
+        u, v = self.rng.uniform(0.3, 0.6), self.rng.uniform(0.3, 0.6)
+        self.x.move(*self.at(name, u, v))
+        self.x.key(self.rng.choice("be"))
+        time.sleep(0.05)
+        self.x.button(1, True)
+        turns = self.rng.uniform(0.5, 2)
+        self.path([self.at(name, u + 0.1 * math.sin(a * turns / 15), v + 0.1 * math.cos(a * turns / 15))
+                   for a in range(90)])
+        self.x.button(1, False)
+
+    def do_scroll(self):
+        self.x.move(*self.at(self.any_view(), 0.5, 0.5))
+        button = self.rng.choice((4, 5))
+        for _ in range(self.rng.randint(3, 30)):
+            self.x.click(button)
+            time.sleep(0.012)
+        self.x.key("g")
+
+    def do_undo(self):
+        for _ in range(self.rng.randint(1, 4)):
+            self.x.key(self.rng.choice(("ctrl+z", "ctrl+z", "ctrl+shift+z")))
+            time.sleep(0.08)
+
+    def do_zoom(self):
+        name = self.any_view()
+        self.x.move(*self.at(name, 0.5, 0.5))
+        self.x.button(3, True)
+        self.path([self.at(name, 0.5, 0.5 - 0.002 * n) for n in range(60)])
+        self.path([self.at(name, 0.5, 0.38 + 0.002 * n) for n in range(60)])
+        self.x.button(3, False)
+
+    def do_pan(self):
+        name = self.any_view()
+        self.x.move(*self.at(name, 0.5, 0.5))
+        self.x.button(2, True)
+        self.path([self.at(name, 0.5 + 0.1 * math.sin(n / 10), 0.5) for n in range(63)])
+        self.x.button(2, False)
+
+    def do_hover(self):
+        name = self.any_view()
+        self.path([self.at(name, 0.2 + 0.005 * n, 0.5) for n in range(100)])
+
+    def do_window(self):
+        self.x.key("w")
+        name = self.any_view()
+        self.x.move(*self.at(name, 0.5, 0.5))
+        self.x.button(1, True)
+        self.path([self.at(name, 0.5 + 0.002 * n, 0.5 + 0.001 * n) for n in range(60)])
+        self.x.button(1, False)
+        self.x.key("F2")
+
+    def do_sign(self):
+        self.x.key("ctrl+Return")
+        time.sleep(0.15)
+        self.x.key("ctrl+Return")
+
+    def do_case(self):
+        self.x.key("n")
+        time.sleep(0.8)
+
+    def do_label(self):
+        self.x.key(self.rng.choice("12"))
+
+    def do_polygon(self):
+        self.x.key("p")
+        name = self.any_view()
+        for u, v in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)):
+            self.x.move(*self.at(name, u, v))
+            time.sleep(0.03)
+            self.x.click()
+            time.sleep(0.05)
+        self.x.key("Return")
+
+    def train(self):
+        """A round, by its dialog; long enough for all that follows."""
+        self.x.key("ctrl+r")
+        time.sleep(1.5)
+        self.x.key("Return")
+        self.driver.wait(lambda: self.driver.look(part="Round"), "the round's activity", 60)
+        time.sleep(2)
+
+    def run(self):
+        wanted = args.only.split(",")
+        self.prepare()
+        heartbeat, stalls = self.work / "heartbeat.json", self.work / "stalls.txt"
+        if "start" in wanted:
+            self.start()
+        if set(wanted) - {"start"}:
+            self.launch(heartbeat, stalls if args.stalls else None)
+            self.find_panes()
+            time.sleep(2)
+            profile = None
+            if args.perf:
+                profile = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "997", "-o", args.perf,
+                                            "-p", str(self.driver.process.pid)],
+                                           stderr=subprocess.DEVNULL)
+            if args.training:
+                self.train()
+            for name in ("stroke", "scroll", "switch", "session"):
+                if name in wanted:
+                    getattr(self, name)()
+            if profile:
+                profile.send_signal(2)
+                profile.wait()
+            if args.keep:
+                subprocess.run(["import", "-window", "root",
+                                str(pathlib.Path(args.keep) / "window.png")], check=False)
+            status = pathlib.Path(f"/proc/{self.driver.process.pid}/status").read_text()
+            peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+            self.close()
+            say("session", minutes=args.minutes, deeds=getattr(self, "counts", {}),
+                peak_rss_mib=round(int(peak) / 1024), heartbeat=json.loads(heartbeat.read_text()))
+            if args.stalls:
+                say("stalls", **read_stalls(stalls))
+                if args.keep:
+                    (pathlib.Path(args.keep) / "stalls.txt").write_text(stalls.read_text())
+
+
+# Stalls by name
+
+def read_stalls(path):
+    maps, turns = [], []
+    for line in path.read_text().splitlines():
+        words = line.split(" ")
+        if words[0] == "map":
+            fields = line.split()
+            low, high = (int(n, 16) for n in fields[1].split("-"))
+            maps.append((low, high, int(fields[3], 16), fields[6] if len(fields) > 6 else ""))
+        elif words[0] == "turn":
+            turns.append((float(words[1]), float(words[2]),
+                          [[int(a, 16) for a in stack.split(",")] for stack in words[3:]]))
+    names = name_own({a for _, _, stacks in turns for s in stacks for a in s}, maps)
+    own = collections.defaultdict(list)
+    for wall, _, stacks in turns:
+        within = collections.Counter()
+        for stack in stacks:
+            # The outermost of our functions on the stack is the handler; main is not one.
+            ours = [names[a] for a in stack if a in names]
+            ours = [name for name in ours if name not in ("_start", "main", "app_application_main")]
+            within[" < ".join(ours[:1] + ours[-1:]) if ours else "GTK, GL"] += 2.0
+        for name, ms in within.items():
+            own[name].append(ms + 2)
+    rows = sorted(own.items(), key=lambda row: -max(row[1]))
+    return {"turns_over_16_ms": sum(t[0] > 16 for t in turns),
+            "turns_over_50_ms": sum(t[0] > 50 for t in turns),
+            "longest_turns_ms": [(t[0], t[1]) for t in sorted(turns, reverse=True)[:8]],
+            "handlers_ms": {name: {"max": max(ms), "total": sum(ms), "n": len(ms)}
+                            for name, ms in rows[:25]}}
+
+
+def name_own(addresses, maps):
+    program = os.path.realpath(os.environ["CROSSLABEL"])
+    ours = {}
+    for address in addresses:
+        for low, high, offset, file in maps:
+            if low <= address < high and file == program:
+                ours[address] = address - low + offset
+    if not ours:
+        return {}
+    order = list(ours)
+    out = subprocess.run(["addr2line", "-f", "-e", program, *(hex(ours[a] - 1) for a in order)],
+                         capture_output=True, text=True, check=True).stdout.splitlines()
+    return {address: out[2 * n] for n, address in enumerate(order)}
+
+
+bench = Bench()
+try:
+    bench.run()
+finally:
+    bench.driver.end()
