@@ -523,7 +523,7 @@ app_engine_prompter_dispose (GObject *object)
 
   if (self->engine != NULL && self->desk != NULL)
     {
-      g_autoptr (AppJob) job =
+      G_GNUC_UNUSED g_autoptr (AppJob) job =
           app_engine_submit (self->engine, &(AppJobParams){ .kind = APP_JOB_EMBEDDING,
                                                             .title = _ ("Closing the generalist"),
                                                             .run = desk_close_run,

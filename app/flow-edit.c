@@ -88,9 +88,11 @@ static gboolean
 commit (Script *self, VolumeEditBuilder *builder, const char *tool, GError **error)
 {
   g_autoptr (VolumeEdit) edit = volume_edit_builder_end (
-      builder, db_labels_reserve_id (self->labels), VOLUME_PROVENANCE_HAND, tool);
+      builder, db_labels_reserve_id (self->labels), VOLUME_PROVENANCE_HAND, tool, error);
   gint64 id;
 
+  if (edit == NULL)
+    return FALSE;
   if (volume_edit_get_n_voxels (edit) == 0)
     {
       g_string_append (self->answer, "unchanged");

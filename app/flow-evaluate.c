@@ -5,19 +5,25 @@
 #include "db/domain.h"
 #include "db/rows.h"
 #include "volume/label-map.h"
+#include "volume/memory.h"
 
 #include <string.h>
 
 GArray *
 app_evaluate_labels (const guint16 *pred, const guint16 *truth, const VolumeGeometry *geometry,
-                     const guint8 *domain, const guint16 *labels, gsize n_labels)
+                     const guint8 *domain, const guint16 *labels, gsize n_labels, GError **error)
 {
-  GArray *results = g_array_new (FALSE, TRUE, sizeof (AppLabelMetrics));
+  g_autoptr (GArray) results = g_array_new (FALSE, TRUE, sizeof (AppLabelMetrics));
   gsize n = (gsize) geometry->size[0] * geometry->size[1] * geometry->size[2];
   g_autofree guint8 *wanted = g_new0 (guint8, G_MAXUINT16 + 1);
-  g_autofree guint8 *pred_mask = g_new (guint8, n);
-  g_autofree guint8 *truth_mask = g_new (guint8, n);
+  g_autofree guint8 *pred_mask = volume_memory_try (n, 1, error);
+  g_autofree guint8 *truth_mask = NULL;
 
+  if (pred_mask == NULL)
+    return NULL;
+  truth_mask = volume_memory_try (n, 1, error);
+  if (truth_mask == NULL)
+    return NULL;
   for (gsize l = 0; labels != NULL && l < n_labels; l++)
     wanted[labels[l]] = 1;
   for (gsize v = 0; labels == NULL && v < n; v++)
@@ -35,14 +41,14 @@ app_evaluate_labels (const guint16 *pred, const guint16 *truth, const VolumeGeom
           pred_mask[v] = counts && pred[v] == label;
           truth_mask[v] = counts && truth[v] == label;
         }
-      if (domain == NULL)
-        volume_metrics_compute (pred_mask, truth_mask, geometry->size, geometry->spacing_mm,
-                                &result.metrics);
-      else
+      if (domain != NULL)
         volume_metrics_compute_overlap (pred_mask, truth_mask, n, &result.metrics);
+      else if (!volume_metrics_compute (pred_mask, truth_mask, geometry->size, geometry->spacing_mm,
+                                        &result.metrics, error))
+        return NULL;
       g_array_append_val (results, result);
     }
-  return results;
+  return g_steal_pointer (&results);
 }
 
 /* Labels of a file, on @geometry's grid if it is given. */
@@ -54,13 +60,9 @@ load_labels (const char *path, VolumeScan **scan, GError **error)
   *scan = volume_scan_load_labels (path, error);
   if (*scan == NULL)
     return NULL;
-  labels = g_try_new (guint16, volume_scan_get_n_voxels (*scan));
+  labels = volume_memory_try (volume_scan_get_n_voxels (*scan), sizeof *labels, error);
   if (labels == NULL)
-    {
-      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: no memory for its labels",
-                   path);
-      return NULL;
-    }
+    return NULL;
   if (!volume_scan_read_labels (*scan, labels, error))
     {
       g_autofree char *name = g_path_get_basename (path);
@@ -109,7 +111,8 @@ app_flow_evaluate_files (const char *pred_path, const char *truth_path, GError *
       || !check_same_grid (volume_scan_get_geometry (pred_scan),
                            volume_scan_get_geometry (truth_scan), pred_path, truth_path, error))
     return NULL;
-  return app_evaluate_labels (pred, truth, volume_scan_get_geometry (truth_scan), NULL, NULL, 0);
+  return app_evaluate_labels (pred, truth, volume_scan_get_geometry (truth_scan), NULL, NULL, 0,
+                              error);
 }
 
 /* Projects */
@@ -198,11 +201,14 @@ read_answer (DbStore *store, DbCase *row, const VolumeGeometry *geometry, AppEva
   *what = domain->complete ? APP_EVALUATED_LABELS : APP_EVALUATED_SIGNED_SLICES;
   if (!domain->complete)
     {
-      *domain_mask = g_new (guint8, n);
+      *domain_mask = volume_memory_try (n, 1, error);
+      if (*domain_mask == NULL)
+        return NULL;
       db_domain_fill_mask (domain, geometry, *domain_mask);
     }
-  labels = g_new (guint16, n);
-  volume_label_map_read_box (map, &whole, labels);
+  labels = volume_memory_try (n, sizeof *labels, error);
+  if (labels != NULL)
+    volume_label_map_read_box (map, &whole, labels);
   return labels;
 }
 
@@ -218,6 +224,7 @@ evaluate_case (DbStore *store, DbCase *row, const GArray *ids, GPtrArray *result
   g_autoptr (GError) inner = NULL;
   VolumeGeometry geometry;
   AppCaseMetrics *result;
+  GArray *metrics;
   AppEvaluated what = APP_EVALUATED_LABELS;
 
   db_case_get_geometry (row, &geometry);
@@ -234,13 +241,16 @@ evaluate_case (DbStore *store, DbCase *row, const GArray *ids, GPtrArray *result
       || !check_same_grid (volume_scan_get_geometry (truth_scan), &geometry, truth_path, row->name,
                            error))
     return FALSE;
+  metrics = app_evaluate_labels (answer, truth, &geometry, domain_mask, (const guint16 *) ids->data,
+                                 ids->len, error);
+  if (metrics == NULL)
+    return FALSE;
   result = g_new0 (AppCaseMetrics, 1);
   result->case_id = row->id;
   result->name = g_strdup (row->name);
   result->validation = row->validation;
   result->what = what;
-  result->metrics = app_evaluate_labels (answer, truth, &geometry, domain_mask,
-                                         (const guint16 *) ids->data, ids->len);
+  result->metrics = metrics;
   g_ptr_array_add (results, result);
   return TRUE;
 }

@@ -26,7 +26,8 @@ typedef struct
  */
 GArray *app_evaluate_labels (const guint16 *pred, const guint16 *truth,
                              const VolumeGeometry *geometry, const guint8 *domain,
-                             const guint16 *labels, gsize n_labels) G_GNUC_WARN_UNUSED_RESULT;
+                             const guint16 *labels, gsize n_labels,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Two label files on one grid. */
 GArray *app_flow_evaluate_files (const char *pred_path, const char *truth_path,

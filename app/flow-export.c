@@ -7,6 +7,7 @@
 #include "volume/file-write.h"
 #include "volume/label-map.h"
 #include "volume/label-set.h"
+#include "volume/memory.h"
 #include "volume/nifti-write.h"
 
 #include <errno.h>
@@ -75,13 +76,12 @@ read_content (Export *self, DbCase *row, VolumeScan *scan, Content *content, GEr
   domain = db_store_read_domain (self->store, row->id, -1, error);
   if (domain == NULL)
     return FALSE;
-  content->labels = g_try_new (guint16, n_voxels);
-  content->mask = g_try_new (guint8, n_voxels);
-  if (content->labels == NULL || content->mask == NULL)
-    {
-      g_set_error (error, DB_ERROR, DB_ERROR_NO_MEMORY, "%s: not enough memory", row->name);
-      return FALSE;
-    }
+  content->labels = volume_memory_try (n_voxels, sizeof *content->labels, error);
+  if (content->labels == NULL)
+    return FALSE;
+  content->mask = volume_memory_try (n_voxels, 1, error);
+  if (content->mask == NULL)
+    return FALSE;
   volume_label_map_read_box (map, &all, content->labels);
   db_domain_fill_mask (domain, geometry, content->mask);
   content->has_domain = !db_domain_is_empty (domain);

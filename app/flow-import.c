@@ -78,9 +78,9 @@ check_slices (const VolumeGeometry *geometry, const DbDomainSlice *slices, gsize
   return TRUE;
 }
 
-static gboolean
-sign (DbLabels *labels, AppImportExtent extent, const DbDomainSlice *slices, gsize n_slices,
-      GError **error)
+/* What is labelled by the import, as one write; NULL where nothing is. */
+static DbWrite *
+sign (DbLabels *labels, AppImportExtent extent, const DbDomainSlice *slices, gsize n_slices)
 {
   const gint64 id = db_labels_get_case_id (labels);
   g_autofree DbWrite **writes = g_new0 (DbWrite *, n_slices + 1);
@@ -90,13 +90,12 @@ sign (DbLabels *labels, AppImportExtent extent, const DbDomainSlice *slices, gsi
     writes[n++] = db_write_set_case_complete (id, TRUE);
   for (gsize s = 0; extent == APP_IMPORT_SLICES && s < n_slices; s++)
     writes[n++] = db_write_sign_slice (id, slices[s].plane, slices[s].index, "import", NULL);
-  return n == 0
-         || db_store_write (db_labels_get_store (labels), db_write_all (writes, n), error) >= 0;
+  return n > 0 ? db_write_all (writes, n) : NULL;
 }
 
 static VolumeEdit *
 build (DbLabels *labels, const VolumeGeometry *geometry, const guint16 *values,
-       AppImportExtent extent, const DbDomainSlice *slices, gsize n_slices)
+       AppImportExtent extent, const DbDomainSlice *slices, gsize n_slices, GError **error)
 {
   const VolumeBox all = { { 0, 0, 0 },
                           { geometry->size[0], geometry->size[1], geometry->size[2] } };
@@ -114,7 +113,7 @@ build (DbLabels *labels, const VolumeGeometry *geometry, const guint16 *values,
       set_box (builder, values, geometry->size, &box, TRUE);
     }
   return volume_edit_builder_end (builder, db_labels_reserve_id (labels), VOLUME_PROVENANCE_IMPORT,
-                                  "import");
+                                  "import", error);
 }
 
 gboolean
@@ -125,6 +124,7 @@ app_flow_import (DbLabels *labels, VolumeScan *scan, const char *path, AppImport
   const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
   g_autofree guint16 *values = app_flow_load_labels_like (path, scan, error);
   g_autoptr (VolumeEdit) edit = NULL;
+  g_autoptr (DbWrite) signing = NULL;
 
   *result = (AppImportResult){ 0 };
   if (values == NULL
@@ -132,13 +132,16 @@ app_flow_import (DbLabels *labels, VolumeScan *scan, const char *path, AppImport
                        error)
       || !check_slices (geometry, slices, n_slices, error))
     return FALSE;
-  edit = build (labels, geometry, values, extent, slices, n_slices);
+  edit = build (labels, geometry, values, extent, slices, n_slices, error);
+  if (edit == NULL)
+    return FALSE;
   result->n_voxels = volume_edit_get_n_voxels (edit);
+  signing = sign (labels, extent, slices, n_slices);
   if (result->n_voxels > 0)
     {
-      result->edit = db_labels_commit (labels, edit, NULL, error);
-      if (result->edit < 0)
-        return FALSE;
+      result->edit = db_labels_commit_with (labels, edit, NULL, g_steal_pointer (&signing), error);
+      return result->edit >= 0;
     }
-  return sign (labels, extent, slices, n_slices, error);
+  return signing == NULL
+         || db_store_write (db_labels_get_store (labels), g_steal_pointer (&signing), error) >= 0;
 }

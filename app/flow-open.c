@@ -3,6 +3,8 @@
 
 #include "app/flow-open.h"
 
+#include "volume/memory.h"
+
 #include <string.h>
 
 char *
@@ -240,13 +242,8 @@ app_flow_load_labels_like (const char *path, VolumeScan *scan, GError **error)
                        : "");
       return NULL;
     }
-  labels = g_try_new (guint16, volume_scan_get_n_voxels (file));
-  if (labels == NULL)
-    {
-      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: not enough memory", path);
-      return NULL;
-    }
-  if (!volume_scan_read_labels (file, labels, error))
+  labels = volume_memory_try (volume_scan_get_n_voxels (file), sizeof *labels, error);
+  if (labels == NULL || !volume_scan_read_labels (file, labels, error))
     return NULL;
   return g_steal_pointer (&labels);
 }

@@ -216,14 +216,21 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 void
-app_session_commit (AppSession *self, VolumeEdit *edit, const DbEditInfo *info)
+app_session_commit (AppSession *self, VolumeEditBuilder *builder, VolumeProvenance provenance,
+                    const char *tool, const DbEditInfo *info)
 {
-  g_autoptr (VolumeEdit) owned = edit;
+  g_autoptr (VolumeEdit) edit = NULL;
+  g_autoptr (GError) error = NULL;
 
-  if (self->labels == NULL || volume_edit_get_n_voxels (edit) == 0)
+  if (self->labels != NULL)
+    edit = volume_edit_builder_end (builder, db_labels_reserve_id (self->labels), provenance, tool,
+                                    &error);
+  if (edit == NULL || volume_edit_get_n_voxels (edit) == 0)
     {
       if (self->shown != NULL)
         app_shown_labels_drop_preview (self->shown, self->state);
+      if (error != NULL)
+        app_session_tell (self, _ ("The last edit could not be kept and was taken back"), error);
       return;
     }
   self->n_pending++;
@@ -234,10 +241,7 @@ void
 app_session_commit_builder (AppSession *self, VolumeEditBuilder *builder,
                             VolumeProvenance provenance, const char *tool, const char *detail)
 {
-  app_session_commit (
-      self,
-      volume_edit_builder_end (builder, db_labels_reserve_id (self->labels), provenance, tool),
-      &(DbEditInfo){ .detail = detail });
+  app_session_commit (self, builder, provenance, tool, &(DbEditInfo){ .detail = detail });
 }
 
 static void

@@ -217,16 +217,24 @@ scan_read_cb (GObject *source, GAsyncResult *result, gpointer data)
 static void
 copy_labels (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  g_task_return_pointer (task, app_shown_labels_copy (data),
-                         (GDestroyNotify) volume_label_map_unref);
+  GError *error = NULL;
+  VolumeLabelMap *map = app_shown_labels_copy (data, &error);
+
+  if (map != NULL)
+    g_task_return_pointer (task, map, (GDestroyNotify) volume_label_map_unref);
+  else
+    g_task_return_error (task, error);
 }
 
 static void
 labels_copied_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   CaseLoad *load = data;
+  GError *error = NULL;
 
-  load->shown = g_task_propagate_pointer (G_TASK (result), NULL);
+  load->shown = g_task_propagate_pointer (G_TASK (result), &error);
+  if (load->shown == NULL)
+    keep_error (load, error);
   case_loaded (load);
 }
 
@@ -234,19 +242,21 @@ static void
 labels_opened_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   CaseLoad *load = data;
+  VolumeLabelSnapshot *snapshot = NULL;
   GError *error = NULL;
   g_autoptr (GTask) task = NULL;
 
   load->labels = db_labels_open_finish (result, &error);
-  if (load->labels == NULL)
+  if (load->labels != NULL)
+    snapshot = volume_label_map_snapshot (db_labels_get_map (load->labels), &error);
+  if (snapshot == NULL)
     {
       keep_error (load, error);
       case_loaded (load);
       return;
     }
   task = g_task_new (NULL, NULL, labels_copied_cb, load);
-  g_task_set_task_data (task, volume_label_map_snapshot (db_labels_get_map (load->labels)),
-                        (GDestroyNotify) volume_label_snapshot_unref);
+  g_task_set_task_data (task, snapshot, (GDestroyNotify) volume_label_snapshot_unref);
   g_task_run_in_thread (task, copy_labels);
 }
 

@@ -47,9 +47,10 @@ void app_session_skip_case (AppSession *self, const char *reason);
 /* Who answers prompts; NULL: the prompt tools say what is missing. */
 void app_session_set_prompter (AppSession *self, AppPrompter *prompter);
 
-/* Hands an edit to the journal; shown at once, told in the window if it fails. Takes @edit over;
- * an empty one is passed over. @detail: JSON or NULL. */
-void app_session_commit (AppSession *self, VolumeEdit *edit, const DbEditInfo *info);
+/* Ends an edit and hands it to the journal; shown at once, told in the window if it fails. An empty
+ * one is passed over. */
+void app_session_commit (AppSession *self, VolumeEditBuilder *builder, VolumeProvenance provenance,
+                         const char *tool, const DbEditInfo *info);
 void app_session_undo (AppSession *self);
 void app_session_redo (AppSession *self);
 void app_session_jump (AppSession *self, gint64 edit_id);

@@ -11,6 +11,7 @@ struct _AppShownLabels
 {
   VolumeLabelMap *map;
   GPtrArray *preview; /* VolumeEdit, in the order applied */
+  gboolean stale; /* memory ended before a change was shown; the next sync looks at everything */
 };
 
 AppShownLabels *
@@ -39,14 +40,23 @@ app_shown_labels_get_map (AppShownLabels *self)
   return self->map;
 }
 
+/* What is shown is not what is kept: it may lag behind, nothing is lost. */
 static void
+fall_behind (AppShownLabels *self, const GError *error)
+{
+  g_message ("shown labels: %s", error->message);
+  self->stale = TRUE;
+}
+
+static gboolean
 apply (AppShownLabels *self, VolumeEdit *edit)
 {
   g_autoptr (GError) error = NULL;
 
-  /* The edit was built on this very map: it can only fail through a mistake of ours. */
-  if (!volume_label_map_apply_edit (self->map, edit, &error))
-    g_error ("shown labels: %s", error->message);
+  if (volume_label_map_apply_edit (self->map, edit, &error))
+    return TRUE;
+  fall_behind (self, error);
+  return FALSE;
 }
 
 /* Runs of equal labels of one box where the committed map differs from the shown one. */
@@ -81,23 +91,36 @@ copy_box (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox
   g_autofree guint16 *found = g_new (guint16, MAX (n, 1));
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (self->map, NULL);
   g_autoptr (VolumeEdit) edit = NULL;
+  g_autoptr (GError) error = NULL;
 
   volume_label_map_read_box (committed, box, wanted);
   volume_label_map_read_box (self->map, box, found);
   add_differences (builder, box, wanted, found);
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_NONE, "shown");
-  apply (self, edit);
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_NONE, "shown", &error);
+  if (edit != NULL)
+    apply (self, edit);
+  else
+    fall_behind (self, error);
 }
 
 void
 app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox *box,
                        UiViewState *state)
 {
-  VolumeBox layer = *box;
+  VolumeBox layer, all;
+  int size[3];
 
   app_shown_labels_drop_preview (self, state);
+  if (self->stale)
+    {
+      volume_label_map_get_size (self->map, size);
+      all = volume_box_of_grid (size);
+      box = &all;
+      self->stale = FALSE;
+    }
   if (volume_box_is_empty (box))
     return;
+  layer = *box;
   /* By layers: an import may change a whole large scan. */
   for (int k = box->lo[2]; k < box->hi[2]; k++)
     {
@@ -111,15 +134,13 @@ app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed, co
 void
 app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewState *state)
 {
-  VolumeBox box = volume_edit_get_box (edit);
+  g_autoptr (VolumeEdit) owned = edit;
+  VolumeBox box;
 
-  if (volume_edit_get_n_voxels (edit) == 0)
-    {
-      volume_edit_unref (edit);
-      return;
-    }
-  apply (self, edit);
-  g_ptr_array_add (self->preview, edit);
+  if (edit == NULL || volume_edit_get_n_voxels (edit) == 0 || !apply (self, edit))
+    return;
+  box = volume_edit_get_box (edit);
+  g_ptr_array_add (self->preview, g_steal_pointer (&owned));
   ui_view_state_labels_changed (state, &box);
 }
 
@@ -133,21 +154,23 @@ app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state)
       VolumeBox box = volume_edit_get_box (edit);
 
       if (!volume_label_map_revert_edit (self->map, edit, &error))
-        g_error ("shown labels: %s", error->message);
+        fall_behind (self, error);
       ui_view_state_labels_changed (state, &box);
     }
 }
 
 VolumeLabelMap *
-app_shown_labels_copy (const VolumeLabelSnapshot *snapshot)
+app_shown_labels_copy (const VolumeLabelSnapshot *snapshot, GError **error)
 {
   int size[3];
-  VolumeLabelMap *map;
+  g_autoptr (VolumeLabelMap) map = NULL;
   VolumeBox box;
   g_autofree guint16 *wanted = NULL, *found = NULL;
 
   volume_label_snapshot_get_size (snapshot, size);
-  map = volume_label_map_new (size);
+  map = volume_label_map_new (size, error);
+  if (map == NULL)
+    return NULL;
   wanted = g_new (guint16, (gsize) size[0] * size[1]);
   found = g_new0 (guint16, (gsize) size[0] * size[1]);
   box = volume_box_of_grid (size);
@@ -155,15 +178,14 @@ app_shown_labels_copy (const VolumeLabelSnapshot *snapshot)
     {
       g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
       g_autoptr (VolumeEdit) edit = NULL;
-      g_autoptr (GError) error = NULL;
 
       box.lo[2] = k;
       box.hi[2] = k + 1;
       volume_label_snapshot_read_box (snapshot, &box, wanted);
       add_differences (builder, &box, wanted, found);
-      edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_NONE, "shown");
-      if (!volume_label_map_apply_edit (map, edit, &error))
-        g_error ("shown labels: %s", error->message);
+      edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_NONE, "shown", error);
+      if (edit == NULL || !volume_label_map_apply_edit (map, edit, error))
+        return NULL;
     }
-  return map;
+  return g_steal_pointer (&map);
 }

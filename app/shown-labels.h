@@ -26,12 +26,13 @@ VolumeLabelMap *app_shown_labels_get_map (AppShownLabels *self);
 void app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed,
                             const VolumeBox *box, UiViewState *state);
 
-/* One more piece of the preview: built on the shown map, taken over; its id is of no meaning. */
+/* One more piece of the preview: built on the shown map, taken over; its id is of no meaning. NULL,
+ * or without memory for it: no preview of this piece. */
 void app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewState *state);
 void app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state);
 
 /* A map with the labels of a snapshot, for app_shown_labels_new(). Any thread. */
-VolumeLabelMap *
-app_shown_labels_copy (const VolumeLabelSnapshot *snapshot) G_GNUC_WARN_UNUSED_RESULT;
+VolumeLabelMap *app_shown_labels_copy (const VolumeLabelSnapshot *snapshot,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -55,7 +55,8 @@ paint_to (Brush *self, const double uv[2])
   paint (self, self->stroke, points, 2);
   paint (self, piece, points, 2);
   app_shown_labels_preview (session->shown,
-                            volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_HAND, "preview"),
+                            volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_HAND, "preview",
+                                                     NULL),
                             session->state);
   self->last[0] = uv[0];
   self->last[1] = uv[1];

@@ -7,6 +7,7 @@
 #include "volume/tool-polygon.h"
 #include "volume/tool-region.h"
 
+#include <glib/gi18n.h>
 #include <math.h>
 #include <string.h>
 
@@ -115,6 +116,7 @@ static gboolean
 start (Contour *self, const UiGesture *gesture)
 {
   AppSession *session = self->tool.session;
+  g_autoptr (GError) error = NULL;
   VolumeSliceRaster raster;
 
   if (!app_session_may_draw (session, gesture->plane, gesture->index)
@@ -122,6 +124,15 @@ start (Contour *self, const UiGesture *gesture)
                                     gesture->plane, gesture->index))
     return FALSE;
   forget (self);
+  if (self->tool.kind == UI_TOOL_LIVEWIRE)
+    {
+      self->wire = volume_livewire_new (session->scan, &raster, &error);
+      if (self->wire == NULL)
+        {
+          app_session_tell (session, _ ("The edges of this slice cannot be found"), error);
+          return FALSE;
+        }
+    }
   self->active = TRUE;
   self->plane = gesture->plane;
   self->index = gesture->index;
@@ -129,8 +140,6 @@ start (Contour *self, const UiGesture *gesture)
   self->corners = g_array_new (FALSE, FALSE, sizeof (Point));
   self->outline = g_array_new (FALSE, FALSE, sizeof (Point));
   self->lead = g_array_new (FALSE, FALSE, sizeof (Point));
-  if (self->tool.kind == UI_TOOL_LIVEWIRE)
-    self->wire = volume_livewire_new (session->scan, &raster);
   return TRUE;
 }
 

@@ -162,6 +162,7 @@ show_answer (Prompt *self)
   AppSession *session = self->tool.session;
   g_autoptr (VolumeEditBuilder) builder = NULL, piece = NULL;
   g_autoptr (VolumeEdit) edit = NULL;
+  g_autoptr (GError) error = NULL;
   const VolumeEditRun *runs;
   gsize n_runs;
   g_autofree char *text = NULL;
@@ -170,14 +171,20 @@ show_answer (Prompt *self)
   if (self->answer == NULL)
     return;
   builder = build_answer (self);
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt");
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt", &error);
+  if (edit == NULL)
+    {
+      app_session_tell (session, _ ("The answer cannot be shown"), error);
+      return;
+    }
   piece = volume_edit_builder_new (app_shown_labels_get_map (session->shown), NULL);
   runs = volume_edit_get_runs (edit, &n_runs);
   for (gsize r = 0; r < n_runs; r++)
     volume_edit_builder_set_run (piece, runs[r].i, runs[r].j, runs[r].k, (int) runs[r].length,
                                  runs[r].after);
   app_shown_labels_preview (session->shown,
-                            volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview"),
+                            volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview",
+                                                     NULL),
                             session->state);
   if (isfinite (self->answer->iou[self->mask]))
     /* Translators: which of the masks a generalist gave is shown, and how good it thinks it is */

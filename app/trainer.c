@@ -781,7 +781,7 @@ refresh (AppTrainer *self, GError **error)
   g_autofree Drawn *drawn = g_new (Drawn, self->n_training);
   Tick tick = { self, 0, (double) n };
   gint64 step = seg_method_get_step (self->method);
-  gsize n_slices = 0, n_asked = 0;
+  gsize n_asked = 0;
   double seconds = 0;
   gint64 start = g_get_monotonic_time ();
 
@@ -802,7 +802,6 @@ refresh (AppTrainer *self, GError **error)
       if (!check (self, error)
           || !refresh_one (self, self->training[drawn[d].index], &tick, &report, error))
         return FALSE;
-      n_slices += (gsize) report.n_slices;
       n_asked += (gsize) report.n_asked;
     }
   for (gsize i = 0; i < self->n_training; i++)

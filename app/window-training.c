@@ -596,9 +596,7 @@ accept_labels (AppSession *session, const guint16 *labels, const PredictionQuery
           if (*label != 0 && !is_signed)
             volume_edit_builder_set (builder, i, j, k, *label);
         }
-  app_session_commit (session,
-                      volume_edit_builder_end (builder, db_labels_reserve_id (session->labels),
-                                               VOLUME_PROVENANCE_MODEL, "prediction"),
+  app_session_commit (session, builder, VOLUME_PROVENANCE_MODEL, "prediction",
                       &(DbEditInfo){ .round = query->round });
 }
 

@@ -8,8 +8,9 @@ G_BEGIN_DECLS
 
 /* The writes of the journal (I9). labels.c is their only caller. */
 
-/* Result: the edit's id. DB_ERROR_CONFLICT if the case does not stand at @parent. */
-DbWrite *db_journal_write_edit (gint64 case_id, gint64 parent, VolumeEdit *edit,
+/* @runs: @edit, serialized. Result: the edit's id. DB_ERROR_CONFLICT if the case does not stand at
+ * @parent. */
+DbWrite *db_journal_write_edit (gint64 case_id, gint64 parent, VolumeEdit *edit, GBytes *runs,
                                 const DbEditInfo *info);
 
 /* One step on the way from one place in the history to another. */

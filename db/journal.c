@@ -146,7 +146,8 @@ edit_unref (gpointer edit)
 }
 
 DbWrite *
-db_journal_write_edit (gint64 case_id, gint64 parent, VolumeEdit *edit, const DbEditInfo *info)
+db_journal_write_edit (gint64 case_id, gint64 parent, VolumeEdit *edit, GBytes *runs,
+                       const DbEditInfo *info)
 {
   DbWrite *self = db_write_new (DB_URGENCY_HAND, run_edit);
 
@@ -154,7 +155,7 @@ db_journal_write_edit (gint64 case_id, gint64 parent, VolumeEdit *edit, const Db
   self->ids[1] = parent;
   self->ids[2] = info != NULL ? info->round : 0;
   self->texts[0] = info != NULL ? g_strdup (info->detail) : NULL;
-  self->blob = volume_edit_serialize (edit);
+  self->blob = g_bytes_ref (runs);
   self->extra = volume_edit_ref (edit);
   self->free_extra = edit_unref;
   return self;
@@ -503,7 +504,9 @@ read_snapshot (DbConn *conn, gint64 edit, const int size[3], VolumeLabelMap **ma
   content = volume_edit_deserialize (bytes, size, error);
   if (content == NULL)
     return FALSE;
-  *map = volume_label_map_new (size);
+  *map = volume_label_map_new (size, error);
+  if (*map == NULL)
+    return FALSE;
   if (volume_label_map_apply_edit (*map, content, error))
     return TRUE;
   g_clear_pointer (map, volume_label_map_unref);
@@ -559,8 +562,8 @@ labels_at_edit (DbConn *conn, gint64 case_id, gint64 head, gboolean from_start, 
         }
     }
   if (map == NULL)
-    map = volume_label_map_new (size);
-  if (!apply_path (conn, path, n_left, map, error))
+    map = volume_label_map_new (size, error);
+  if (map == NULL || !apply_path (conn, path, n_left, map, error))
     return NULL;
   return g_steal_pointer (&map);
 }
@@ -619,12 +622,19 @@ db_store_read_labels_from_journal (DbStore *self, gint64 case_id, gint64 journal
 
 /* Snapshots */
 
+static GBytes *
+map_to_bytes (const VolumeLabelMap *map, GError **error)
+{
+  g_autoptr (VolumeEdit) content = volume_edit_new_from_map (map, error);
+
+  return content != NULL ? volume_edit_serialize (content, error) : NULL;
+}
+
 GBytes *
 db_journal_make_snapshot (DbStore *store, gint64 case_id, gint64 edit, GError **error)
 {
   DbConn *conn = db_store_borrow_reader (store, error);
   g_autoptr (VolumeLabelMap) map = NULL;
-  g_autoptr (VolumeEdit) content = NULL;
 
   /* Asked for inside the transaction that makes the edit: wait until readers see it. */
   for (int patience = 0; conn != NULL && patience < 200; patience++)
@@ -648,8 +658,7 @@ db_journal_make_snapshot (DbStore *store, gint64 case_id, gint64 edit, GError **
         g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND, "the edit was not finished");
       return NULL;
     }
-  content = volume_edit_new_from_map (map);
-  return volume_edit_serialize (content);
+  return map_to_bytes (map, error);
 }
 
 static gboolean
@@ -795,8 +804,6 @@ static gboolean
 verify_snapshot (DbConn *conn, gint64 case_id, gint64 edit, VolumeLabelMap *rebuilt, GError **error)
 {
   g_autoptr (VolumeLabelMap) kept = NULL;
-  g_autoptr (VolumeEdit) a = NULL;
-  g_autoptr (VolumeEdit) b = NULL;
   g_autoptr (GBytes) a_bytes = NULL;
   g_autoptr (GBytes) b_bytes = NULL;
   int size[3];
@@ -805,10 +812,12 @@ verify_snapshot (DbConn *conn, gint64 case_id, gint64 edit, VolumeLabelMap *rebu
     return FALSE;
   if (kept == NULL)
     return TRUE;
-  a = volume_edit_new_from_map (rebuilt);
-  b = volume_edit_new_from_map (kept);
-  a_bytes = volume_edit_serialize (a);
-  b_bytes = volume_edit_serialize (b);
+  a_bytes = map_to_bytes (rebuilt, error);
+  if (a_bytes == NULL)
+    return FALSE;
+  b_bytes = map_to_bytes (kept, error);
+  if (b_bytes == NULL)
+    return FALSE;
   return g_bytes_equal (a_bytes, b_bytes)
          || set_broken (conn, case_id, "a snapshot differs from the journal", error);
 }
@@ -889,8 +898,8 @@ verify_case (DbConn *conn, gint64 case_id, GError **error)
     return FALSE;
   if (head != last)
     return set_broken (conn, case_id, "the journal does not end where the labels stand", error);
-  walk.map = map = volume_label_map_new (size);
-  if (!walk_all (&walk, error))
+  walk.map = map = volume_label_map_new (size, error);
+  if (map == NULL || !walk_all (&walk, error))
     return FALSE;
   if (walk.n_walked != n_edits || n_edits != n_counted)
     return set_broken (conn, case_id, "an edit of the history cannot be reached", error);

@@ -26,6 +26,8 @@ typedef struct
   DbLabels *labels; /* a reference while on its way */
   GTask *task; /* NULL: somebody waits for it */
   VolumeEdit *edit;
+  GBytes *runs; /* the edit, as it will lie on the disk */
+  DbWrite *also; /* finished together with the edit, or NULL */
   char *detail;
   DbEditInfo info;
   DbMove move;
@@ -256,6 +258,8 @@ change_free (Change *change)
 {
   g_clear_object (&change->task);
   g_clear_pointer (&change->edit, volume_edit_unref);
+  g_clear_pointer (&change->runs, g_bytes_unref);
+  g_clear_pointer (&change->also, db_write_free);
   g_clear_pointer (&change->steps, g_ptr_array_unref);
   g_free (change->detail);
   g_object_unref (change->labels);
@@ -300,7 +304,8 @@ edit_apply (DbLabels *self, Change *change, GError **error)
                    id);
       return FALSE;
     }
-  if (!volume_label_map_apply_edit (self->map, change->edit, error))
+  change->runs = volume_edit_serialize (change->edit, error);
+  if (change->runs == NULL || !volume_label_map_apply_edit (self->map, change->edit, error))
     return FALSE;
   change->parent = self->head;
   add_node (self, id, self->head, 0, volume_edit_get_provenance (change->edit));
@@ -360,8 +365,12 @@ edit_written_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 static DbWrite *
 edit_to_write (Change *change)
 {
-  return db_journal_write_edit (change->labels->case_id, change->parent, change->edit,
-                                &change->info);
+  DbWrite *edit = db_journal_write_edit (change->labels->case_id, change->parent, change->edit,
+                                         change->runs, &change->info);
+
+  if (change->also == NULL)
+    return edit;
+  return db_write_all ((DbWrite *[]){ edit, g_steal_pointer (&change->also) }, 2);
 }
 
 /* Brings the map to where the disk went. */
@@ -547,9 +556,9 @@ check_own (DbLabels *self, gint64 edit_id, GError **error)
 }
 
 static VolumeEdit *
-make_revert (DbLabels *self, VolumeEdit *edit)
+make_revert (DbLabels *self, VolumeEdit *edit, GError **error)
 {
-  return volume_edit_new_selective_revert (self->map, edit, db_labels_reserve_id (self));
+  return volume_edit_new_selective_revert (self->map, edit, db_labels_reserve_id (self), error);
 }
 
 static void
@@ -574,12 +583,13 @@ revert_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   g_autoptr (VolumeEdit) edit = g_task_propagate_pointer (G_TASK (result), &error);
 
   set_busy (self, FALSE);
-  if (edit == NULL)
+  if (edit != NULL)
+    change->edit = make_revert (self, edit, &error);
+  if (change->edit == NULL)
     change_finish (change, -1, error, NULL);
   else
     {
       change->kind = CHANGE_EDIT;
-      change->edit = make_revert (self, edit);
       start (change);
     }
   start_waiting (self);
@@ -637,6 +647,14 @@ check_idle (DbLabels *self, GError **error)
 gint64
 db_labels_commit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **error)
 {
+  return db_labels_commit_with (self, edit, info, NULL, error);
+}
+
+gint64
+db_labels_commit_with (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, DbWrite *also,
+                       GError **error)
+{
+  g_autoptr (DbWrite) owned = also;
   Change *change;
   GError *local = NULL;
   gint64 id;
@@ -647,9 +665,12 @@ db_labels_commit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GErr
     return -1;
   change = change_new (self, CHANGE_EDIT, NULL);
   set_edit (change, edit, info);
+  change->also = g_steal_pointer (&owned);
   if (!edit_apply (self, change, &local))
     return change_finish (change, -1, local, error);
   id = db_store_write (self->store, edit_to_write (change), &local);
+  if (id >= 0)
+    id = volume_edit_get_id (edit); /* not the result of what went with it */
   return edit_done (change, id, local, error);
 }
 
@@ -702,7 +723,9 @@ db_labels_revert (DbLabels *self, gint64 edit_id, GError **error)
   edit = db_store_read_edit (self->store, edit_id, error);
   if (edit == NULL)
     return -1;
-  opposite = make_revert (self, edit);
+  opposite = make_revert (self, edit, error);
+  if (opposite == NULL)
+    return -1;
   return db_labels_commit (self, opposite, NULL, error);
 }
 

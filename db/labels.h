@@ -76,6 +76,9 @@ gint64 db_labels_finish (DbLabels *self, GAsyncResult *result, GError **error);
 
 /* The same, waiting. */
 gint64 db_labels_commit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **error);
+/* @also is finished with the edit or not at all; taken over. */
+gint64 db_labels_commit_with (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info,
+                              DbWrite *also, GError **error);
 gint64 db_labels_undo (DbLabels *self, GError **error);
 gint64 db_labels_redo (DbLabels *self, GError **error);
 gint64 db_labels_jump (DbLabels *self, gint64 edit_id, GError **error);

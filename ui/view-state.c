@@ -507,11 +507,17 @@ void
 ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box)
 {
   g_autoptr (VolumeLabelSnapshot) snapshot = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (self->labels == NULL || self->render_labels == NULL)
     return;
   self->serial++;
-  snapshot = volume_label_map_snapshot (self->labels);
+  snapshot = volume_label_map_snapshot (self->labels, &error);
+  if (snapshot == NULL)
+    {
+      g_message ("labels: %s", error->message);
+      return;
+    }
   render_labels_update (self->render_labels, snapshot, box);
   redraw (self);
 }

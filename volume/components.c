@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "volume/components.h"
+#include "volume/memory.h"
 
 /* Neighbours before a voxel in memory order: enough for union-find in one sweep. */
 typedef struct
@@ -53,17 +54,27 @@ join (guint32 *parent, guint32 a, guint32 b)
   return MIN (a, b);
 }
 
-/* Provisional numbers, joined in the table where they meet. */
-static GArray *
-sweep (const guint8 *mask, const int size[3], VolumeConnectivity connectivity, guint32 *components)
+static gboolean
+add_parent (VolumeList *parents, GError **error)
 {
-  GArray *parents = g_array_new (FALSE, FALSE, sizeof (guint32));
-  const guint32 none = 0;
+  guint32 *parent = volume_list_add (parents, sizeof *parent, error);
+
+  if (parent != NULL)
+    *parent = (guint32) (parents->n - 1);
+  return parent != NULL;
+}
+
+/* Provisional numbers, joined in the table @parents (of guint32) where they meet. */
+static gboolean
+sweep (const guint8 *mask, const int size[3], VolumeConnectivity connectivity, guint32 *components,
+       VolumeList *parents, GError **error)
+{
   Offset offsets[13];
   int n_offsets = offsets_before (connectivity, offsets);
   gsize v = 0;
 
-  g_array_append_val (parents, none);
+  if (!add_parent (parents, error)) /* 0 is outside */
+    return FALSE;
   for (int k = 0; k < size[2]; k++)
     for (int j = 0; j < size[1]; j++)
       for (int i = 0; i < size[0]; i++, v++)
@@ -82,62 +93,64 @@ sweep (const guint8 *mask, const int size[3], VolumeConnectivity connectivity, g
                 continue;
               other = components[ni + size[0] * (nj + (gsize) size[1] * nk)];
               if (other != 0)
-                mine = mine == 0 ? other : join ((guint32 *) parents->data, mine, other);
+                mine = mine == 0 ? other : join (parents->items, mine, other);
             }
           if (mine == 0)
             {
-              mine = parents->len;
-              g_array_append_val (parents, mine);
+              mine = (guint32) parents->n;
+              if (!add_parent (parents, error))
+                return FALSE;
             }
           components[v] = mine;
         }
-  return parents;
+  return TRUE;
 }
 
-guint32
+gboolean
 volume_components_label (const guint8 *mask, const int size[3], VolumeConnectivity connectivity,
-                         guint32 *components, GArray **counts)
+                         guint32 *components, gsize **counts, guint32 *n_components, GError **error)
 {
-  g_autoptr (GArray) parents = sweep (mask, size, connectivity, components);
-  g_autofree guint32 *number = g_new0 (guint32, parents->len);
-  g_autoptr (GArray) voxels = g_array_new (FALSE, TRUE, sizeof (gsize));
-  gsize n_voxels = (gsize) size[0] * size[1] * size[2];
+  const gsize n_voxels = (gsize) size[0] * size[1] * size[2];
+  g_auto (VolumeList) parents = { 0 };
+  g_autofree guint32 *number = NULL;
+  g_autofree gsize *voxels = NULL;
   guint32 n = 0;
 
-  for (guint32 c = 1; c < parents->len; c++)
+  if (!sweep (mask, size, connectivity, components, &parents, error))
+    return FALSE;
+  number = volume_memory_try0 (parents.n, sizeof *number, error);
+  if (number == NULL)
+    return FALSE;
+  for (guint32 c = 1; c < parents.n; c++)
     {
-      guint32 root = find_root ((guint32 *) parents->data, c);
+      guint32 root = find_root (parents.items, c);
 
       number[c] = root == c ? ++n : number[root];
     }
-  g_array_set_size (voxels, n);
+  voxels = volume_memory_try0 (n, sizeof *voxels, error);
+  if (voxels == NULL)
+    return FALSE;
   for (gsize v = 0; v < n_voxels; v++)
     if (components[v] != 0)
       {
         components[v] = number[components[v]];
-        g_array_index (voxels, gsize, components[v] - 1)++;
+        voxels[components[v] - 1]++;
       }
   if (counts != NULL)
     *counts = g_steal_pointer (&voxels);
-  return n;
+  *n_components = n;
+  return TRUE;
 }
 
-gsize
-volume_components_fill_holes (guint8 *mask, const int size[3])
+/* Which components of the outside touch the grid's border, a byte for each. */
+static guint8 *
+find_border_components (const guint32 *components, const int size[3], guint32 n, GError **error)
 {
-  gsize n_voxels = (gsize) size[0] * size[1] * size[2];
-  g_autofree guint8 *outside = g_malloc (n_voxels);
-  g_autofree guint32 *components = g_new (guint32, n_voxels);
-  g_autofree gboolean *reaches_border = NULL;
-  guint32 n;
-  gsize v = 0, filled = 0;
+  guint8 *reaches_border = volume_memory_try0 ((gsize) n + 1, 1, error);
+  gsize v = 0;
 
-  for (v = 0; v < n_voxels; v++)
-    outside[v] = mask[v] == 0;
-  n = volume_components_label (outside, size, VOLUME_CONNECT_FACES, components, NULL);
-  reaches_border = g_new0 (gboolean, (gsize) n + 1);
-
-  v = 0;
+  if (reaches_border == NULL)
+    return NULL;
   for (int k = 0; k < size[2]; k++)
     for (int j = 0; j < size[1]; j++)
       for (int i = 0; i < size[0]; i++, v++)
@@ -149,11 +162,38 @@ volume_components_fill_holes (guint8 *mask, const int size[3])
           if (is_border)
             reaches_border[components[v]] = TRUE;
         }
-  for (v = 0; v < n_voxels; v++)
+  return reaches_border;
+}
+
+gboolean
+volume_components_fill_holes (guint8 *mask, const int size[3], gsize *n_filled, GError **error)
+{
+  const gsize n_voxels = (gsize) size[0] * size[1] * size[2];
+  g_autofree guint8 *outside = volume_memory_try (n_voxels, 1, error);
+  g_autofree guint32 *components = NULL;
+  g_autofree guint8 *reaches_border = NULL;
+  gsize filled = 0;
+  guint32 n;
+
+  if (outside == NULL)
+    return FALSE;
+  components = volume_memory_try (n_voxels, sizeof *components, error);
+  if (components == NULL)
+    return FALSE;
+  for (gsize v = 0; v < n_voxels; v++)
+    outside[v] = mask[v] == 0;
+  if (!volume_components_label (outside, size, VOLUME_CONNECT_FACES, components, NULL, &n, error))
+    return FALSE;
+  reaches_border = find_border_components (components, size, n, error);
+  if (reaches_border == NULL)
+    return FALSE;
+  for (gsize v = 0; v < n_voxels; v++)
     if (outside[v] && !reaches_border[components[v]])
       {
         mask[v] = 2;
         filled++;
       }
-  return filled;
+  if (n_filled != NULL)
+    *n_filled = filled;
+  return TRUE;
 }

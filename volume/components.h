@@ -16,21 +16,22 @@ typedef enum
  * @mask: size[0]·size[1]·size[2] bytes, i fastest; non-zero is inside. A size of 1 makes it 2-D.
  * @components: (out caller-allocates): for each voxel 0 outside, else its component 1…n, numbered
  * in the order of their first voxel
- * @counts: (out) (optional) (transfer full) (element-type gsize): voxels of component c at c − 1
+ * @counts: (out) (optional) (transfer full) (array length=n_components): voxels of component c at
+ * c − 1; g_free() it
  *
- * Returns: the number of components
+ * Returns: FALSE with VOLUME_ERROR_TOO_LARGE without memory for it; so does the other one
  */
-guint32 volume_components_label (const guint8 *mask, const int size[3],
-                                 VolumeConnectivity connectivity, guint32 *components,
-                                 GArray **counts);
+gboolean volume_components_label (const guint8 *mask, const int size[3],
+                                  VolumeConnectivity connectivity, guint32 *components,
+                                  gsize **counts, guint32 *n_components, GError **error);
 
 /**
  * volume_components_fill_holes:
  * @mask: as above; voxels outside that no path of outside voxels (faces) joins to the border of the
  *   grid are set to 2. An axis of size 1 has no border.
- *
- * Returns: voxels set
+ * @n_filled: (out) (optional): voxels set
  */
-gsize volume_components_fill_holes (guint8 *mask, const int size[3]);
+gboolean volume_components_fill_holes (guint8 *mask, const int size[3], gsize *n_filled,
+                                       GError **error);
 
 G_END_DECLS

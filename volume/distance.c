@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "volume/distance.h"
+#include "volume/memory.h"
 
 /* One line of @n values @f (squared distances so far) at positions p·@step becomes the lower
  * envelope of the parabolas f[q] + (p − q)²·step². @apex and @from are room for n and n + 1 values.
@@ -51,16 +52,25 @@ transform_line (const float *f, int n, double step, float *out, gsize out_stride
     }
 }
 
-void
-volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3], float *out)
+gboolean
+volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3], float *out,
+                         GError **error)
 {
   const gsize strides[3] = { 1, size[0], (gsize) size[0] * size[1] };
   const gsize n_voxels = (gsize) size[0] * size[1] * size[2];
   const int longest = MAX (size[0], MAX (size[1], size[2]));
-  g_autofree float *line = g_new (float, longest);
-  g_autofree int *apex = g_new (int, longest);
-  g_autofree double *from = g_new (double, longest);
+  g_autofree float *line = volume_memory_try (longest, sizeof *line, error);
+  g_autofree int *apex = NULL;
+  g_autofree double *from = NULL;
 
+  if (line == NULL)
+    return FALSE;
+  apex = volume_memory_try (longest, sizeof *apex, error);
+  if (apex == NULL)
+    return FALSE;
+  from = volume_memory_try (longest, sizeof *from, error);
+  if (from == NULL)
+    return FALSE;
   for (gsize v = 0; v < n_voxels; v++)
     out[v] = mask[v] != 0 ? 0.0f : G_MAXFLOAT;
 
@@ -80,4 +90,5 @@ volume_distance_squared (const guint8 *mask, const int size[3], const double spa
             transform_line (line, size[axis], spacing[axis], start, strides[axis], apex, from);
           }
     }
+  return TRUE;
 }

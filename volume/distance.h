@@ -13,9 +13,10 @@ G_BEGIN_DECLS
  *   centre of a non-zero voxel; G_MAXFLOAT where there is none
  *
  * Exact Euclidean distance transform, one lower envelope of parabolas per line and axis
- * (Felzenszwalb and Huttenlocher 2012). Any thread.
+ * (Felzenszwalb and Huttenlocher 2012). FALSE with VOLUME_ERROR_TOO_LARGE without memory for it.
+ * Any thread.
  */
-void volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3],
-                              float *out);
+gboolean volume_distance_squared (const guint8 *mask, const int size[3], const double spacing[3],
+                                  float *out, GError **error);
 
 G_END_DECLS

@@ -3,7 +3,9 @@
 
 #include "volume/edit.h"
 #include "volume/label-map.h"
+#include "volume/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -20,7 +22,7 @@ struct _VolumeEdit
   char *tool;
   VolumeBox box;
   gsize n_voxels;
-  GArray *runs; /* VolumeEditRun, by k, j, i; none overlap */
+  VolumeList runs; /* VolumeEditRun, by k, j, i; none overlap */
 };
 
 /* What a gesture set so far in 32³ voxels: a bit for each voxel set, and its label. */
@@ -37,6 +39,7 @@ struct _VolumeEditBuilder
   int n_tiles[3];
   Sheet **sheets;
   int only_label;
+  GError *error; /* memory ended before the gesture did */
 
   VolumeBox within;
   guint8 *locked; /* one byte a label, or NULL */
@@ -59,7 +62,6 @@ edit_new (guint32 id, VolumeProvenance provenance, const char *tool)
   self->tool = g_strndup (tool != NULL ? tool : "", MAX_TOOL_LENGTH);
   if (!g_utf8_validate (self->tool, -1, &end)) /* cut within a character */
     self->tool[end - self->tool] = '\0';
-  self->runs = g_array_new (FALSE, FALSE, sizeof (VolumeEditRun));
   return self;
 }
 
@@ -76,7 +78,7 @@ volume_edit_unref (VolumeEdit *self)
   if (self == NULL || !g_atomic_ref_count_dec (&self->refs))
     return;
   g_free (self->tool);
-  g_array_unref (self->runs);
+  volume_list_clear (&self->runs);
   g_free (self);
 }
 
@@ -113,33 +115,43 @@ volume_edit_get_n_voxels (const VolumeEdit *self)
 const VolumeEditRun *
 volume_edit_get_runs (const VolumeEdit *self, gsize *n_runs)
 {
-  *n_runs = self->runs->len;
-  return (const VolumeEditRun *) self->runs->data;
+  *n_runs = self->runs.n;
+  return VOLUME_LIST_ITEMS (&self->runs, VolumeEditRun);
 }
 
-/* Adds a run, which must follow the last in order, joining it to the last where they touch. */
-static void
-append_run (VolumeEdit *self, const VolumeEditRun *run)
+/* Makes @last longer by @run, which follows it in order, where the two touch and are alike. */
+static gboolean
+join_run (VolumeEditRun *last, const VolumeEditRun *run)
 {
-  VolumeEditRun *last = NULL;
+  if (last->k != run->k || last->j != run->j || last->i + (int) last->length != run->i
+      || last->before != run->before || last->after != run->after
+      || last->before_edit_id != run->before_edit_id || last->after_edit_id != run->after_edit_id)
+    return FALSE;
+  last->length += run->length;
+  return TRUE;
+}
 
-  if (self->runs->len > 0)
-    last = &g_array_index (self->runs, VolumeEditRun, self->runs->len - 1);
-  if (last != NULL && last->k == run->k && last->j == run->j
-      && last->i + (int) last->length == run->i && last->before == run->before
-      && last->after == run->after && last->before_edit_id == run->before_edit_id
-      && last->after_edit_id == run->after_edit_id)
-    last->length += run->length;
-  else
-    g_array_append_val (self->runs, *run);
+/* Adds a run, which must follow the last in order. */
+static gboolean
+append_run (VolumeEdit *self, const VolumeEditRun *run, GError **error)
+{
+  VolumeEditRun *runs = self->runs.items, *own;
+
+  if (self->runs.n > 0 && join_run (&runs[self->runs.n - 1], run))
+    return TRUE;
+  own = volume_list_add (&self->runs, sizeof *own, error);
+  if (own == NULL)
+    return FALSE;
+  *own = *run;
+  return TRUE;
 }
 
 static void
 finish_runs (VolumeEdit *self)
 {
-  for (guint r = 0; r < self->runs->len; r++)
+  for (gsize r = 0; r < self->runs.n; r++)
     {
-      const VolumeEditRun *run = &g_array_index (self->runs, VolumeEditRun, r);
+      const VolumeEditRun *run = &VOLUME_LIST_ITEMS (&self->runs, VolumeEditRun)[r];
       const int lo[3] = { run->i, run->j, run->k };
       const int hi[3] = { run->i + (int) run->length, run->j + 1, run->k + 1 };
 
@@ -166,17 +178,23 @@ compare_runs_cb (gconstpointer a, gconstpointer b)
 
 VolumeEdit *
 volume_edit_new_from_runs (guint32 id, VolumeProvenance provenance, const char *tool,
-                           const VolumeEditRun *runs, gsize n_runs)
+                           const VolumeEditRun *runs, gsize n_runs, GError **error)
 {
-  VolumeEdit *self = edit_new (id, provenance, tool);
-  g_autoptr (GArray) sorted = g_array_new (FALSE, FALSE, sizeof (VolumeEditRun));
+  g_autoptr (VolumeEdit) self = edit_new (id, provenance, tool);
+  VolumeEditRun *own = volume_list_add_n (&self->runs, n_runs, sizeof *own, error);
+  gsize n = 0;
 
-  g_array_append_vals (sorted, runs, n_runs);
-  g_array_sort (sorted, compare_runs_cb);
+  if (own == NULL)
+    return NULL;
+  if (n_runs > 0)
+    memcpy (own, runs, n_runs * sizeof *own);
+  qsort (own, n_runs, sizeof *own, compare_runs_cb);
   for (gsize r = 0; r < n_runs; r++)
-    append_run (self, &g_array_index (sorted, VolumeEditRun, r));
+    if (n == 0 || !join_run (&own[n - 1], &own[r]))
+      own[n++] = own[r];
+  self->runs.n = n;
   finish_runs (self);
-  return self;
+  return g_steal_pointer (&self);
 }
 
 /* The journal's form
@@ -192,19 +210,17 @@ volume_edit_new_from_runs (guint32 id, VolumeProvenance provenance, const char *
 
 static const char magic[4] = { 'C', 'L', 'E', '1' };
 
-static void
-put_number (GByteArray *out, guint64 value)
-{
-  do
-    {
-      guint8 byte = value & 0x7f;
+/* Numbers go where there is room for them: put_run() is given MAX_RUN_BYTES. */
+#define MAX_NUMBER_BYTES 10
+#define MAX_RUN_BYTES (8 * MAX_NUMBER_BYTES)
 
-      value >>= 7;
-      if (value != 0)
-        byte |= 0x80;
-      g_byte_array_append (out, &byte, 1);
-    }
-  while (value != 0);
+static guint8 *
+put_number (guint8 *at, guint64 value)
+{
+  for (; value > 0x7f; value >>= 7)
+    *at++ = (value & 0x7f) | 0x80;
+  *at++ = value;
+  return at;
 }
 
 static guint64
@@ -242,57 +258,81 @@ same_attributes (const VolumeEditRun *a, const VolumeEditRun *b)
          && a->after_edit_id == b->after_edit_id;
 }
 
-static void
-put_run (GByteArray *out, const VolumeEditRun *run, const VolumeEditRun *last, guint32 id)
+static guint8 *
+put_run (guint8 *at, const VolumeEditRun *run, const VolumeEditRun *last, guint32 id)
 {
   gboolean same = same_attributes (run, last);
   int row = run->k != last->k ? 3 : run->j == last->j ? 0 : run->j == last->j + 1 ? 1 : 2;
   guint64 step = row == 0 ? (guint64) (run->i - last->i - (int) last->length)
                           : zigzag ((gint64) run->i - last->i);
 
-  put_number (out, step << 3 | (guint64) same << 2 | (guint64) row);
+  at = put_number (at, step << 3 | (guint64) same << 2 | (guint64) row);
   if (row == 2)
-    put_number (out, (guint64) (run->j - last->j));
+    at = put_number (at, (guint64) (run->j - last->j));
   if (row == 3)
     {
-      put_number (out, (guint64) (run->k - last->k));
-      put_number (out, zigzag ((gint64) run->j - last->j));
+      at = put_number (at, (guint64) (run->k - last->k));
+      at = put_number (at, zigzag ((gint64) run->j - last->j));
     }
-  put_number (out, run->length);
+  at = put_number (at, run->length);
   if (!same)
     {
-      put_number (out, run->before);
-      put_number (out, run->after);
-      put_number (out, run->before_edit_id);
-      put_number (out, zigzag ((gint64) run->after_edit_id - id));
+      at = put_number (at, run->before);
+      at = put_number (at, run->after);
+      at = put_number (at, run->before_edit_id);
+      at = put_number (at, zigzag ((gint64) run->after_edit_id - id));
     }
+  return at;
+}
+
+static guint8 *
+put_head (guint8 *at, const VolumeEdit *self)
+{
+  gsize tool_length = strlen (self->tool);
+
+  memcpy (at, magic, sizeof magic);
+  at += sizeof magic + 4; /* the length comes at the end */
+  at = put_number (at, self->id);
+  at = put_number (at, self->provenance);
+  at = put_number (at, tool_length);
+  memcpy (at, self->tool, tool_length);
+  return put_number (at + tool_length, self->runs.n);
 }
 
 GBytes *
-volume_edit_serialize (const VolumeEdit *self)
+volume_edit_serialize (const VolumeEdit *self, GError **error)
 {
-  GByteArray *out = g_byte_array_sized_new (64 + self->runs->len * 4);
+  g_auto (VolumeList) out = { 0 };
+  const VolumeEditRun *runs = self->runs.items;
   VolumeEditRun last = { .after_edit_id = self->id };
-  guint8 word[4] = { 0 };
+  guint8 *start;
 
-  g_byte_array_append (out, (const guint8 *) magic, sizeof magic);
-  g_byte_array_append (out, word, sizeof word);
-  put_number (out, self->id);
-  put_number (out, self->provenance);
-  put_number (out, strlen (self->tool));
-  g_byte_array_append (out, (const guint8 *) self->tool, strlen (self->tool));
-  put_number (out, self->runs->len);
-  for (guint r = 0; r < self->runs->len; r++)
+  for (gsize r = 0; r <= self->runs.n; r++)
     {
-      const VolumeEditRun *run = &g_array_index (self->runs, VolumeEditRun, r);
+      const gsize room = r == 0 ? MAX_RUN_BYTES + MAX_TOOL_LENGTH : MAX_RUN_BYTES;
+      guint8 *at = volume_list_add_n (&out, room, 1, error);
 
-      put_run (out, run, &last, self->id);
-      last = *run;
+      if (at == NULL)
+        return NULL;
+      start = at;
+      at = r == 0 ? put_head (at, self) : put_run (at, &runs[r - 1], &last, self->id);
+      if (r > 0)
+        last = runs[r - 1];
+      out.n -= room - (gsize) (at - start);
     }
-  put_u32 (out->data + 4, out->len + 4);
-  put_u32 (word, crc32_z (0, out->data, out->len));
-  g_byte_array_append (out, word, sizeof word);
-  return g_byte_array_free_to_bytes (out);
+  if (out.n + 4 > G_MAXUINT32)
+    {
+      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
+                   "an edit of %" G_GSIZE_FORMAT " runs is more than the journal takes",
+                   self->runs.n);
+      return NULL;
+    }
+  if (volume_list_add_n (&out, 4, 1, error) == NULL)
+    return NULL;
+  start = out.items;
+  put_u32 (start + 4, (guint32) out.n);
+  put_u32 (start + out.n - 4, crc32_z (0, start, out.n - 4));
+  return g_bytes_new_take (g_steal_pointer (&out.items), out.n);
 }
 
 typedef struct
@@ -377,7 +417,7 @@ get_run (Reader *in, const int size[3], guint32 id, VolumeEditRun *run)
 }
 
 static VolumeEdit *
-read_edit (Reader *in, const int size[3])
+read_edit (Reader *in, const int size[3], GError **error)
 {
   guint32 id = get_number (in, G_MAXUINT32);
   guint provenance = get_number (in, VOLUME_PROVENANCE_MODEL);
@@ -400,9 +440,14 @@ read_edit (Reader *in, const int size[3])
   self = edit_new (id, provenance, tool);
   for (guint64 r = 0; r < n_runs; r++)
     {
+      VolumeEditRun *own;
+
       if (!get_run (in, size, id, &run))
         return NULL;
-      g_array_append_val (self->runs, run);
+      own = volume_list_add (&self->runs, sizeof *own, error);
+      if (own == NULL)
+        return NULL;
+      *own = run;
     }
   if (in->at != in->end)
     return NULL;
@@ -415,6 +460,7 @@ volume_edit_deserialize (GBytes *bytes, const int size[3], GError **error)
 {
   gsize n;
   const guint8 *data = g_bytes_get_data (bytes, &n);
+  g_autoptr (GError) memory_error = NULL;
   Reader in;
   VolumeEdit *self;
 
@@ -440,14 +486,22 @@ volume_edit_deserialize (GBytes *bytes, const int size[3], GError **error)
       return NULL;
     }
   in = (Reader){ .at = data + 8, .end = data + n - 4 };
-  self = read_edit (&in, size);
-  if (self == NULL)
+  self = read_edit (&in, size, &memory_error);
+  if (memory_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&memory_error));
+  else if (self == NULL)
     g_set_error_literal (error, VOLUME_ERROR, VOLUME_ERROR_FORMAT,
                          "an edit that does not make sense on this grid");
   return self;
 }
 
 /* The builder */
+
+static gsize
+n_sheets (const VolumeEditBuilder *self)
+{
+  return (gsize) self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2];
+}
 
 VolumeEditBuilder *
 volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard)
@@ -462,7 +516,7 @@ volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard
       self->n_tiles[a] = (self->size[a] + TILE_SIDE - 1) / TILE_SIDE;
       self->within.hi[a] = self->size[a];
     }
-  self->sheets = g_new0 (Sheet *, (gsize) self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2]);
+  self->sheets = volume_memory_try0 (n_sheets (self), sizeof *self->sheets, &self->error);
   if (guard == NULL)
     return self;
 
@@ -486,16 +540,10 @@ volume_edit_builder_new (const VolumeLabelMap *map, const VolumeEditGuard *guard
   return self;
 }
 
-static gsize
-n_sheets (const VolumeEditBuilder *self)
-{
-  return (gsize) self->n_tiles[0] * self->n_tiles[1] * self->n_tiles[2];
-}
-
 static void
 clear_sheets (VolumeEditBuilder *self)
 {
-  for (gsize s = 0; s < n_sheets (self); s++)
+  for (gsize s = 0; self->sheets != NULL && s < n_sheets (self); s++)
     g_clear_pointer (&self->sheets[s], g_free);
 }
 
@@ -507,6 +555,7 @@ volume_edit_builder_free (VolumeEditBuilder *self)
   clear_sheets (self);
   g_free (self->sheets);
   g_free (self->locked);
+  g_clear_error (&self->error);
   volume_label_map_unref (self->map);
   g_free (self);
 }
@@ -517,12 +566,28 @@ volume_edit_builder_set_only_label (VolumeEditBuilder *self, int only_label)
   self->only_label = only_label;
 }
 
-static Sheet **
+void
+volume_edit_builder_fail (VolumeEditBuilder *self, GError *error)
+{
+  if (self->error == NULL)
+    self->error = error;
+  else
+    g_error_free (error);
+}
+
+/* The sheet of a voxel, or NULL when memory has ended. */
+static Sheet *
 sheet_at (VolumeEditBuilder *self, int i, int j, int k)
 {
-  return &self->sheets[((gsize) (k >> TILE_SHIFT) * self->n_tiles[1] + (j >> TILE_SHIFT))
-                           * self->n_tiles[0]
-                       + (i >> TILE_SHIFT)];
+  const gsize s =
+      ((gsize) (k >> TILE_SHIFT) * self->n_tiles[1] + (j >> TILE_SHIFT)) * self->n_tiles[0]
+      + (i >> TILE_SHIFT);
+
+  if (self->error != NULL)
+    return NULL;
+  if (self->sheets[s] == NULL)
+    self->sheets[s] = volume_memory_try0 (1, sizeof (Sheet), &self->error);
+  return self->sheets[s];
 }
 
 void
@@ -537,16 +602,16 @@ volume_edit_builder_set_run (VolumeEditBuilder *self, int i, int j, int k, int l
     return;
   for (int at = lo; at < hi; at++)
     {
-      Sheet **sheet;
+      Sheet *sheet;
       int row = ((k & TILE_MASK) << TILE_SHIFT) + (j & TILE_MASK);
 
       if (self->only_label >= 0 && volume_label_map_get (self->map, at, j, k) != self->only_label)
         continue;
       sheet = sheet_at (self, at, j, k);
-      if (*sheet == NULL)
-        *sheet = g_new0 (Sheet, 1);
-      (*sheet)->rows[row] |= 1u << (at & TILE_MASK);
-      (*sheet)->labels[(row << TILE_SHIFT) + (at & TILE_MASK)] = label;
+      if (sheet == NULL)
+        return;
+      sheet->rows[row] |= 1u << (at & TILE_MASK);
+      sheet->labels[(row << TILE_SHIFT) + (at & TILE_MASK)] = label;
     }
 }
 
@@ -578,9 +643,9 @@ is_guarded (const VolumeEditBuilder *self, guint16 label, guint32 edit_id)
   return FALSE;
 }
 
-static void
+static gboolean
 append_sheet_row (const VolumeEditBuilder *self, const Sheet *sheet, int i0, int j, int k,
-                  VolumeEdit *edit)
+                  VolumeEdit *edit, GError **error)
 {
   int row = ((k & TILE_MASK) << TILE_SHIFT) + (j & TILE_MASK);
   guint32 bits = sheet->rows[row];
@@ -589,7 +654,7 @@ append_sheet_row (const VolumeEditBuilder *self, const Sheet *sheet, int i0, int
   guint32 before_ids[TILE_SIDE];
 
   if (bits == 0)
-    return;
+    return TRUE;
   volume_label_map_read_box (self->map, &box, before);
   volume_label_map_read_edit_ids (self->map, &box, before_ids);
   for (int n = 0; n < TILE_SIDE; n++)
@@ -604,21 +669,20 @@ append_sheet_row (const VolumeEditBuilder *self, const Sheet *sheet, int i0, int
                             .after_edit_id = edit->id };
 
       if ((bits >> n & 1) != 0 && run.before != run.after
-          && !is_guarded (self, run.before, run.before_edit_id))
-        append_run (edit, &run);
+          && !is_guarded (self, run.before, run.before_edit_id) && !append_run (edit, &run, error))
+        return FALSE;
     }
+  return TRUE;
 }
 
-VolumeEdit *
-volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance provenance,
-                         const char *tool)
+static gboolean
+append_sheets (const VolumeEditBuilder *self, VolumeEdit *edit, GError **error)
 {
-  VolumeEdit *edit = edit_new (id, provenance, tool);
+  const gsize n_layer = (gsize) self->n_tiles[0] * self->n_tiles[1];
   Sheet **layer = self->sheets;
 
-  for (int tk = 0; tk < self->n_tiles[2]; tk++)
+  for (int tk = 0; tk < self->n_tiles[2]; tk++, layer += n_layer)
     {
-      gsize n_layer = (gsize) self->n_tiles[0] * self->n_tiles[1];
       gboolean any = FALSE;
 
       for (gsize s = 0; s < n_layer; s++)
@@ -629,25 +693,42 @@ volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance p
             {
               const Sheet *sheet = layer[(gsize) (j >> TILE_SHIFT) * self->n_tiles[0] + ti];
 
-              if (sheet != NULL)
-                append_sheet_row (self, sheet, ti << TILE_SHIFT, j, k, edit);
+              if (sheet != NULL
+                  && !append_sheet_row (self, sheet, ti << TILE_SHIFT, j, k, edit, error))
+                return FALSE;
             }
-      layer += n_layer;
     }
-  finish_runs (edit);
-  clear_sheets (self);
-  return edit;
+  return TRUE;
 }
 
 VolumeEdit *
-volume_edit_new_selective_revert (const VolumeLabelMap *map, const VolumeEdit *edit, guint32 id)
+volume_edit_builder_end (VolumeEditBuilder *self, guint32 id, VolumeProvenance provenance,
+                         const char *tool, GError **error)
+{
+  g_autoptr (VolumeEdit) edit = edit_new (id, provenance, tool);
+
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->error));
+      return NULL;
+    }
+  if (!append_sheets (self, edit, error))
+    return NULL;
+  finish_runs (edit);
+  clear_sheets (self);
+  return g_steal_pointer (&edit);
+}
+
+VolumeEdit *
+volume_edit_new_selective_revert (const VolumeLabelMap *map, const VolumeEdit *edit, guint32 id,
+                                  GError **error)
 {
   g_autofree char *tool = g_strdup_printf ("revert %u", edit->id);
-  VolumeEdit *self = edit_new (id, edit->provenance, tool);
+  g_autoptr (VolumeEdit) self = edit_new (id, edit->provenance, tool);
 
-  for (guint r = 0; r < edit->runs->len; r++)
+  for (gsize r = 0; r < edit->runs.n; r++)
     {
-      const VolumeEditRun *run = &g_array_index (edit->runs, VolumeEditRun, r);
+      const VolumeEditRun *run = &VOLUME_LIST_ITEMS (&edit->runs, VolumeEditRun)[r];
 
       for (guint32 n = 0; n < run->length; n++)
         {
@@ -662,10 +743,11 @@ volume_edit_new_selective_revert (const VolumeLabelMap *map, const VolumeEdit *e
                                  .after_edit_id = run->before_edit_id };
 
           if (volume_label_map_get_edit_id (map, i, run->j, run->k) == run->after_edit_id
-              && volume_label_map_get (map, i, run->j, run->k) == run->after)
-            append_run (self, &back);
+              && volume_label_map_get (map, i, run->j, run->k) == run->after
+              && !append_run (self, &back, error))
+            return NULL;
         }
     }
   finish_runs (self);
-  return self;
+  return g_steal_pointer (&self);
 }

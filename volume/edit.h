@@ -35,15 +35,16 @@ const VolumeEditRun *volume_edit_get_runs (const VolumeEdit *self, gsize *n_runs
 /* An edit from runs (copied): for snapshots and tests. Runs must not overlap. A run whose label
  * stays but whose edit id changes is a change too. */
 VolumeEdit *volume_edit_new_from_runs (guint32 id, VolumeProvenance provenance, const char *tool,
-                                       const VolumeEditRun *runs,
-                                       gsize n_runs) G_GNUC_WARN_UNUSED_RESULT;
+                                       const VolumeEditRun *runs, gsize n_runs,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The whole content of @map as one edit (id 0) on an empty map, edit ids included: applied to an
  * empty map it gives the same map. The store's snapshots are this, serialized. */
-VolumeEdit *volume_edit_new_from_map (const VolumeLabelMap *map) G_GNUC_WARN_UNUSED_RESULT;
+VolumeEdit *volume_edit_new_from_map (const VolumeLabelMap *map,
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The journal's form: versioned, self-checking (length and CRC-32), about 3 bytes a run. */
-GBytes *volume_edit_serialize (const VolumeEdit *self) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *volume_edit_serialize (const VolumeEdit *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Every field is checked against @size; hostile bytes give VOLUME_ERROR_FORMAT. */
 VolumeEdit *volume_edit_deserialize (GBytes *bytes, const int size[3],
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -63,7 +64,8 @@ typedef struct
  * VolumeEditBuilder:
  *
  * Collects the voxels a gesture sets on a map, which is not changed, and ends as a VolumeEdit.
- * Setting a voxel to the label it has is no change; later sets of a voxel win.
+ * Setting a voxel to the label it has is no change; later sets of a voxel win. When memory ends,
+ * the builder remembers it and volume_edit_builder_end() says so: half a gesture is none.
  */
 typedef struct _VolumeEditBuilder VolumeEditBuilder;
 
@@ -81,14 +83,17 @@ void volume_edit_builder_set_run (VolumeEditBuilder *self, int i, int j, int k, 
 void volume_edit_builder_set_mask (VolumeEditBuilder *self, const VolumeBox *box,
                                    const guint8 *mask, guint16 label);
 
+/* For tools that had no memory for their own work; @error is taken over. */
+void volume_edit_builder_fail (VolumeEditBuilder *self, GError *error);
+
 /* The edit, with @id not used before on this map; the builder is empty again afterwards. */
 VolumeEdit *volume_edit_builder_end (VolumeEditBuilder *self, guint32 id,
-                                     VolumeProvenance provenance,
-                                     const char *tool) G_GNUC_WARN_UNUSED_RESULT;
+                                     VolumeProvenance provenance, const char *tool,
+                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Selective undo (I9): a new edit that gives back what @edit found, on those voxels only that still
  * carry @edit's id. */
 VolumeEdit *volume_edit_new_selective_revert (const VolumeLabelMap *map, const VolumeEdit *edit,
-                                              guint32 id) G_GNUC_WARN_UNUSED_RESULT;
+                                              guint32 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "volume/label-map.h"
+#include "volume/memory.h"
 
 #include <string.h>
 
@@ -56,18 +57,6 @@ struct _VolumeLabelSnapshot
 
 /* Tiles */
 
-static Tile *
-tile_new (void)
-{
-  Tile *self = g_new0 (Tile, 1);
-
-  g_atomic_ref_count_init (&self->refs);
-  self->labels8 = g_new0 (guint8, TILE_VOXELS);
-  self->ids8 = g_new0 (guint8, TILE_VOXELS);
-  self->n_palette = 1; /* place 0 is id 0 */
-  return self;
-}
-
 static void
 tile_unref (Tile *self)
 {
@@ -80,24 +69,58 @@ tile_unref (Tile *self)
   g_free (self);
 }
 
-static gpointer
-copy_bytes (gconstpointer src, gsize size)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tile, tile_unref)
+
+static Tile *
+tile_new (GError **error)
 {
-  return src != NULL ? g_memdup2 (src, size) : NULL;
+  g_autoptr (Tile) self = volume_memory_try0 (1, sizeof *self, error);
+
+  if (self == NULL)
+    return NULL;
+  g_atomic_ref_count_init (&self->refs);
+  self->labels8 = volume_memory_try0 (TILE_VOXELS, sizeof *self->labels8, error);
+  if (self->labels8 == NULL)
+    return NULL;
+  self->ids8 = volume_memory_try0 (TILE_VOXELS, sizeof *self->ids8, error);
+  if (self->ids8 == NULL)
+    return NULL;
+  self->n_palette = 1; /* place 0 is id 0 */
+  return g_steal_pointer (&self);
+}
+
+/* TRUE also where there is nothing to copy. */
+static gboolean
+copy_bytes (gconstpointer src, gsize size, gpointer dst, GError **error)
+{
+  gpointer copy;
+
+  if (src == NULL)
+    return TRUE;
+  copy = volume_memory_try (size, 1, error);
+  if (copy == NULL)
+    return FALSE;
+  memcpy (copy, src, size);
+  *(gpointer *) dst = copy;
+  return TRUE;
 }
 
 static Tile *
-tile_copy (const Tile *src)
+tile_copy (const Tile *src, GError **error)
 {
-  Tile *self = g_new (Tile, 1);
+  g_autoptr (Tile) self = volume_memory_try0 (1, sizeof *self, error);
 
-  *self = *src;
+  if (self == NULL)
+    return NULL;
   g_atomic_ref_count_init (&self->refs);
-  self->labels8 = copy_bytes (src->labels8, TILE_VOXELS);
-  self->labels16 = copy_bytes (src->labels16, TILE_VOXELS * sizeof (guint16));
-  self->ids8 = copy_bytes (src->ids8, TILE_VOXELS);
-  self->ids32 = copy_bytes (src->ids32, TILE_VOXELS * sizeof (guint32));
-  return self;
+  memcpy (self->palette, src->palette, sizeof self->palette);
+  self->n_palette = src->n_palette;
+  if (!copy_bytes (src->labels8, TILE_VOXELS, &self->labels8, error)
+      || !copy_bytes (src->labels16, TILE_VOXELS * sizeof (guint16), &self->labels16, error)
+      || !copy_bytes (src->ids8, TILE_VOXELS, &self->ids8, error)
+      || !copy_bytes (src->ids32, TILE_VOXELS * sizeof (guint32), &self->ids32, error))
+    return NULL;
+  return g_steal_pointer (&self);
 }
 
 static inline guint16
@@ -112,22 +135,28 @@ tile_get_id (const Tile *self, int at)
   return self->ids8 != NULL ? self->palette[self->ids8[at]] : self->ids32[at];
 }
 
-static void
-tile_widen_labels (Tile *self)
+static gboolean
+tile_widen_labels (Tile *self, GError **error)
 {
-  self->labels16 = g_new (guint16, TILE_VOXELS);
+  self->labels16 = volume_memory_try (TILE_VOXELS, sizeof *self->labels16, error);
+  if (self->labels16 == NULL)
+    return FALSE;
   for (int at = 0; at < TILE_VOXELS; at++)
     self->labels16[at] = self->labels8[at];
   g_clear_pointer (&self->labels8, g_free);
+  return TRUE;
 }
 
-static void
-tile_widen_ids (Tile *self)
+static gboolean
+tile_widen_ids (Tile *self, GError **error)
 {
-  self->ids32 = g_new (guint32, TILE_VOXELS);
+  self->ids32 = volume_memory_try (TILE_VOXELS, sizeof *self->ids32, error);
+  if (self->ids32 == NULL)
+    return FALSE;
   for (int at = 0; at < TILE_VOXELS; at++)
     self->ids32[at] = self->palette[self->ids8[at]];
   g_clear_pointer (&self->ids8, g_free);
+  return TRUE;
 }
 
 /* Drops ids no voxel carries any more, so that many edits of one place stay within the palette. */
@@ -154,32 +183,37 @@ tile_tidy_palette (Tile *self)
 }
 
 /* The id's place in the palette, or −1 when the tile has gone over to whole ids. */
-static int
-tile_find_place (Tile *self, guint32 id)
+static gboolean
+tile_find_place (Tile *self, guint32 id, int *place, GError **error)
 {
+  *place = -1;
   if (self->ids8 == NULL)
-    return -1;
+    return TRUE;
   for (int p = self->n_palette - 1; p >= 0; p--)
     if (self->palette[p] == id)
-      return p;
+      {
+        *place = p;
+        return TRUE;
+      }
   if (self->n_palette == PALETTE_SIZE)
     tile_tidy_palette (self);
   if (self->n_palette == PALETTE_SIZE)
-    {
-      tile_widen_ids (self);
-      return -1;
-    }
+    return tile_widen_ids (self, error);
   self->palette[self->n_palette] = id;
-  return self->n_palette++;
+  *place = self->n_palette++;
+  return TRUE;
 }
 
-static void
-tile_set_run (Tile *self, int at, int length, guint16 label, guint32 id)
+/* Without memory for it the tile's content is as before. */
+static gboolean
+tile_set_run (Tile *self, int at, int length, guint16 label, guint32 id, GError **error)
 {
-  int place = tile_find_place (self, id);
+  int place;
 
-  if (label > 255 && self->labels8 != NULL)
-    tile_widen_labels (self);
+  if (!tile_find_place (self, id, &place, error))
+    return FALSE;
+  if (label > 255 && self->labels8 != NULL && !tile_widen_labels (self, error))
+    return FALSE;
   if (self->labels8 != NULL)
     memset (self->labels8 + at, label, length);
   else
@@ -190,6 +224,7 @@ tile_set_run (Tile *self, int at, int length, guint16 label, guint32 id)
   else
     for (int n = 0; n < length; n++)
       self->ids32[at + n] = id;
+  return TRUE;
 }
 
 static gboolean
@@ -231,15 +266,16 @@ grid_has (const TileGrid *grid, int i, int j, int k)
   return i >= 0 && j >= 0 && k >= 0 && i < grid->size[0] && j < grid->size[1] && k < grid->size[2];
 }
 
-static void
-grid_init (TileGrid *grid, const int size[3])
+static gboolean
+grid_init (TileGrid *grid, const int size[3], GError **error)
 {
   for (int a = 0; a < 3; a++)
     {
       grid->size[a] = size[a];
       grid->n_tiles[a] = (size[a] + TILE_SIDE - 1) / TILE_SIDE;
     }
-  grid->tiles = g_new0 (Tile *, grid_n_tiles (grid));
+  grid->tiles = volume_memory_try0 (grid_n_tiles (grid), sizeof *grid->tiles, error);
+  return grid->tiles != NULL;
 }
 
 static void
@@ -247,7 +283,7 @@ grid_clear (TileGrid *grid)
 {
   gsize n = grid_n_tiles (grid);
 
-  for (gsize t = 0; t < n; t++)
+  for (gsize t = 0; grid->tiles != NULL && t < n; t++)
     tile_unref (grid->tiles[t]);
   g_clear_pointer (&grid->tiles, g_free);
 }
@@ -348,19 +384,20 @@ box_unite (VolumeBox *box, const VolumeBox *other)
 /* The map */
 
 VolumeLabelMap *
-volume_label_map_new (const int size[3])
+volume_label_map_new (const int size[3], GError **error)
 {
-  VolumeLabelMap *self;
+  g_autoptr (VolumeLabelMap) self = NULL;
 
   g_return_val_if_fail (size[0] > 0 && size[1] > 0 && size[2] > 0, NULL);
 
   self = g_new0 (VolumeLabelMap, 1);
   g_atomic_ref_count_init (&self->refs);
-  grid_init (&self->grid, size);
   g_queue_init (&self->changes);
   self->counts = g_new0 (gsize, G_MAXUINT16 + 1);
   self->counts[0] = (gsize) size[0] * size[1] * size[2];
-  return self;
+  if (!grid_init (&self->grid, size, error))
+    return NULL;
+  return g_steal_pointer (&self);
 }
 
 VolumeLabelMap *
@@ -443,26 +480,39 @@ run_is_as (const TileGrid *grid, const VolumeEditRun *run, guint16 label, guint3
   return TRUE;
 }
 
-static void
-write_run (TileGrid *grid, const VolumeEditRun *run, guint16 label, guint32 id)
+/* The tile is this grid's alone afterwards: new where there was none, copied if a snapshot holds
+ * it. */
+static gboolean
+own_tile (Tile **tile, GError **error)
 {
-  for (int i = run->i, end = run->i + (int) run->length; i < end;)
+  Tile *own;
+
+  if (*tile != NULL && g_atomic_ref_count_compare (&(*tile)->refs, 1))
+    return TRUE;
+  own = *tile == NULL ? tile_new (error) : tile_copy (*tile, error);
+  if (own == NULL)
+    return FALSE;
+  tile_unref (*tile);
+  *tile = own;
+  return TRUE;
+}
+
+/* Writes the voxels of a run up to @end, and says where it came to: short of it without memory. */
+static int
+write_run (TileGrid *grid, const VolumeEditRun *run, int end, guint16 label, guint32 id,
+           GError **error)
+{
+  for (int i = run->i; i < end;)
     {
       int stop = MIN (end, (i | TILE_MASK) + 1);
       Tile **tile = grid_tile_at (grid, i, run->j, run->k);
 
-      if (*tile == NULL)
-        *tile = tile_new ();
-      else if (!g_atomic_ref_count_compare (&(*tile)->refs, 1)) /* a snapshot holds it */
-        {
-          Tile *own = tile_copy (*tile);
-
-          tile_unref (*tile);
-          *tile = own;
-        }
-      tile_set_run (*tile, place_in_tile (i, run->j, run->k), stop - i, label, id);
+      if (!own_tile (tile, error)
+          || !tile_set_run (*tile, place_in_tile (i, run->j, run->k), stop - i, label, id, error))
+        return i;
       i = stop;
     }
+  return end;
 }
 
 static void
@@ -482,12 +532,12 @@ remember_change (VolumeLabelMap *self, const VolumeBox *box)
     }
 }
 
+/* Every run is in the state that the edit found (@forward) or left. */
 static gboolean
-go_to_state (VolumeLabelMap *self, const VolumeEdit *edit, gboolean forward, GError **error)
+check_runs (const VolumeLabelMap *self, const VolumeEdit *edit, gboolean forward, GError **error)
 {
   gsize n_runs;
   const VolumeEditRun *runs = volume_edit_get_runs (edit, &n_runs);
-  VolumeBox box = volume_edit_get_box (edit);
 
   for (gsize r = 0; r < n_runs; r++)
     {
@@ -505,15 +555,65 @@ go_to_state (VolumeLabelMap *self, const VolumeEdit *edit, gboolean forward, GEr
           return FALSE;
         }
     }
+  return TRUE;
+}
+
+/* Writes runs until memory ends; returns how many it finished. Of the next one it wrote the voxels
+ * before *@stop. */
+static gsize
+write_runs (TileGrid *grid, const VolumeEditRun *runs, gsize n_runs, gboolean forward, int *stop,
+            GError **error)
+{
   for (gsize r = 0; r < n_runs; r++)
     {
       const VolumeEditRun *run = &runs[r];
-      guint16 from = forward ? run->before : run->after;
-      guint16 to = forward ? run->after : run->before;
+      const int end = run->i + (int) run->length;
 
-      write_run (&self->grid, run, to, forward ? run->after_edit_id : run->before_edit_id);
-      self->counts[from] -= run->length;
-      self->counts[to] += run->length;
+      *stop = write_run (grid, run, end, forward ? run->after : run->before,
+                         forward ? run->after_edit_id : run->before_edit_id, error);
+      if (*stop < end)
+        return r;
+    }
+  return n_runs;
+}
+
+/* Takes back what write_runs() did. Needs no memory: the tiles are this grid's own, wide enough for
+ * what they held, and an id that was overwritten finds its place again, because the ids of a tile
+ * before a write, together with the new one, fitted its palette or made it whole ids. */
+static void
+unwrite_runs (TileGrid *grid, const VolumeEditRun *runs, gsize n_done, int stop, gboolean forward)
+{
+  for (gsize r = n_done + 1; r-- > 0;)
+    {
+      const VolumeEditRun *run = &runs[r];
+      const int end = r == n_done ? stop : run->i + (int) run->length;
+      const int back_to = write_run (grid, run, end, forward ? run->before : run->after,
+                                     forward ? run->before_edit_id : run->after_edit_id, NULL);
+
+      g_assert (back_to >= end);
+    }
+}
+
+static gboolean
+go_to_state (VolumeLabelMap *self, const VolumeEdit *edit, gboolean forward, GError **error)
+{
+  gsize n_runs, n_done;
+  const VolumeEditRun *runs = volume_edit_get_runs (edit, &n_runs);
+  VolumeBox box = volume_edit_get_box (edit);
+  int stop = 0;
+
+  if (!check_runs (self, edit, forward, error))
+    return FALSE;
+  n_done = write_runs (&self->grid, runs, n_runs, forward, &stop, error);
+  if (n_done < n_runs)
+    {
+      unwrite_runs (&self->grid, runs, n_done, stop, forward);
+      return FALSE;
+    }
+  for (gsize r = 0; r < n_runs; r++)
+    {
+      self->counts[forward ? runs[r].before : runs[r].after] -= runs[r].length;
+      self->counts[forward ? runs[r].after : runs[r].before] += runs[r].length;
     }
   if (n_runs > 0)
     remember_change (self, &box);
@@ -562,8 +662,23 @@ volume_label_map_get_counts (const VolumeLabelMap *self)
   return self->counts;
 }
 
-static void
-collect_tile_runs (const TileGrid *grid, const Tile *tile, const int origin[3], GArray *runs)
+static gboolean
+add_run (VolumeList *runs, const VolumeEditRun *run, GError **error)
+{
+  VolumeEditRun *own;
+
+  if (run->length == 0 || (run->after == 0 && run->after_edit_id == 0))
+    return TRUE;
+  own = volume_list_add (runs, sizeof *own, error);
+  if (own == NULL)
+    return FALSE;
+  *own = *run;
+  return TRUE;
+}
+
+static gboolean
+collect_tile_runs (const TileGrid *grid, const Tile *tile, const int origin[3], VolumeList *runs,
+                   GError **error)
 {
   for (int k = origin[2]; k < MIN (origin[2] + TILE_SIDE, grid->size[2]); k++)
     for (int j = origin[1]; j < MIN (origin[1] + TILE_SIDE, grid->size[1]); j++)
@@ -581,22 +696,23 @@ collect_tile_runs (const TileGrid *grid, const Tile *tile, const int origin[3], 
                 run.length++;
                 continue;
               }
-            if (run.length > 0 && (run.after != 0 || run.after_edit_id != 0))
-              g_array_append_val (runs, run);
+            if (!add_run (runs, &run, error))
+              return FALSE;
             run = (VolumeEditRun){
               .i = i, .j = j, .k = k, .length = 1, .after = label, .after_edit_id = id
             };
           }
-        if (run.length > 0 && (run.after != 0 || run.after_edit_id != 0))
-          g_array_append_val (runs, run);
+        if (!add_run (runs, &run, error))
+          return FALSE;
       }
+  return TRUE;
 }
 
 VolumeEdit *
-volume_edit_new_from_map (const VolumeLabelMap *map)
+volume_edit_new_from_map (const VolumeLabelMap *map, GError **error)
 {
   const TileGrid *grid = &map->grid;
-  g_autoptr (GArray) runs = g_array_new (FALSE, FALSE, sizeof (VolumeEditRun));
+  g_auto (VolumeList) runs = { 0 };
 
   for (int tk = 0; tk < grid->size[2]; tk += TILE_SIDE)
     for (int tj = 0; tj < grid->size[1]; tj += TILE_SIDE)
@@ -604,24 +720,30 @@ volume_edit_new_from_map (const VolumeLabelMap *map)
         {
           const Tile *tile = *grid_tile_at (grid, ti, tj, tk);
 
-          if (tile != NULL)
-            collect_tile_runs (grid, tile, (const int[3]){ ti, tj, tk }, runs);
+          if (tile != NULL
+              && !collect_tile_runs (grid, tile, (const int[3]){ ti, tj, tk }, &runs, error))
+            return NULL;
         }
-  return volume_edit_new_from_runs (0, VOLUME_PROVENANCE_NONE, "snapshot",
-                                    (const VolumeEditRun *) runs->data, runs->len);
+  return volume_edit_new_from_runs (0, VOLUME_PROVENANCE_NONE, "snapshot", runs.items, runs.n,
+                                    error);
 }
 
 /* Snapshots */
 
 VolumeLabelSnapshot *
-volume_label_map_snapshot (VolumeLabelMap *self)
+volume_label_map_snapshot (VolumeLabelMap *self, GError **error)
 {
-  VolumeLabelSnapshot *snapshot = g_new0 (VolumeLabelSnapshot, 1);
   gsize n = grid_n_tiles (&self->grid);
+  Tile **tiles = volume_memory_try (n, sizeof *tiles, error);
+  VolumeLabelSnapshot *snapshot;
 
+  if (tiles == NULL)
+    return NULL;
+  memcpy (tiles, self->grid.tiles, n * sizeof *tiles);
+  snapshot = g_new0 (VolumeLabelSnapshot, 1);
   snapshot->grid = self->grid;
+  snapshot->grid.tiles = tiles;
   g_atomic_ref_count_init (&snapshot->grid.refs);
-  snapshot->grid.tiles = g_memdup2 (self->grid.tiles, n * sizeof *self->grid.tiles);
   for (gsize t = 0; t < n; t++)
     if (snapshot->grid.tiles[t] != NULL)
       g_atomic_ref_count_inc (&snapshot->grid.tiles[t]->refs);

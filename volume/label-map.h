@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  *
  * Threads: owned by one thread. Others get a VolumeLabelSnapshot, which shares tiles copy-on-write.
  */
-VolumeLabelMap *volume_label_map_new (const int size[3]) G_GNUC_WARN_UNUSED_RESULT;
+VolumeLabelMap *volume_label_map_new (const int size[3], GError **error) G_GNUC_WARN_UNUSED_RESULT;
 VolumeLabelMap *volume_label_map_ref (VolumeLabelMap *self);
 void volume_label_map_unref (VolumeLabelMap *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLabelMap, volume_label_map_unref)
@@ -51,7 +51,8 @@ VolumeBox volume_label_map_get_dirty_box (const VolumeLabelMap *self, guint64 ve
 const gsize *volume_label_map_get_counts (const VolumeLabelMap *self);
 
 /* An immutable picture of now; O(tiles). */
-VolumeLabelSnapshot *volume_label_map_snapshot (VolumeLabelMap *self) G_GNUC_WARN_UNUSED_RESULT;
+VolumeLabelSnapshot *volume_label_map_snapshot (VolumeLabelMap *self,
+                                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 VolumeLabelSnapshot *volume_label_snapshot_ref (VolumeLabelSnapshot *self);
 void volume_label_snapshot_unref (VolumeLabelSnapshot *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLabelSnapshot, volume_label_snapshot_unref)

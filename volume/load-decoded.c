@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "volume/decoder-protocol.h"
+#include "volume/memory.h"
 #include "volume/scan-private.h"
 #include "volume/sha256.h"
 
@@ -155,7 +156,7 @@ decode (Decoder *self, VolumeDecoderReply *reply, GError **error)
     read_error (self, reply, error);
   else if (check_reply (self, reply, error))
     {
-      samples = g_try_malloc (reply->n_bytes);
+      samples = volume_memory_try_huge (reply->n_bytes, NULL);
       if (samples == NULL)
         fail (self, error, VOLUME_ERROR_TOO_LARGE, "no memory for its voxels");
       else if (!decoder_read (self, samples, reply->n_bytes))

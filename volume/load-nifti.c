@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/nifti-header.h"
 #include "volume/sha256.h"
 
@@ -9,7 +10,6 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -82,18 +82,11 @@ fits_memory (guint64 n_bytes)
          && (pages <= 0 || page_size <= 0 || n_bytes <= (guint64) pages * (guint64) page_size);
 }
 
-/* Whole files and volumes come in huge pages where the system has them: a quarter less time for a
- * large scan. For g_free(), which is free(). */
 static gpointer
 try_alloc (const Source *source, guint64 n_bytes, GError **error)
 {
-  const gsize page = (gsize) 2 << 20;
-  gpointer memory = NULL;
+  gpointer memory = fits_memory (n_bytes) ? volume_memory_try_huge (n_bytes, NULL) : NULL;
 
-  if (fits_memory (n_bytes) && n_bytes < 4 * page)
-    memory = g_try_malloc (MAX (n_bytes, 1));
-  else if (fits_memory (n_bytes) && posix_memalign (&memory, page, n_bytes) == 0)
-    madvise (memory, n_bytes / page * page, MADV_HUGEPAGE);
   if (memory == NULL)
     fail (source, error, VOLUME_ERROR_TOO_LARGE,
           "it needs %" G_GUINT64_FORMAT " bytes of memory, more than there are", n_bytes);

@@ -2,18 +2,19 @@
 #include "config.h"
 
 #include "volume/mask.h"
+#include "volume/memory.h"
 
 VolumeMask *
-volume_mask_new (const VolumeBox *box)
+volume_mask_new (const VolumeBox *box, GError **error)
 {
-  VolumeMask *self;
+  g_autoptr (VolumeMask) self = NULL;
 
   g_return_val_if_fail (!volume_box_is_empty (box), NULL);
 
   self = g_new0 (VolumeMask, 1);
   self->box = *box;
-  self->voxels = g_malloc0 (volume_box_get_n_voxels (box));
-  return self;
+  self->voxels = volume_memory_try0 (volume_box_get_n_voxels (box), 1, error);
+  return self->voxels != NULL ? g_steal_pointer (&self) : NULL;
 }
 
 void

@@ -19,7 +19,7 @@ typedef struct
 } VolumeMask;
 
 /* All zero. @box must not be empty. */
-VolumeMask *volume_mask_new (const VolumeBox *box) G_GNUC_WARN_UNUSED_RESULT;
+VolumeMask *volume_mask_new (const VolumeBox *box, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void volume_mask_free (VolumeMask *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeMask, volume_mask_free)
 

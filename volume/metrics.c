@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/metrics.h"
 
 #include <math.h>
@@ -37,17 +38,21 @@ is_on_surface (const guint8 *mask, const int size[3], const gsize strides[3], co
   return FALSE;
 }
 
-static void
-surface_init (Surface *self, const guint8 *mask, const int size[3], gsize n_inside)
+static gboolean
+surface_init (Surface *self, const guint8 *mask, const int size[3], gsize n_inside, GError **error)
 {
   const gsize strides[3] = { 1, size[0], (gsize) size[0] * size[1] };
   const gboolean is_point = size[0] == 1 && size[1] == 1 && size[2] == 1;
-  gsize v = 0, room = MAX (n_inside, 1);
+  gsize v = 0;
   int at[3];
 
   memset (self, 0, sizeof *self);
-  self->is_site = g_new0 (guint8, strides[2] * (gsize) size[2]);
-  self->sites = g_new (gsize, room);
+  self->is_site = volume_memory_try0 (strides[2] * (gsize) size[2], 1, error);
+  if (self->is_site == NULL)
+    return FALSE;
+  self->sites = volume_memory_try (n_inside, sizeof *self->sites, error);
+  if (self->sites == NULL)
+    return FALSE;
   for (int a = 0; a < 3; a++)
     self->box.lo[a] = size[a];
   for (at[2] = 0; at[2] < size[2]; at[2]++)
@@ -64,6 +69,7 @@ surface_init (Surface *self, const guint8 *mask, const int size[3], gsize n_insi
               self->box.hi[a] = MAX (self->box.hi[a], at[a] + 1);
             }
         }
+  return TRUE;
 }
 
 /* Distances from the sites of one surface to those of another.
@@ -74,6 +80,13 @@ surface_init (Surface *self, const guint8 *mask, const int size[3], gsize n_insi
 
 typedef struct
 {
+  double *f; /* a column before */
+  int *apex; /* parabolas of the lower envelope */
+  double *from; /* where each begins to be lowest */
+} Column;
+
+typedef struct
+{
   const Surface *from, *to;
   const int *size;
   double spacing[3];
@@ -81,8 +94,22 @@ typedef struct
   int n[3]; /* sides of the box */
   double *flat; /* squared distance within the slice, n[0]·n[1]·n[2] */
   guint8 *slice_has_sites;
+  Column column;
   double *distances; /* of from's sites, in order */
 } Measure;
+
+static void
+measure_clear (Measure *self)
+{
+  g_clear_pointer (&self->flat, g_free);
+  g_clear_pointer (&self->slice_has_sites, g_free);
+  g_clear_pointer (&self->column.f, g_free);
+  g_clear_pointer (&self->column.apex, g_free);
+  g_clear_pointer (&self->column.from, g_free);
+  g_clear_pointer (&self->distances, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Measure, measure_clear)
 
 /* Squared distance along a row to the nearest site of the row; INFINITY without one. */
 static void
@@ -107,13 +134,6 @@ transform_row (const guint8 *is_site, int n, double spacing, double *out)
       out[i] = d * d * spacing * spacing;
     }
 }
-
-typedef struct
-{
-  double *f; /* a column before */
-  int *apex; /* parabolas of the lower envelope */
-  double *from; /* where each begins to be lowest */
-} Column;
 
 static void
 transform_column (double *slice, int n_i, int n_j, int i, double spacing, Column *column)
@@ -156,13 +176,24 @@ transform_column (double *slice, int n_i, int n_j, int i, double spacing, Column
     }
 }
 
+static gboolean
+column_init (Column *self, int n, GError **error)
+{
+  self->f = volume_memory_try (n, sizeof *self->f, error);
+  if (self->f == NULL)
+    return FALSE;
+  self->apex = volume_memory_try (n, sizeof *self->apex, error);
+  if (self->apex == NULL)
+    return FALSE;
+  self->from = volume_memory_try (n, sizeof *self->from, error);
+  return self->from != NULL;
+}
+
 static void
 transform_slices (Measure *self)
 {
   const int *size = self->size, *lo = self->box.lo;
   const gsize n_slice = (gsize) self->n[0] * self->n[1];
-  Column column = { g_new (double, self->n[1]), g_new (int, self->n[1]),
-                    g_new (double, self->n[1]) };
 
   for (int k = 0; k < self->n[2]; k++)
     {
@@ -180,11 +211,8 @@ transform_slices (Measure *self)
         }
       self->slice_has_sites[k] = any;
       for (int i = 0; any && i < self->n[0]; i++)
-        transform_column (slice, self->n[0], self->n[1], i, self->spacing[1], &column);
+        transform_column (slice, self->n[0], self->n[1], i, self->spacing[1], &self->column);
     }
-  g_free (column.f);
-  g_free (column.apex);
-  g_free (column.from);
 }
 
 static double
@@ -215,9 +243,6 @@ measure_thread (gpointer data)
   Measure *self = data;
   const gsize n_row = self->size[0], n_slice = n_row * self->size[1];
 
-  self->flat = g_new (double, (gsize) self->n[0] * self->n[1] * self->n[2]);
-  self->slice_has_sites = g_new (guint8, self->n[2]);
-  self->distances = g_new (double, self->from->n_sites);
   transform_slices (self);
   for (gsize s = 0; s < self->from->n_sites; s++)
     {
@@ -227,14 +252,12 @@ measure_thread (gpointer data)
       self->distances[s] = sqrt (nearest_across_slices (self, i - self->box.lo[0],
                                                         j - self->box.lo[1], k - self->box.lo[2]));
     }
-  g_clear_pointer (&self->flat, g_free);
-  g_clear_pointer (&self->slice_has_sites, g_free);
   return NULL;
 }
 
-static void
+static gboolean
 measure_init (Measure *self, const Surface *from, const Surface *to, const int size[3],
-              const double spacing[3])
+              const double spacing[3], GError **error)
 {
   *self = (Measure){ .from = from, .to = to, .size = size };
   for (int a = 0; a < 3; a++)
@@ -244,6 +267,17 @@ measure_init (Measure *self, const Surface *from, const Surface *to, const int s
       self->box.hi[a] = MAX (from->box.hi[a], to->box.hi[a]);
       self->n[a] = self->box.hi[a] - self->box.lo[a];
     }
+  self->flat =
+      volume_memory_try ((gsize) self->n[0] * self->n[1] * self->n[2], sizeof (double), error);
+  if (self->flat == NULL)
+    return FALSE;
+  self->slice_has_sites = volume_memory_try (self->n[2], 1, error);
+  if (self->slice_has_sites == NULL)
+    return FALSE;
+  self->distances = volume_memory_try (from->n_sites, sizeof (double), error);
+  if (self->distances == NULL)
+    return FALSE;
+  return column_init (&self->column, self->n[1], error);
 }
 
 static double
@@ -280,17 +314,20 @@ typedef struct
   double hd95, asd, assd;
 } Distances;
 
-static void
+static gboolean
 measure_both_ways (const Surface *pred, const Surface *truth, const int size[3],
-                   const double spacing[3], Distances *result)
+                   const double spacing[3], Distances *result, GError **error)
 {
-  Measure there, back;
+  g_auto (Measure) there = { 0 };
+  g_auto (Measure) back = { 0 };
   GThread *thread;
-  g_autofree double *pooled = g_new (double, pred->n_sites + truth->n_sites);
+  g_autofree double *pooled =
+      volume_memory_try (pred->n_sites + truth->n_sites, sizeof *pooled, error);
   double back_mean;
 
-  measure_init (&there, pred, truth, size, spacing);
-  measure_init (&back, truth, pred, size, spacing);
+  if (pooled == NULL || !measure_init (&there, pred, truth, size, spacing, error)
+      || !measure_init (&back, truth, pred, size, spacing, error))
+    return FALSE;
   thread = g_thread_try_new ("surface-distance", measure_thread, &back, NULL);
   measure_thread (&there);
   if (thread != NULL)
@@ -303,8 +340,7 @@ measure_both_ways (const Surface *pred, const Surface *truth, const int size[3],
   result->asd = mean (there.distances, pred->n_sites);
   result->assd = 0.5 * (result->asd + back_mean);
   result->hd95 = percentile_95 (pooled, pred->n_sites + truth->n_sites);
-  g_free (there.distances);
-  g_free (back.distances);
+  return TRUE;
 }
 
 void
@@ -328,9 +364,9 @@ volume_metrics_compute_overlap (const guint8 *pred, const guint8 *truth, gsize n
   metrics->jaccard = (double) metrics->n_both / (double) n_either;
 }
 
-void
+gboolean
 volume_metrics_compute (const guint8 *pred, const guint8 *truth, const int size[3],
-                        const double spacing_mm[3], VolumeMetrics *metrics)
+                        const double spacing_mm[3], VolumeMetrics *metrics, GError **error)
 {
   static const double unit[3] = { 1.0, 1.0, 1.0 };
   g_auto (Surface) surface_pred = { 0 };
@@ -339,22 +375,25 @@ volume_metrics_compute (const guint8 *pred, const guint8 *truth, const int size[
 
   volume_metrics_compute_overlap (pred, truth, (gsize) size[0] * size[1] * size[2], metrics);
   if (metrics->n_pred == 0 || metrics->n_truth == 0)
-    return;
-  surface_init (&surface_pred, pred, size, metrics->n_pred);
-  surface_init (&surface_truth, truth, size, metrics->n_truth);
+    return TRUE;
+  if (!surface_init (&surface_pred, pred, size, metrics->n_pred, error)
+      || !surface_init (&surface_truth, truth, size, metrics->n_truth, error))
+    return FALSE;
   metrics->n_surface_pred = surface_pred.n_sites;
   metrics->n_surface_truth = surface_truth.n_sites;
-  measure_both_ways (&surface_pred, &surface_truth, size, unit, &vox);
+  if (!measure_both_ways (&surface_pred, &surface_truth, size, unit, &vox, error))
+    return FALSE;
   if (spacing_mm[0] == spacing_mm[1] && spacing_mm[1] == spacing_mm[2])
     mm = (Distances){ vox.hd95 * spacing_mm[0], vox.asd * spacing_mm[0], vox.assd * spacing_mm[0] };
-  else
-    measure_both_ways (&surface_pred, &surface_truth, size, spacing_mm, &mm);
+  else if (!measure_both_ways (&surface_pred, &surface_truth, size, spacing_mm, &mm, error))
+    return FALSE;
   metrics->hd95_vox = vox.hd95;
   metrics->asd_vox = vox.asd;
   metrics->assd_vox = vox.assd;
   metrics->hd95_mm = mm.hd95;
   metrics->asd_mm = mm.asd;
   metrics->assd_mm = mm.assd;
+  return TRUE;
 }
 
 void

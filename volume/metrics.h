@@ -35,10 +35,11 @@ typedef struct
  * volume_metrics_compute:
  * @pred, @truth: size[0]·size[1]·size[2] bytes, i fastest, non-zero is inside
  *
- * Uses two threads. Any thread.
+ * Uses two threads. Any thread. FALSE with VOLUME_ERROR_TOO_LARGE without memory for it.
  */
-void volume_metrics_compute (const guint8 *pred, const guint8 *truth, const int size[3],
-                             const double spacing_mm[3], VolumeMetrics *metrics);
+gboolean volume_metrics_compute (const guint8 *pred, const guint8 *truth, const int size[3],
+                                 const double spacing_mm[3], VolumeMetrics *metrics,
+                                 GError **error);
 
 /* Dice and Jaccard and the three counts; the distances become NaN. */
 void volume_metrics_compute_overlap (const guint8 *pred, const guint8 *truth, gsize n_voxels,

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "volume/file-write.h"
+#include "volume/memory.h"
 #include "volume/nifti-write.h"
 
 #include <float.h>
@@ -305,11 +306,10 @@ volume_nifti_write_labels (const char *path, VolumeScan *like, const guint16 *la
     most = MAX (most, labels[v]);
   if (most <= 255)
     {
-      bytes = g_try_new (guint8, n);
+      bytes = volume_memory_try (n, sizeof *bytes, error);
       if (bytes == NULL)
         {
-          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: no memory for the labels",
-                       path);
+          g_prefix_error (error, "%s: ", path);
           return FALSE;
         }
       for (gsize v = 0; v < n; v++)
@@ -338,11 +338,10 @@ volume_nifti_write_snapshot (const char *path, VolumeScan *like,
                    "%s: the labels' grid is not the scan's", path);
       return FALSE;
     }
-  labels = g_try_new (guint16, volume_scan_get_n_voxels (like));
+  labels = volume_memory_try (volume_scan_get_n_voxels (like), sizeof *labels, error);
   if (labels == NULL)
     {
-      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE, "%s: no memory for the labels",
-                   path);
+      g_prefix_error (error, "%s: ", path);
       return FALSE;
     }
   volume_label_snapshot_read_box (snapshot, &box, labels);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/nifti-write.h"
 #include "volume/phantom.h"
 
@@ -417,7 +418,7 @@ grey_value (const Anatomy *anatomy, int tissue, const double q[3], double level,
 }
 
 VolumeScan *
-volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
+volume_phantom_create (const VolumePhantomParams *params, guint8 **labels, GError **error)
 {
   Random random = { mix (params->seed ^ G_GUINT64_CONSTANT (0x5851f42d4c957f2d))
                     + mix (params->index + 1) };
@@ -426,7 +427,8 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
   BodyMap map;
   gsize n, v = 0;
   g_autofree gint8 *tissue = NULL;
-  gint16 *stored;
+  g_autofree guint8 *organs = NULL;
+  g_autofree gint16 *stored = NULL;
 
   g_return_val_if_fail (params->n_organs >= 0 && params->n_organs <= VOLUME_PHANTOM_N_LABELS, NULL);
 
@@ -434,8 +436,12 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
   make_anatomy (&anatomy, params, &random);
   make_body_map (&map, &geometry);
   n = (gsize) geometry.size[0] * geometry.size[1] * geometry.size[2];
-  tissue = g_new (gint8, n);
-  stored = g_new (gint16, n);
+  tissue = volume_memory_try (n, sizeof *tissue, error);
+  if (tissue == NULL)
+    return NULL;
+  stored = volume_memory_try (n, sizeof *stored, error);
+  if (stored == NULL)
+    return NULL;
   for (int k = 0; k < geometry.size[2]; k++)
     for (int j = 0; j < geometry.size[1]; j++)
       for (int i = 0; i < geometry.size[0]; i++, v++)
@@ -459,12 +465,16 @@ volume_phantom_create (const VolumePhantomParams *params, guint8 **labels)
         }
   if (labels != NULL)
     {
-      *labels = g_new (guint8, n);
+      organs = volume_memory_try (n, sizeof *organs, error);
+      if (organs == NULL)
+        return NULL;
       for (v = 0; v < n; v++)
-        (*labels)[v] = (guint8) MAX (tissue[v], 0);
+        organs[v] = (guint8) MAX (tissue[v], 0);
+      *labels = g_steal_pointer (&organs);
     }
   return volume_scan_new_take (&geometry, VOLUME_DTYPE_I16,
-                               g_bytes_new_take (stored, n * sizeof *stored), 1.0, 0.0);
+                               g_bytes_new_take (g_steal_pointer (&stored), n * sizeof *stored),
+                               1.0, 0.0);
 }
 
 int
@@ -486,15 +496,16 @@ volume_phantom_write (const VolumePhantomParams *params, const char *folder, cha
                       char **label_path, GError **error)
 {
   g_autofree guint8 *labels = NULL;
-  g_autoptr (VolumeScan) scan = volume_phantom_create (params, &labels);
+  g_autoptr (VolumeScan) scan = volume_phantom_create (params, &labels, error);
   g_autofree char *scan_name = g_strdup_printf ("phantom_%03u.nii.gz", params->index);
   g_autofree char *label_name = g_strdup_printf ("phantom_%03u_label.nii.gz", params->index);
   g_autofree char *scan_file = g_build_filename (folder, scan_name, NULL);
   g_autofree char *label_file = g_build_filename (folder, label_name, NULL);
-  VolumeNiftiParams nifti = { .like = scan,
-                              .dtype = VOLUME_DTYPE_I16,
-                              .data = volume_scan_get_stored (scan) };
+  VolumeNiftiParams nifti = { .like = scan, .dtype = VOLUME_DTYPE_I16 };
 
+  if (scan == NULL)
+    return FALSE;
+  nifti.data = volume_scan_get_stored (scan);
   if (!volume_nifti_write (scan_file, &nifti, error))
     return FALSE;
   nifti.dtype = VOLUME_DTYPE_U8;

@@ -31,8 +31,8 @@ typedef struct
  * vessels and bone that are nobody's label, partial volume at borders, a bias field, noise, thick
  * slices and in every third an oblique grid; axes in varied orders. Deterministic. Any thread.
  */
-VolumeScan *volume_phantom_create (const VolumePhantomParams *params,
-                                   guint8 **labels) G_GNUC_WARN_UNUSED_RESULT;
+VolumeScan *volume_phantom_create (const VolumePhantomParams *params, guint8 **labels,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* How many organs phantoms of these parameters have. */
 int volume_phantom_get_n_labels (const VolumePhantomParams *params);

@@ -2,12 +2,14 @@
 #include "config.h"
 
 #include "volume/file-write.h"
+#include "volume/memory.h"
 #include "volume/picture.h"
 #include "volume/scan-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <png.h>
+#include <string.h>
 #include <unistd.h>
 
 GBytes *
@@ -31,9 +33,24 @@ volume_picture_load_rgb (const char *path, int *width, int *height, GError **err
 /* Writing. What libpng has to say reaches us by longjmp; the buffer outlives it. */
 
 static void
+error_cb (png_structp png, png_const_charp message)
+{
+  png_longjmp (png, 1);
+}
+
+static void
+warning_cb (png_structp png, png_const_charp message)
+{
+}
+
+static void
 write_cb (png_structp png, png_bytep data, png_size_t n_bytes)
 {
-  g_byte_array_append (png_get_io_ptr (png), data, (guint) n_bytes);
+  gpointer room = volume_list_add_n (png_get_io_ptr (png), n_bytes, 1, NULL);
+
+  if (room == NULL)
+    png_error (png, "no memory");
+  memcpy (room, data, n_bytes);
 }
 
 static void
@@ -42,12 +59,12 @@ flush_cb (png_structp png)
 }
 
 static gboolean
-encode (GByteArray *out, const guint8 *pixels, int width, int height, int n_samples)
+encode (VolumeList *out, const guint8 *pixels, int width, int height, int n_samples)
 {
   static const int colours[] = {
     [1] = PNG_COLOR_TYPE_GRAY, [3] = PNG_COLOR_TYPE_RGB, [4] = PNG_COLOR_TYPE_RGB_ALPHA
   };
-  png_structp png = png_create_write_struct (PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+  png_structp png = png_create_write_struct (PNG_LIBPNG_VER_STRING, NULL, error_cb, warning_cb);
   png_infop info = png != NULL ? png_create_info_struct (png) : NULL;
 
   if (info == NULL || setjmp (png_jmpbuf (png)) != 0)
@@ -70,28 +87,28 @@ encode (GByteArray *out, const guint8 *pixels, int width, int height, int n_samp
 GBytes *
 volume_picture_encode_png (const guint8 *pixels, int width, int height, int n_samples)
 {
-  g_autoptr (GByteArray) out = g_byte_array_new ();
+  g_auto (VolumeList) out = { 0 };
 
   g_return_val_if_fail (n_samples == 1 || n_samples == 3 || n_samples == 4, NULL);
 
-  if (!encode (out, pixels, width, height, n_samples))
+  if (!encode (&out, pixels, width, height, n_samples))
     return NULL;
-  return g_byte_array_free_to_bytes (g_steal_pointer (&out));
+  return g_bytes_new_take (g_steal_pointer (&out.items), out.n);
 }
 
 gboolean
 volume_picture_write_png (const char *path, const guint8 *pixels, int width, int height,
                           int n_samples, GError **error)
 {
-  g_autoptr (GByteArray) out = g_byte_array_new ();
+  g_auto (VolumeList) out = { 0 };
 
   g_return_val_if_fail (n_samples == 1 || n_samples == 3 || n_samples == 4, FALSE);
 
-  if (!encode (out, pixels, width, height, n_samples))
+  if (!encode (&out, pixels, width, height, n_samples))
     {
-      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_IO,
-                   "%s: a picture of %d × %d pixels cannot be made", path, width, height);
+      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
+                   "%s: no memory for a picture of %d × %d pixels", path, width, height);
       return FALSE;
     }
-  return volume_file_write (path, out->data, out->len, error);
+  return volume_file_write (path, out.items, out.n, error);
 }

@@ -33,27 +33,24 @@ volume_slice_raster_read_labels (const VolumeSliceRaster *self, const VolumeLabe
                                  guint16 *dst)
 {
   const VolumeSliceFrame *frame = &self->frame;
-  g_autofree guint16 *labels = g_new (guint16, volume_slice_raster_get_n_pixels (self));
-  VolumeBox box = { .lo = { 0, 0, 0 } };
-  gsize stride_u, stride_v;
+  VolumeBox row = { .lo = { 0, 0, 0 } };
 
-  box.hi[frame->axis_u] = frame->n_u;
-  box.hi[frame->axis_v] = frame->n_v;
-  box.lo[frame->axis_normal] = self->index;
-  box.hi[frame->axis_normal] = self->index + 1;
-  volume_label_map_read_box (map, &box, labels);
+  row.hi[frame->axis_u] = frame->n_u;
+  row.lo[frame->axis_normal] = self->index;
+  row.hi[frame->axis_normal] = self->index + 1;
+  for (int v = 0; v < frame->n_v; v++, dst += frame->n_u)
+    {
+      row.lo[frame->axis_v] = frame->flip_v ? frame->n_v - 1 - v : v;
+      row.hi[frame->axis_v] = row.lo[frame->axis_v] + 1;
+      volume_label_map_read_box (map, &row, dst);
+      for (int a = 0, b = frame->n_u - 1; frame->flip_u && a < b; a++, b--)
+        {
+          guint16 kept = dst[a];
 
-  /* In the box the lower of the two axes runs fastest. */
-  stride_u = frame->axis_u < frame->axis_v ? 1 : frame->n_v;
-  stride_v = frame->axis_u < frame->axis_v ? frame->n_u : 1;
-  for (int v = 0; v < frame->n_v; v++)
-    for (int u = 0; u < frame->n_u; u++)
-      {
-        int along_u = frame->flip_u ? frame->n_u - 1 - u : u;
-        int along_v = frame->flip_v ? frame->n_v - 1 - v : v;
-
-        *dst++ = labels[along_u * stride_u + along_v * stride_v];
-      }
+          dst[a] = dst[b];
+          dst[b] = kept;
+        }
+    }
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/statistics.h"
 
 #include <math.h>
@@ -75,19 +76,26 @@ append_label (GArray *results, guint16 label, const Sums *sums, double ml)
 }
 
 GArray *
-volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels)
+volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels, GError **error)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (scan);
-  GArray *results = g_array_new (FALSE, FALSE, sizeof (VolumeStatistics));
-  g_autofree Sums **sums = g_new0 (Sums *, G_MAXUINT16 + 1);
-  g_autofree guint16 *row_labels = g_new (guint16, geometry->size[0]);
-  g_autofree float *row_values = g_new (float, geometry->size[0]);
+  GArray *results;
+  g_autofree Sums **sums = NULL;
+  g_autofree guint16 *row_labels = NULL;
+  g_autofree float *row_values = NULL;
   double ml = voxel_ml (geometry);
   int size[3];
 
   volume_label_snapshot_get_size (labels, size);
-  g_return_val_if_fail (memcmp (size, geometry->size, sizeof size) == 0, results);
+  g_return_val_if_fail (memcmp (size, geometry->size, sizeof size) == 0, NULL);
 
+  row_labels = volume_memory_try (geometry->size[0], sizeof *row_labels, error);
+  if (row_labels == NULL)
+    return NULL;
+  row_values = volume_memory_try (geometry->size[0], sizeof *row_values, error);
+  if (row_values == NULL)
+    return NULL;
+  sums = g_new0 (Sums *, G_MAXUINT16 + 1);
   for (int k = 0; k < size[2]; k++)
     for (int j = 0; j < size[1]; j++)
       {
@@ -109,6 +117,7 @@ volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels)
             add_voxel (sums[label], (const int[3]){ i, j, k }, row_values[i]);
           }
       }
+  results = g_array_new (FALSE, FALSE, sizeof (VolumeStatistics));
   for (int label = 1; label <= G_MAXUINT16; label++)
     if (sums[label] != NULL)
       {

@@ -21,10 +21,10 @@ typedef struct
 /**
  * volume_statistics_compute:
  *
- * Returns: (element-type VolumeStatistics): for each label above 0 that has voxels, by label. Any
- * thread.
+ * Returns: (element-type VolumeStatistics): for each label above 0 that has voxels, by label; NULL
+ * with VOLUME_ERROR_TOO_LARGE without memory for it. Any thread.
  */
-GArray *volume_statistics_compute (VolumeScan *scan,
-                                   const VolumeLabelSnapshot *labels) G_GNUC_WARN_UNUSED_RESULT;
+GArray *volume_statistics_compute (VolumeScan *scan, const VolumeLabelSnapshot *labels,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/tool-livewire.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@
 #define COST_FLAT 60
 #define COST_MAX_STEP 1024
 #define NO_PIXEL G_MAXUINT32
+#define NO_COST G_MAXUINT32
 
 struct _VolumeLivewire
 {
@@ -25,7 +27,8 @@ struct _VolumeLivewire
   guint32 *cost;
   guint8 *came_by; /* direction of the step that reached a pixel, 8 for none */
   guint8 *settled;
-  GArray *buckets[COST_MAX_STEP + 1]; /* pixels at cost mod (COST_MAX_STEP + 1) */
+  guint32 *next, *before; /* in a pixel's bucket: a list of those at its cost, newest first */
+  guint32 buckets[COST_MAX_STEP + 1]; /* first pixel at cost mod (COST_MAX_STEP + 1) */
   guint32 current_cost;
   gsize n_waiting;
 };
@@ -45,8 +48,12 @@ compare_floats (const void *a, const void *b)
 static float
 strong_gradient (const float *gradient, gsize n)
 {
+  enum
+  {
+    MAX_SAMPLES = 8192
+  };
   gsize stride = MAX (n / 4096, 1);
-  gsize n_sample = (n + stride - 1) / stride;
+  gsize n_sample = MIN ((n + stride - 1) / stride, MAX_SAMPLES);
   g_autofree float *sample = g_new (float, n_sample);
 
   for (gsize s = 0; s < n_sample; s++)
@@ -63,10 +70,9 @@ finite_or (float value, float otherwise)
 
 /* Central differences in value per mm, after a 3×3 binomial smoothing of the picture. */
 static void
-compute_gradient (float *values, int n_u, int n_v, double du_mm, double dv_mm, float *gradient)
+compute_gradient (float *values, int n_u, int n_v, double du_mm, double dv_mm, float *smooth,
+                  float *gradient)
 {
-  g_autofree float *smooth = g_new (float, (gsize) n_u *n_v);
-
   for (gsize p = 0; p < (gsize) n_u * n_v; p++)
     values[p] = finite_or (values[p], 0);
   for (int v = 0; v < n_v; v++)
@@ -98,37 +104,57 @@ compute_gradient (float *values, int n_u, int n_v, double du_mm, double dv_mm, f
       }
 }
 
-VolumeLivewire *
-volume_livewire_new (VolumeScan *scan, const VolumeSliceRaster *raster)
+static gboolean
+alloc_pixels (VolumeLivewire *self, gsize n_pixels, GError **error)
 {
-  VolumeLivewire *self = g_new0 (VolumeLivewire, 1);
+  self->strength = volume_memory_try (n_pixels, sizeof *self->strength, error);
+  if (self->strength == NULL)
+    return FALSE;
+  self->cost = volume_memory_try (n_pixels, sizeof *self->cost, error);
+  if (self->cost == NULL)
+    return FALSE;
+  self->came_by = volume_memory_try (n_pixels, sizeof *self->came_by, error);
+  if (self->came_by == NULL)
+    return FALSE;
+  self->settled = volume_memory_try (n_pixels, sizeof *self->settled, error);
+  if (self->settled == NULL)
+    return FALSE;
+  self->next = volume_memory_try (n_pixels, sizeof *self->next, error);
+  if (self->next == NULL)
+    return FALSE;
+  self->before = volume_memory_try (n_pixels, sizeof *self->before, error);
+  return self->before != NULL;
+}
+
+VolumeLivewire *
+volume_livewire_new (VolumeScan *scan, const VolumeSliceRaster *raster, GError **error)
+{
+  g_autoptr (VolumeLivewire) self = g_new0 (VolumeLivewire, 1);
   const VolumeSliceFrame *frame = &raster->frame;
   gsize n_pixels = volume_slice_raster_get_n_pixels (raster);
-  g_autofree float *values = g_new (float, n_pixels);
-  g_autofree float *gradient = g_new (float, n_pixels);
+  g_autofree float *values = volume_memory_try (3 * n_pixels, sizeof *values, error);
+  float *gradient, *smooth;
   double shorter = MIN (frame->du_mm, frame->dv_mm);
   float strong;
 
+  if (values == NULL || !alloc_pixels (self, n_pixels, error))
+    return NULL;
+  gradient = values + n_pixels;
+  smooth = gradient + n_pixels;
   self->n_u = frame->n_u;
   self->n_v = frame->n_v;
-  self->strength = g_malloc (n_pixels);
-  self->cost = g_new (guint32, n_pixels);
-  self->came_by = g_malloc (n_pixels);
-  self->settled = g_malloc (n_pixels);
   self->anchor = NO_PIXEL;
-  for (int b = 0; b <= COST_MAX_STEP; b++)
-    self->buckets[b] = g_array_new (FALSE, FALSE, sizeof (guint32));
   /* Very flat pixels would make steps longer than the ring: cut there, the path stays sensible. */
   for (int d = 0; d < 8; d++)
     self->step_length[d] =
         MIN (hypot (step_u[d] * frame->du_mm, step_v[d] * frame->dv_mm) / shorter, 16.0);
 
   volume_scan_read_slice (scan, frame->plane, raster->index, values);
-  compute_gradient (values, self->n_u, self->n_v, frame->du_mm, frame->dv_mm, gradient);
+  compute_gradient (values, self->n_u, self->n_v, frame->du_mm, frame->dv_mm, smooth, gradient);
   strong = strong_gradient (gradient, n_pixels);
   for (gsize p = 0; p < n_pixels; p++)
     self->strength[p] = strong > 0 ? (guint8) MIN (255.0f * gradient[p] / strong, 255.0f) : 0;
-  return self;
+  return g_steal_pointer (&self);
 }
 
 void
@@ -136,8 +162,8 @@ volume_livewire_free (VolumeLivewire *self)
 {
   if (self == NULL)
     return;
-  for (int b = 0; b <= COST_MAX_STEP; b++)
-    g_array_unref (self->buckets[b]);
+  g_free (self->next);
+  g_free (self->before);
   g_free (self->strength);
   g_free (self->cost);
   g_free (self->came_by);
@@ -154,12 +180,41 @@ nearest_pixel (const VolumeLivewire *self, double u, double v)
   return nu + (guint32) self->n_u * nv;
 }
 
+static guint32 *
+bucket_of (VolumeLivewire *self, guint32 cost)
+{
+  return &self->buckets[cost % (COST_MAX_STEP + 1)];
+}
+
+static void
+take_out (VolumeLivewire *self, guint32 pixel)
+{
+  const guint32 next = self->next[pixel], before = self->before[pixel];
+
+  if (before == NO_PIXEL)
+    *bucket_of (self, self->cost[pixel]) = next;
+  else
+    self->next[before] = next;
+  if (next != NO_PIXEL)
+    self->before[next] = before;
+  self->n_waiting--;
+}
+
+/* A pixel that waits already moves to its new, lower cost. */
 static void
 put (VolumeLivewire *self, guint32 pixel, guint32 cost, guint8 came_by)
 {
+  guint32 *bucket = bucket_of (self, cost);
+
+  if (self->cost[pixel] != NO_COST)
+    take_out (self, pixel);
   self->cost[pixel] = cost;
   self->came_by[pixel] = came_by;
-  g_array_append_val (self->buckets[cost % (COST_MAX_STEP + 1)], pixel);
+  self->before[pixel] = NO_PIXEL;
+  self->next[pixel] = *bucket;
+  if (*bucket != NO_PIXEL)
+    self->before[*bucket] = pixel;
+  *bucket = pixel;
   self->n_waiting++;
 }
 
@@ -170,8 +225,7 @@ volume_livewire_set_anchor (VolumeLivewire *self, double u, double v)
 
   memset (self->cost, 0xff, n_pixels * sizeof (guint32));
   memset (self->settled, 0, n_pixels);
-  for (int b = 0; b <= COST_MAX_STEP; b++)
-    g_array_set_size (self->buckets[b], 0);
+  memset (self->buckets, 0xff, sizeof self->buckets); /* NO_PIXEL */
   self->n_waiting = 0;
   self->current_cost = 0;
   self->anchor = nearest_pixel (self, u, v);
@@ -208,20 +262,15 @@ search_until (VolumeLivewire *self, guint32 target)
 {
   while (!self->settled[target] && self->n_waiting > 0)
     {
-      GArray *bucket = self->buckets[self->current_cost % (COST_MAX_STEP + 1)];
-      guint32 pixel;
+      guint32 pixel = *bucket_of (self, self->current_cost);
 
-      if (bucket->len == 0)
+      if (pixel == NO_PIXEL)
         {
           self->current_cost++;
           continue;
         }
-      pixel = g_array_index (bucket, guint32, bucket->len - 1);
-      g_array_set_size (bucket, bucket->len - 1);
-      self->n_waiting--;
-      /* An entry that was improved since is found again, cheaper, and passed over here. */
-      if (!self->settled[pixel] && self->cost[pixel] == self->current_cost)
-        settle (self, pixel);
+      take_out (self, pixel);
+      settle (self, pixel);
     }
 }
 

@@ -18,8 +18,8 @@ G_BEGIN_DECLS
  */
 typedef struct _VolumeLivewire VolumeLivewire;
 
-VolumeLivewire *volume_livewire_new (VolumeScan *scan,
-                                     const VolumeSliceRaster *raster) G_GNUC_WARN_UNUSED_RESULT;
+VolumeLivewire *volume_livewire_new (VolumeScan *scan, const VolumeSliceRaster *raster,
+                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void volume_livewire_free (VolumeLivewire *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLivewire, volume_livewire_free)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "volume/memory.h"
 #include "volume/tool-region.h"
 
 #include <string.h>
@@ -17,21 +18,26 @@ box_holds (const VolumeBox *box, const int ijk[3])
 }
 
 VolumeMask *
-volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox *within)
+volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox *within,
+                       GError **error)
 {
   const VolumeBox grid = volume_box_of_grid (volume_scan_get_geometry (scan)->size);
   const VolumeBox box = volume_box_intersect (&grid, within);
-  VolumeMask *mask;
+  g_autoptr (VolumeMask) mask = NULL;
   g_autofree float *values = NULL;
   guint8 *voxels;
   int size[3];
 
   g_return_val_if_fail (!volume_box_is_empty (&box), NULL);
 
-  mask = volume_mask_new (&box);
+  mask = volume_mask_new (&box, error);
+  if (mask == NULL)
+    return NULL;
   volume_box_get_size (&box, size);
   /* A float copy of one plane at a time, never of the whole. */
-  values = g_new (float, (gsize) size[0] * size[1]);
+  values = volume_memory_try ((gsize) size[0] * size[1], sizeof *values, error);
+  if (values == NULL)
+    return NULL;
   voxels = mask->voxels;
   for (int k = box.lo[2]; k < box.hi[2]; k++)
     {
@@ -43,14 +49,24 @@ volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox 
       for (gsize p = 0; p < (gsize) size[0] * size[1]; p++)
         *voxels++ = values[p] >= low && values[p] <= high;
     }
-  return mask;
+  return g_steal_pointer (&mask);
+}
+
+static gboolean
+push (VolumeList *stack, gsize v, GError **error)
+{
+  gsize *top = volume_list_add (stack, sizeof *top, error);
+
+  if (top != NULL)
+    *top = v;
+  return top != NULL;
 }
 
 /* Voxels joined to the seed are raised from 1 to 2; the stack holds offsets into the mask. */
 static gboolean
 grow (VolumeMask *mask, gsize seed, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (gsize));
+  g_auto (VolumeList) stack = { 0 };
   gsize strides[3] = { 1, 0, 0 };
   gsize n_done = 0;
   int size[3];
@@ -59,13 +75,13 @@ grow (VolumeMask *mask, gsize seed, GCancellable *cancellable, GError **error)
   strides[1] = size[0];
   strides[2] = (gsize) size[0] * size[1];
   mask->voxels[seed] = 2;
-  g_array_append_val (stack, seed);
-  while (stack->len > 0)
+  if (!push (&stack, seed, error))
+    return FALSE;
+  while (stack.n > 0)
     {
-      gsize v = g_array_index (stack, gsize, stack->len - 1);
+      gsize v = VOLUME_LIST_ITEMS (&stack, gsize)[--stack.n];
       const gsize at[3] = { v % size[0], v / strides[1] % size[1], v / strides[2] };
 
-      g_array_set_size (stack, stack->len - 1);
       if (++n_done % CANCEL_CHECK_VOXELS == 0
           && g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
@@ -80,7 +96,8 @@ grow (VolumeMask *mask, gsize seed, GCancellable *cancellable, GError **error)
           if (mask->voxels[next] != 1)
             continue;
           mask->voxels[next] = 2;
-          g_array_append_val (stack, next);
+          if (!push (&stack, next, error))
+            return FALSE;
         }
     }
   return TRUE;
@@ -96,8 +113,10 @@ volume_tool_flood (VolumeScan *scan, const int seed[3], float low, float high,
 
   g_return_val_if_fail (box_holds (within, seed), NULL);
 
-  mask = volume_tool_threshold (scan, low, high, within);
-  g_return_val_if_fail (mask != NULL && box_holds (&mask->box, seed), NULL);
+  mask = volume_tool_threshold (scan, low, high, within, error);
+  if (mask == NULL)
+    return NULL;
+  g_return_val_if_fail (box_holds (&mask->box, seed), NULL);
 
   volume_box_get_size (&mask->box, size);
   n_voxels = volume_mask_get_n_voxels (mask);
@@ -110,28 +129,45 @@ volume_tool_flood (VolumeScan *scan, const int seed[3], float low, float high,
   return g_steal_pointer (&mask);
 }
 
+/* The patch of equal labels that holds pixel @seed, as a picture of the slice. */
+static VolumeMask *
+find_patch (const VolumeSliceRaster *raster, const VolumeLabelMap *map, gsize seed, GError **error)
+{
+  const VolumeBox box = { .hi = { raster->frame.n_u, raster->frame.n_v, 1 } };
+  const gsize n_pixels = volume_slice_raster_get_n_pixels (raster);
+  g_autofree guint16 *labels = volume_memory_try (n_pixels, sizeof *labels, error);
+  g_autoptr (VolumeMask) mask = NULL;
+
+  if (labels == NULL)
+    return NULL;
+  mask = volume_mask_new (&box, error);
+  if (mask == NULL)
+    return NULL;
+  volume_slice_raster_read_labels (raster, map, labels);
+  for (gsize p = 0; p < n_pixels; p++)
+    mask->voxels[p] = labels[p] == labels[seed];
+  if (!grow (mask, seed, NULL, error))
+    return NULL;
+  for (gsize p = 0; p < n_pixels; p++)
+    mask->voxels[p] = mask->voxels[p] == 2;
+  return g_steal_pointer (&mask);
+}
+
 gboolean
 volume_tool_bucket (VolumeEditBuilder *builder, const VolumeSliceRaster *raster,
                     const VolumeLabelMap *map, int u, int v, guint16 label)
 {
   const int n_u = raster->frame.n_u, n_v = raster->frame.n_v;
-  const VolumeBox box = { .lo = { 0, 0, 0 }, .hi = { n_u, n_v, 1 } };
-  g_autofree guint16 *labels = NULL;
-  g_autoptr (VolumeMask) mask = NULL;
-  gsize n_pixels = volume_slice_raster_get_n_pixels (raster);
-  gsize seed = u + (gsize) n_u * v;
+  g_autoptr (VolumeMask) patch = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (u < 0 || u >= n_u || v < 0 || v >= n_v)
     return FALSE;
 
-  labels = g_new (guint16, n_pixels);
-  volume_slice_raster_read_labels (raster, map, labels);
-  mask = volume_mask_new (&box);
-  for (gsize p = 0; p < n_pixels; p++)
-    mask->voxels[p] = labels[p] == labels[seed];
-  grow (mask, seed, NULL, NULL);
-  for (gsize p = 0; p < n_pixels; p++)
-    mask->voxels[p] = mask->voxels[p] == 2;
-  volume_slice_raster_apply (raster, mask->voxels, builder, label);
+  patch = find_patch (raster, map, u + (gsize) n_u * v, &error);
+  if (patch == NULL)
+    volume_edit_builder_fail (builder, g_steal_pointer (&error));
+  else
+    volume_slice_raster_apply (raster, patch->voxels, builder, label);
   return TRUE;
 }

@@ -26,8 +26,8 @@ VolumeMask *volume_tool_flood (VolumeScan *scan, const int seed[3], float low, f
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The voxels of @within whose value lies in [low, high]. */
-VolumeMask *volume_tool_threshold (VolumeScan *scan, float low, float high,
-                                   const VolumeBox *within) G_GNUC_WARN_UNUSED_RESULT;
+VolumeMask *volume_tool_threshold (VolumeScan *scan, float low, float high, const VolumeBox *within,
+                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * volume_tool_bucket:

@@ -87,7 +87,7 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
    * pass over the clean batch is for the teacher's running statistics alone. */
   if (p->teacher_clean_pass)
     {
-      g_autoptr (SegTensor) unused = seg_method_teach (self, x);
+      G_GNUC_UNUSED g_autoptr (SegTensor) unused = seg_method_teach (self, x);
     }
   if (n_unlabelled > 0)
     {

@@ -60,7 +60,7 @@ void
 seg_method_add_loss (SegTensor **total, SegTensor *part, double weight, const char *name,
                      SegMethodReport *report)
 {
-  g_autoptr (SegTensor) owned = part;
+  G_GNUC_UNUSED g_autoptr (SegTensor) owned = part;
   g_autoptr (SegTensor) weighted = NULL;
 
   if (part == NULL)

@@ -26,7 +26,7 @@ paint (VolumeLabelMap *map, guint32 id, const VolumeBox *box, guint16 label)
   for (int k = box->lo[2]; k < box->hi[2]; k++)
     for (int j = box->lo[1]; j < box->hi[1]; j++)
       volume_edit_builder_set_run (builder, box->lo[0], j, k, box->hi[0] - box->lo[0], label);
-  edit = volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush");
+  edit = volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush", NULL);
   g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
 }
 
@@ -35,7 +35,7 @@ make_map (void)
 {
   const int size[3] = { N, N, N };
 
-  return volume_label_map_new (size);
+  return volume_label_map_new (size, NULL);
 }
 
 /* The same square on both slices: no disagreement anywhere. */

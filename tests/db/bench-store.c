@@ -76,7 +76,7 @@ build_stroke (DbLabels *labels, GRand *rand, int radius)
                                    g_rand_int_range (rand, 0, 4) != 0);
     }
   return volume_edit_builder_end (builder, db_labels_reserve_id (labels), VOLUME_PROVENANCE_HAND,
-                                  "brush");
+                                  "brush", NULL);
 }
 
 static sqlite3_stmt *

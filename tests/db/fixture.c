@@ -90,15 +90,16 @@ fixture_box_edit (DbLabels *labels, int lo, int side, guint16 label, VolumeProve
   for (int k = lo; k < lo + side; k++)
     for (int j = lo; j < lo + side; j++)
       volume_edit_builder_set_run (builder, lo, j, k, side, label);
-  return volume_edit_builder_end (builder, db_labels_reserve_id (labels), provenance, "brush");
+  return volume_edit_builder_end (builder, db_labels_reserve_id (labels), provenance, "brush",
+                                  NULL);
 }
 
 GBytes *
 fixture_map_bytes (VolumeLabelMap *map)
 {
-  g_autoptr (VolumeEdit) content = volume_edit_new_from_map (map);
+  g_autoptr (VolumeEdit) content = volume_edit_new_from_map (map, NULL);
 
-  return volume_edit_serialize (content);
+  return volume_edit_serialize (content, NULL);
 }
 
 void

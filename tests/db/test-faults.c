@@ -291,7 +291,7 @@ work (DbStore *store, DbLabels *labels, Known *known)
                   volume_label_map_get (db_labels_get_map (labels), i, j, k) == 0 ? 1 + v % 2 : 0);
             }
           edit = volume_edit_builder_end (builder, db_labels_reserve_id (labels),
-                                          VOLUME_PROVENANCE_HAND, "test");
+                                          VOLUME_PROVENANCE_HAND, "test", NULL);
           done = db_labels_commit (labels, edit, NULL, &error) >= 0;
         }
       if (!done)

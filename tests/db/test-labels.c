@@ -200,7 +200,7 @@ test_guard (Fixture *self, gconstpointer data)
   for (int i = 0; i < FIXTURE_SIDE; i++)
     volume_edit_builder_set (builder, i, 6, 6, 2);
   edit = volume_edit_builder_end (builder, db_labels_reserve_id (labels), VOLUME_PROVENANCE_MODEL,
-                                  "predict");
+                                  "predict", NULL);
   db_labels_commit (labels, edit, &(DbEditInfo){ .round = 1, .detail = "{}" }, &error);
   g_assert_no_error (error);
   g_assert_cmpint (volume_label_map_get (map, 6, 6, 6), ==, 1);

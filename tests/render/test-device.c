@@ -525,7 +525,7 @@ test_odd_windows (void)
   for (gsize w = 0; w < G_N_ELEMENTS (windows); w++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (RenderFrame) frame =
+      G_GNUC_UNUSED g_autoptr (RenderFrame) frame =
           render_slice_sync (device,
                              &(RenderSliceParams){ .scan = scan,
                                                    .width = 20,

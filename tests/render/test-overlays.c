@@ -432,7 +432,7 @@ static void
 test_never_stale (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (5);
-  VolumeLabelMap *map = volume_label_map_new (size);
+  VolumeLabelMap *map = volume_label_map_new (size, NULL);
   Scene scene;
 
   scene_open (&scene);
@@ -454,10 +454,10 @@ test_never_stale (void)
       for (int v = 0; v < 6; v++)
         volume_edit_builder_set (builder, g_rand_int_range (rand, 0, NX),
                                  g_rand_int_range (rand, 0, NY), SLICE, id);
-      edit = volume_edit_builder_end (builder, stroke, VOLUME_PROVENANCE_HAND, "brush");
+      edit = volume_edit_builder_end (builder, stroke, VOLUME_PROVENANCE_HAND, "brush", NULL);
       g_assert_true (volume_label_map_apply_edit (map, edit, &error));
       dirty = volume_label_map_get_dirty_box (map, version);
-      snapshot = volume_label_map_snapshot (map);
+      snapshot = volume_label_map_snapshot (map, NULL);
       render_labels_update (scene.labels, snapshot, stroke == 1 ? NULL : &dirty);
       frame = scene_draw (&scene);
       for (int j = 0; j < NY; j++)

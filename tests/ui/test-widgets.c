@@ -46,7 +46,7 @@ test_state_cursor (void)
 {
   g_autoptr (VolumeScan) scan = make_scan ();
   const int size[3] = { 6, 5, 4 };
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   UiViewState *state = ui_view_state_new ();
   int n_moves = 0, ijk[3] = { 99, -3, 2 };
 
@@ -233,7 +233,6 @@ test_new_project (void)
 {
   UiNewProjectWindow *window = ui_new_project_window_new (NULL);
   g_auto (GStrv) scans = NULL, names = NULL;
-  g_autofree char *path = NULL;
 
   ui_new_project_window_set_folder (window, "/data");
   ui_new_project_window_set_scan (window, "/data/a.nii.gz", NULL, NULL, NULL);

@@ -28,8 +28,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert ((edit == NULL) == (error != NULL));
   if (edit != NULL)
     {
-      g_autoptr (VolumeLabelMap) map = volume_label_map_new (grid);
-      g_autoptr (GBytes) again = volume_edit_serialize (edit);
+      g_autoptr (VolumeLabelMap) map = volume_label_map_new (grid, NULL);
+      g_autoptr (GBytes) again = volume_edit_serialize (edit, NULL);
       g_autoptr (VolumeEdit) read = volume_edit_deserialize (again, grid, NULL);
       gsize n, n_read;
       const VolumeEditRun *runs = volume_edit_get_runs (edit, &n);

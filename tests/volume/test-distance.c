@@ -20,7 +20,7 @@ test_equals_plain (void)
 
       for (int v = 0; v < n_voxels; v++)
         mask[v] = g_test_rand_int_range (0, 100) < round;
-      volume_distance_squared (mask, size, spacing, fast);
+      volume_distance_squared (mask, size, spacing, fast, NULL);
       for (int v = 0; v < n_voxels; v++)
         {
           double nearest = G_MAXFLOAT;

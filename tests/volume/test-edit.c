@@ -15,7 +15,7 @@ disc (const VolumeLabelMap *map, const VolumeEditGuard *guard, int ci, int cj, i
     for (int i = ci - radius; i <= ci + radius; i++)
       if ((i - ci) * (i - ci) + (j - cj) * (j - cj) <= radius * radius)
         volume_edit_builder_set (builder, i, j, k, label);
-  return volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush");
+  return volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush", NULL);
 }
 
 static void
@@ -56,7 +56,7 @@ assert_equal_edits (const VolumeEdit *a, const VolumeEdit *b)
 static void
 test_serialize (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
 
   for (guint32 e = 1; e < 40; e++)
     {
@@ -64,7 +64,7 @@ test_serialize (void)
       g_autoptr (VolumeEdit) edit = disc (map, NULL, (int) (e * 13 % 100), (int) (e * 7 % 90),
                                           (int) (e * 3 % 80), radius, (guint16) (e * 77 % 900), e);
       g_autoptr (VolumeEdit) again = NULL;
-      g_autoptr (GBytes) bytes = volume_edit_serialize (edit);
+      g_autoptr (GBytes) bytes = volume_edit_serialize (edit, NULL);
       g_autoptr (GError) error = NULL;
       gsize n_runs;
 
@@ -82,9 +82,9 @@ test_serialize (void)
 static void
 test_damaged_bytes (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEdit) edit = disc (map, NULL, 50, 40, 30, 12, 3, 5);
-  g_autoptr (GBytes) bytes = volume_edit_serialize (edit);
+  g_autoptr (GBytes) bytes = volume_edit_serialize (edit, NULL);
   gsize n;
   const guint8 *data = g_bytes_get_data (bytes, &n);
 
@@ -109,9 +109,9 @@ test_damaged_bytes (void)
 static void
 test_outside_the_grid (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEdit) edit = disc (map, NULL, 50, 40, 30, 12, 3, 5);
-  g_autoptr (GBytes) bytes = volume_edit_serialize (edit);
+  g_autoptr (GBytes) bytes = volume_edit_serialize (edit, NULL);
 
   for (int axis = 0; axis < 3; axis++)
     {
@@ -134,7 +134,7 @@ is_even_cb (guint32 edit_id, gpointer user_data)
 static void
 test_guards (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   const guint16 locked[] = { 4 };
   const VolumeBox within = { { 0, 0, 0 }, { 60, 90, 80 } };
   const VolumeEditGuard guard = { .locked_labels = locked,
@@ -161,7 +161,7 @@ test_guards (void)
 static void
 test_only_label (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEditBuilder) builder = NULL;
   g_autoptr (VolumeEdit) edit = NULL;
 
@@ -170,7 +170,7 @@ test_only_label (void)
   builder = volume_edit_builder_new (map, NULL);
   volume_edit_builder_set_only_label (builder, 2);
   volume_edit_builder_set_run (builder, 0, 20, 5, 100, 7);
-  edit = volume_edit_builder_end (builder, 3, VOLUME_PROVENANCE_HAND, "brush");
+  edit = volume_edit_builder_end (builder, 3, VOLUME_PROVENANCE_HAND, "brush", NULL);
   g_assert_cmpuint (volume_edit_get_n_voxels (edit), ==, 9);
   g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
   g_assert_cmpint (volume_label_map_get (map, 20, 20, 5), ==, 1);
@@ -181,7 +181,7 @@ test_only_label (void)
 static void
 test_later_sets_win_and_no_change_is_none (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
   g_autoptr (VolumeEdit) edit = NULL;
   g_autoptr (VolumeEdit) nothing = NULL;
@@ -191,13 +191,13 @@ test_later_sets_win_and_no_change_is_none (void)
   volume_edit_builder_set_run (builder, 10, 10, 10, 50, 1);
   volume_edit_builder_set_run (builder, 20, 10, 10, 5, 2);
   volume_edit_builder_set_run (builder, 30, 10, 10, 5, 0); /* back to what the map has */
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt");
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt", NULL);
   runs = volume_edit_get_runs (edit, &n_runs);
   g_assert_cmpuint (n_runs, ==, 4);
   g_assert_cmpint (runs[1].after, ==, 2);
   g_assert_cmpint (runs[2].i, ==, 25);
   g_assert_cmpuint (volume_edit_get_n_voxels (edit), ==, 45);
-  nothing = volume_edit_builder_end (builder, 2, VOLUME_PROVENANCE_HAND, "brush");
+  nothing = volume_edit_builder_end (builder, 2, VOLUME_PROVENANCE_HAND, "brush", NULL);
   g_assert_cmpuint (volume_edit_get_n_voxels (nothing), ==, 0);
 }
 
@@ -206,7 +206,7 @@ test_later_sets_win_and_no_change_is_none (void)
 static void
 test_selective_revert (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEdit) prompt = NULL;
   g_autoptr (VolumeEdit) undo = NULL;
   g_autoptr (VolumeEdit) redo = NULL;
@@ -218,8 +218,8 @@ test_selective_revert (void)
   g_assert_true (volume_label_map_apply_edit (map, prompt, NULL));
   apply_disc (map, 60, 40, 20, 5, 3, 3);
 
-  undo = volume_edit_new_selective_revert (map, prompt, 4);
-  bytes = volume_edit_serialize (undo);
+  undo = volume_edit_new_selective_revert (map, prompt, 4, NULL);
+  bytes = volume_edit_serialize (undo, NULL);
   stored = volume_edit_deserialize (bytes, size, NULL);
   assert_equal_edits (undo, stored);
   g_assert_true (volume_label_map_apply_edit (map, stored, NULL));
@@ -231,7 +231,7 @@ test_selective_revert (void)
   g_assert_cmpuint (volume_label_map_get_edit_id (map, 58, 40, 20), ==, 3);
 
   /* And that can be taken back as well. */
-  redo = volume_edit_new_selective_revert (map, undo, 5);
+  redo = volume_edit_new_selective_revert (map, undo, 5, NULL);
   g_assert_true (volume_label_map_apply_edit (map, redo, NULL));
   g_assert_cmpint (volume_label_map_get (map, 50, 40, 20), ==, 2);
   g_assert_cmpint (volume_label_map_get (map, 44, 40, 20), ==, 2);
@@ -241,14 +241,14 @@ test_selective_revert (void)
 static void
 test_mask (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
   g_autoptr (VolumeEdit) edit = NULL;
   const VolumeBox box = { { -1, 2, 3 }, { 2, 4, 5 } };
   guint8 mask[12] = { 1, 1, 0, 0, 255, 1, 0, 0, 0, 1, 0, 1 };
 
   volume_edit_builder_set_mask (builder, &box, mask, 6);
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt");
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_PROMPT, "prompt", NULL);
   g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
   g_assert_cmpuint (volume_label_map_get_counts (map)[6], ==, 4);
   g_assert_cmpint (volume_label_map_get (map, 0, 2, 3), ==, 6);

@@ -65,7 +65,7 @@ random_edit (GRand *rand, const VolumeLabelMap *map, Twin *twin, guint32 id, int
   for (gsize v = 0; v < N; v++)
     if (twin->labels[v] != before->labels[v])
       twin->ids[v] = id;
-  return volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush");
+  return volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush", NULL);
 }
 
 static void
@@ -76,7 +76,7 @@ test_apply_revert (void)
     N_EDITS = 60
   };
   g_autoptr (GRand) rand = g_rand_new_with_seed (7);
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autofree Twin *twins = g_new0 (Twin, N_EDITS + 1);
   VolumeEdit *edits[N_EDITS];
   g_autoptr (GError) error = NULL;
@@ -107,7 +107,7 @@ test_apply_revert (void)
 static void
 test_mismatch_changes_nothing (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autofree Twin *twin = g_new0 (Twin, 1);
   const VolumeEditRun runs[] = {
     { .i = 1, .j = 1, .k = 1, .length = 40, .after = 3, .after_edit_id = 9 },
@@ -117,9 +117,9 @@ test_mismatch_changes_nothing (void)
     { .i = NX - 2, .j = 1, .k = 1, .length = 3, .after = 3, .after_edit_id = 9 }
   };
   g_autoptr (VolumeEdit) wrong =
-      volume_edit_new_from_runs (9, VOLUME_PROVENANCE_HAND, "brush", runs, 2);
+      volume_edit_new_from_runs (9, VOLUME_PROVENANCE_HAND, "brush", runs, 2, NULL);
   g_autoptr (VolumeEdit) too_far =
-      volume_edit_new_from_runs (9, VOLUME_PROVENANCE_HAND, "brush", outside, 1);
+      volume_edit_new_from_runs (9, VOLUME_PROVENANCE_HAND, "brush", outside, 1, NULL);
   g_autoptr (GError) error = NULL;
 
   g_assert_false (volume_label_map_apply_edit (map, wrong, &error));
@@ -135,7 +135,7 @@ static void
 test_snapshots_stay (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (11);
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autofree Twin *twin = g_new0 (Twin, 1);
   VolumeLabelSnapshot *snapshots[20];
   guint16 *pictures[20];
@@ -146,7 +146,7 @@ test_snapshots_stay (void)
       g_autoptr (VolumeEdit) edit = random_edit (rand, map, twin, (guint32) s + 1, 9);
 
       g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
-      snapshots[s] = volume_label_map_snapshot (map);
+      snapshots[s] = volume_label_map_snapshot (map, NULL);
       pictures[s] = g_new (guint16, N);
       volume_label_map_read_box (map, &whole, pictures[s]);
     }
@@ -167,7 +167,7 @@ test_snapshots_stay (void)
 static void
 test_dirty_boxes (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   VolumeBox box;
 
   /* Far more changes than are remembered one by one. */
@@ -179,8 +179,8 @@ test_dirty_boxes (void)
                                   .length = 1,
                                   .after = 1,
                                   .after_edit_id = (guint32) n + 1 };
-      g_autoptr (VolumeEdit) edit =
-          volume_edit_new_from_runs ((guint32) n + 1, VOLUME_PROVENANCE_HAND, "brush", &run, 1);
+      g_autoptr (VolumeEdit) edit = volume_edit_new_from_runs (
+          (guint32) n + 1, VOLUME_PROVENANCE_HAND, "brush", &run, 1, NULL);
 
       g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
       g_assert_cmpuint (volume_label_map_get_version (map), ==, n + 1);
@@ -202,7 +202,7 @@ test_dirty_boxes (void)
 static void
 test_reads_outside_are_zero (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
   g_autoptr (VolumeEdit) edit = NULL;
   const VolumeBox box = { { -2, -2, -2 }, { 2, 2, 2 } };
@@ -212,7 +212,7 @@ test_reads_outside_are_zero (void)
   for (int k = 0; k < NZ; k++)
     for (int j = 0; j < NY; j++)
       volume_edit_builder_set_run (builder, 0, j, k, NX, 7);
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_HAND, "fill");
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_HAND, "fill", NULL);
   g_assert_cmpuint (volume_edit_get_n_voxels (edit), ==, N);
   g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
   volume_label_map_read_box (map, &box, labels);
@@ -229,7 +229,7 @@ test_reads_outside_are_zero (void)
 static void
 test_many_ids_in_one_tile (void)
 {
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autofree Twin *twin = g_new0 (Twin, 1);
 
   for (int round = 0; round < 2; round++)
@@ -242,7 +242,7 @@ test_many_ids_in_one_tile (void)
         guint16 label = (guint16) (1 + (twin->labels[at (i, j, 0)] + 1) % 3);
 
         volume_edit_builder_set (builder, i, j, 0, label);
-        edit = volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush");
+        edit = volume_edit_builder_end (builder, id, VOLUME_PROVENANCE_HAND, "brush", NULL);
         g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
         twin->labels[at (i, j, 0)] = label;
         twin->ids[at (i, j, 0)] = id;
@@ -254,8 +254,8 @@ static void
 test_whole_map_as_edit (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (3);
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
-  g_autoptr (VolumeLabelMap) copy = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
+  g_autoptr (VolumeLabelMap) copy = volume_label_map_new (size, NULL);
   g_autofree Twin *twin = g_new0 (Twin, 1);
   g_autoptr (VolumeEdit) all = NULL;
   g_autoptr (VolumeEdit) read = NULL;
@@ -268,8 +268,8 @@ test_whole_map_as_edit (void)
 
       g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
     }
-  all = volume_edit_new_from_map (map);
-  bytes = volume_edit_serialize (all);
+  all = volume_edit_new_from_map (map, NULL);
+  bytes = volume_edit_serialize (all, NULL);
   read = volume_edit_deserialize (bytes, size, &error);
   g_assert_no_error (error);
   g_assert_true (volume_label_map_apply_edit (copy, read, &error));

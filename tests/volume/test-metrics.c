@@ -134,7 +134,7 @@ test_against_plain (void)
 
       random_mask (rand, size, pred);
       random_mask (rand, size, truth);
-      volume_metrics_compute (pred, truth, size, spacing, &m);
+      volume_metrics_compute (pred, truth, size, spacing, &m, NULL);
       if (m.n_pred == 0 || m.n_truth == 0)
         {
           g_assert_true (isnan (m.hd95_mm) && isnan (m.asd_vox) && isnan (m.assd_mm));
@@ -162,21 +162,21 @@ test_empty_masks (void)
   guint8 none[64] = { 0 }, some[64] = { [21] = 1 };
   VolumeMetrics m;
 
-  volume_metrics_compute (none, some, size, spacing, &m);
+  volume_metrics_compute (none, some, size, spacing, &m, NULL);
   g_assert_cmpfloat (m.dice, ==, 0);
   g_assert_cmpfloat (m.jaccard, ==, 0);
   g_assert_true (isnan (m.hd95_mm));
   volume_metrics_fill_empty (&m, VOLUME_EMPTY_128);
   g_assert_cmpfloat (m.hd95_mm, ==, 128);
   g_assert_cmpfloat (m.asd_vox, ==, 128);
-  volume_metrics_compute (none, none, size, spacing, &m);
+  volume_metrics_compute (none, none, size, spacing, &m, NULL);
   g_assert_true (isnan (m.dice) && isnan (m.jaccard));
   volume_metrics_fill_empty (&m, VOLUME_EMPTY_NULL);
   g_assert_true (isnan (m.dice));
   volume_metrics_fill_empty (&m, VOLUME_EMPTY_ZERO);
   g_assert_cmpfloat (m.dice, ==, 0);
   g_assert_cmpfloat (m.assd_mm, ==, 0);
-  volume_metrics_compute (some, some, size, spacing, &m);
+  volume_metrics_compute (some, some, size, spacing, &m, NULL);
   g_assert_cmpfloat (m.dice, ==, 1);
   g_assert_cmpfloat (m.hd95_mm, ==, 0);
 }
@@ -241,7 +241,8 @@ test_left_atrium (void)
           else
             pred[v] = truth[v] || (i < 5 && j < 5 && k < 5);
         }
-      volume_metrics_compute (pred, truth, size, volume_scan_get_geometry (scan)->spacing_mm, &m);
+      volume_metrics_compute (pred, truth, size, volume_scan_get_geometry (scan)->spacing_mm, &m,
+                              NULL);
       g_assert_cmpuint (m.n_pred, ==, golden[g].n_pred);
       g_assert_cmpfloat_with_epsilon (m.dice, golden[g].dice, 1e-12);
       g_assert_cmpfloat_with_epsilon (m.hd95_vox, golden[g].hd95, 1e-9);

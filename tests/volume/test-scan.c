@@ -291,7 +291,7 @@ test_load_async (Folder *fixture, gconstpointer data)
   volume_scan_load_async (path, 0, NULL, loaded_cb, &loading);
   g_main_loop_run (loop);
   g_assert_no_error (loading.error);
-  scan = volume_phantom_create (&params, &labels);
+  scan = volume_phantom_create (&params, &labels, NULL);
   g_assert_cmpmem (volume_scan_get_stored (loading.scan),
                    volume_scan_get_n_voxels (loading.scan) * 2, volume_scan_get_stored (scan),
                    volume_scan_get_n_voxels (scan) * 2);

@@ -9,7 +9,7 @@ test_two_labels (void)
   /* A sheared grid of 2 × 1 × 4 mm cells leaning over: 8 mm³ each all the same. */
   const double affine[4][4] = { { 2, 0.5, 0, 0 }, { 0, 1, 3, 0 }, { 0, 0, 4, 0 }, { 0, 0, 0, 1 } };
   const int size[3] = { 40, 3, 2 };
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
   g_autoptr (VolumeEdit) edit = NULL;
   g_autoptr (VolumeLabelSnapshot) snapshot = NULL;
@@ -27,10 +27,10 @@ test_two_labels (void)
   volume_edit_builder_set_run (builder, 0, 0, 0, 5, 3);
   volume_edit_builder_set_run (builder, 30, 2, 1, 10, 700);
   volume_edit_builder_set_run (builder, 30, 1, 1, 10, 700);
-  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_HAND, "brush");
+  edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_HAND, "brush", NULL);
   g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
-  snapshot = volume_label_map_snapshot (map);
-  results = volume_statistics_compute (scan, snapshot);
+  snapshot = volume_label_map_snapshot (map, NULL);
+  results = volume_statistics_compute (scan, snapshot, NULL);
 
   g_assert_cmpuint (results->len, ==, 2);
   s = &g_array_index (results, VolumeStatistics, 0);

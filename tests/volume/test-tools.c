@@ -27,7 +27,7 @@ set_up_sized (Fixture *f, const int size[3], double si, double sj, double sk)
   };
 
   g_assert_true (volume_geometry_init (&f->geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
-  f->map = volume_label_map_new (size);
+  f->map = volume_label_map_new (size, NULL);
   f->builder = volume_edit_builder_new (f->map, NULL);
 }
 
@@ -49,7 +49,7 @@ static gsize
 finish (Fixture *f)
 {
   g_autoptr (VolumeEdit) edit =
-      volume_edit_builder_end (f->builder, ++f->last_id, VOLUME_PROVENANCE_HAND, "test");
+      volume_edit_builder_end (f->builder, ++f->last_id, VOLUME_PROVENANCE_HAND, "test", NULL);
   GError *error = NULL;
   gsize n = volume_edit_get_n_voxels (edit);
 
@@ -269,7 +269,7 @@ test_flood (Fixture *f, gconstpointer data)
   g_autoptr (VolumeMask) flat = volume_tool_flood (scan, seed, 50, 150, &slice, NULL, NULL);
   g_autoptr (VolumeMask) solid = volume_tool_flood (scan, seed, 50, 150, &grid, NULL, NULL);
   g_autoptr (VolumeMask) nothing = volume_tool_flood (scan, outside, 50, 150, &grid, NULL, NULL);
-  g_autoptr (VolumeMask) all = volume_tool_threshold (scan, 50, 150, &grid);
+  g_autoptr (VolumeMask) all = volume_tool_threshold (scan, 50, 150, &grid, NULL);
 
   for (int j = 0; j < 30; j++)
     for (int i = 0; i < 40; i++)
@@ -434,7 +434,7 @@ test_livewire (Fixture *f, gconstpointer data)
 {
   g_autoptr (VolumeScan) scan = scan_of (f, disc_value);
   const VolumeSliceRaster raster = axial (f, 3);
-  g_autoptr (VolumeLivewire) wire = volume_livewire_new (scan, &raster);
+  g_autoptr (VolumeLivewire) wire = volume_livewire_new (scan, &raster, NULL);
   g_autoptr (GArray) path = g_array_new (FALSE, FALSE, sizeof (double[2]));
   g_autoptr (GArray) again = g_array_new (FALSE, FALSE, sizeof (double[2]));
   double u = 30, v = 15;
@@ -494,7 +494,7 @@ test_livewire_is_quick (void)
   set_up_sized (&f, (const int[3]){ 512, 512, 1 }, 1, 1, 1);
   scan = scan_of (&f, noise_value);
   raster = axial (&f, 0);
-  wire = volume_livewire_new (scan, &raster);
+  wire = volume_livewire_new (scan, &raster, NULL);
   start = g_get_monotonic_time ();
   volume_livewire_set_anchor (wire, 0, 0);
   volume_livewire_trace (wire, 511, 511, path);

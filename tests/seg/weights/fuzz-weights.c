@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       for (gsize i = 0; i < tensor->n_elements; i++)
         {
           seg_weight_read_f32 (tensor, i, 1, &value);
-          sum += value;
+          sum = sum + value;
         }
     }
   return 0;
