@@ -102,15 +102,30 @@ set_enabled (AppSession *self, const char *name, gboolean enabled)
 }
 
 static void
+name_undo (AppSession *self)
+{
+  UiHistoryList *history = ui_window_get_history_list (self->window);
+  g_autofree char *undo = ui_history_list_describe (history, db_labels_get_head (self->labels));
+  g_autofree char *redo = ui_history_list_describe (history, db_labels_get_next (self->labels));
+
+  ui_window_set_undo (self->window, undo, redo);
+}
+
+static void
 update_undo (AppSession *self)
 {
   if (self->window == NULL)
     return;
   set_enabled (self, "undo", self->labels != NULL && db_labels_get_can_undo (self->labels));
   set_enabled (self, "redo", self->labels != NULL && db_labels_get_can_redo (self->labels));
-  if (self->labels != NULL)
-    ui_history_list_set_head (ui_window_get_history_list (self->window),
-                              db_labels_get_head (self->labels));
+  if (self->labels == NULL)
+    {
+      ui_window_set_undo (self->window, NULL, NULL);
+      return;
+    }
+  ui_history_list_set_head (ui_window_get_history_list (self->window),
+                            db_labels_get_head (self->labels));
+  name_undo (self);
 }
 
 static void
@@ -123,6 +138,13 @@ labels_changed_cb (AppSession *self, const VolumeBox *box)
   update_volumes (self);
   app_session_check_later (self);
   g_signal_emit_by_name (self, "case-labels-changed");
+}
+
+static void
+history_changed_cb (AppSession *self)
+{
+  if (self->window != NULL && self->labels != NULL)
+    name_undo (self);
 }
 
 static void
@@ -141,8 +163,9 @@ history_read_cb (GObject *source, GAsyncResult *result, gpointer data)
       return;
     }
   ui_history_list_set_model (ui_window_get_history_list (self->window), history);
-  ui_history_list_set_head (ui_window_get_history_list (self->window),
-                            db_labels_get_head (self->labels));
+  g_signal_connect_object (history, "items-changed", G_CALLBACK (history_changed_cb), self,
+                           G_CONNECT_SWAPPED);
+  update_undo (self);
 }
 
 void

@@ -62,7 +62,8 @@ update_progress (AppSession *self)
 {
   DbCase *row = db_store_get_case (self->store, self->case_id);
 
-  ui_case_bar_set_progress (ui_window_get_case_bar (self->window), row->n_signed, row->n_tasks);
+  ui_case_bar_set_progress (ui_window_get_case_bar (self->window), row->n_signed, row->n_tasks,
+                            row->complete);
   ui_case_bar_set_conflicts (ui_window_get_case_bar (self->window), (int) self->conflicts->len);
 }
 
@@ -226,11 +227,6 @@ app_session_tasks_opened (AppSession *self)
   self->conflict_next = 0;
   tasks_items_cb (self);
   self->clock_id = g_timeout_add_seconds (CLOCK_S, clock_cb, self);
-  if (g_list_model_get_n_items (self->tasks) == 0 && !row->complete)
-    ui_window_toast_action (self->window,
-                            _ ("No slices are proposed for this case. Put the crosshair into the "
-                               "structure, then propose them there."),
-                            _ ("Propose Here"), "win.propose-here");
 }
 
 void

@@ -852,6 +852,12 @@ db_labels_get_head (DbLabels *self)
   return self->head;
 }
 
+gint64
+db_labels_get_next (DbLabels *self)
+{
+  return *next_of (self, self->head);
+}
+
 gboolean
 db_labels_get_can_undo (DbLabels *self)
 {
@@ -861,7 +867,7 @@ db_labels_get_can_undo (DbLabels *self)
 gboolean
 db_labels_get_can_redo (DbLabels *self)
 {
-  return *next_of (self, self->head) != 0;
+  return db_labels_get_next (self) != 0;
 }
 
 gboolean

@@ -34,6 +34,8 @@ gint64 db_labels_get_case_id (DbLabels *self);
 /* (transfer none): look, build edits on it, never apply one to it yourself. */
 VolumeLabelMap *db_labels_get_map (DbLabels *self);
 gint64 db_labels_get_head (DbLabels *self);
+/* The edit that redo would do again; 0 for none. */
+gint64 db_labels_get_next (DbLabels *self);
 gboolean db_labels_get_can_undo (DbLabels *self);
 gboolean db_labels_get_can_redo (DbLabels *self);
 /* TRUE while an undo, redo or jump is on its way to the disk; edits wait for it. */

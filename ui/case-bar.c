@@ -9,7 +9,7 @@ struct _UiCaseBar
 {
   GtkWidget parent_instance;
 
-  GtkWidget *box, *name, *reason, *dots, *progress, *conflicts, *next;
+  GtkWidget *box, *name, *reason, *dots, *progress, *conflicts, *propose, *next;
 };
 
 G_DEFINE_FINAL_TYPE (UiCaseBar, ui_case_bar, GTK_TYPE_WIDGET)
@@ -79,6 +79,14 @@ ui_case_bar_init (UiCaseBar *self)
                                   _ ("Signed slices"), -1);
   self->progress = gtk_label_new (NULL);
   gtk_widget_add_css_class (self->progress, "numeric");
+  self->propose = gtk_button_new_with_mnemonic (_ ("_Propose Here"));
+  gtk_actionable_set_action_name (GTK_ACTIONABLE (self->propose), "win.propose-here");
+  gtk_widget_add_css_class (self->propose, "suggested-action");
+  gtk_widget_set_tooltip_text (
+      self->propose, _ ("Put the crosshair into the structure, then propose the three slices "
+                        "that cross there."));
+  gtk_widget_set_valign (self->propose, GTK_ALIGN_CENTER);
+  gtk_widget_set_visible (self->propose, FALSE);
   self->next = gtk_button_new_with_mnemonic (_ ("Next _Case"));
   gtk_actionable_set_action_name (GTK_ACTIONABLE (self->next), "win.next-case");
   gtk_widget_set_valign (self->next, GTK_ALIGN_CENTER);
@@ -86,6 +94,7 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_box_append (GTK_BOX (self->box), self->conflicts);
   gtk_box_append (GTK_BOX (self->box), self->dots);
   gtk_box_append (GTK_BOX (self->box), self->progress);
+  gtk_box_append (GTK_BOX (self->box), self->propose);
   gtk_box_append (GTK_BOX (self->box), self->next);
 }
 
@@ -99,7 +108,7 @@ ui_case_bar_set_case (UiCaseBar *self, const char *name, const char *reason)
 }
 
 void
-ui_case_bar_set_progress (UiCaseBar *self, int n_signed, int n_tasks)
+ui_case_bar_set_progress (UiCaseBar *self, int n_signed, int n_tasks, gboolean is_complete)
 {
   g_autofree char *text = NULL;
 
@@ -110,7 +119,10 @@ ui_case_bar_set_progress (UiCaseBar *self, int n_signed, int n_tasks)
       gtk_level_bar_set_max_value (GTK_LEVEL_BAR (self->dots), n_tasks);
       gtk_level_bar_set_value (GTK_LEVEL_BAR (self->dots), n_signed);
     }
-  gtk_label_set_text (GTK_LABEL (self->progress), text != NULL ? text : _ ("No slices proposed"));
+  gtk_label_set_text (GTK_LABEL (self->progress), text != NULL  ? text
+                                                  : is_complete ? _ ("Complete scan labelled")
+                                                                : _ ("No slices proposed"));
+  gtk_widget_set_visible (self->propose, n_tasks == 0 && !is_complete);
   if (n_tasks > 0 && n_signed == n_tasks)
     gtk_widget_add_css_class (self->next, "suggested-action");
   else

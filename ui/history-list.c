@@ -11,7 +11,7 @@ struct _UiHistoryList
 {
   GtkWidget parent_instance;
 
-  GtkWidget *scroller, *list;
+  GtkWidget *scroller, *list, *empty;
   GtkSortListModel *sorted;
   GHashTable *rows; /* UiHistoryRow, bound */
   gint64 head;
@@ -88,6 +88,15 @@ activate_cb (GtkListView *list, guint position, UiHistoryList *self)
 }
 
 static void
+items_changed_cb (UiHistoryList *self)
+{
+  gboolean is_empty = g_list_model_get_n_items (G_LIST_MODEL (self->sorted)) == 0;
+
+  gtk_widget_set_visible (self->empty, is_empty);
+  gtk_widget_set_visible (self->scroller, !is_empty);
+}
+
+static void
 ui_history_list_dispose (GObject *object)
 {
   UiHistoryList *self = UI_HISTORY_LIST (object);
@@ -96,6 +105,9 @@ ui_history_list_dispose (GObject *object)
     gtk_list_view_set_model (GTK_LIST_VIEW (self->list), NULL);
   self->list = NULL;
   g_clear_pointer (&self->scroller, gtk_widget_unparent);
+  g_clear_pointer (&self->empty, gtk_widget_unparent);
+  if (self->sorted != NULL)
+    g_signal_handlers_disconnect_by_data (self->sorted, self);
   g_clear_object (&self->sorted);
   g_clear_pointer (&self->rows, g_hash_table_unref);
   G_OBJECT_CLASS (ui_history_list_parent_class)->dispose (object);
@@ -135,6 +147,12 @@ ui_history_list_init (UiHistoryList *self)
   gtk_scrolled_window_set_min_content_height (GTK_SCROLLED_WINDOW (self->scroller), 160);
   gtk_scrolled_window_set_child (GTK_SCROLLED_WINDOW (self->scroller), self->list);
   gtk_widget_set_parent (self->scroller, GTK_WIDGET (self));
+  self->empty = gtk_label_new (_ ("No edits yet"));
+  gtk_widget_set_valign (self->empty, GTK_ALIGN_START);
+  gtk_widget_add_css_class (self->empty, "dim-label");
+  gtk_widget_set_parent (self->empty, GTK_WIDGET (self));
+  g_signal_connect_swapped (self->sorted, "items-changed", G_CALLBACK (items_changed_cb), self);
+  items_changed_cb (self);
 }
 
 GtkWidget *
@@ -147,6 +165,27 @@ void
 ui_history_list_set_model (UiHistoryList *self, GListModel *history)
 {
   gtk_sort_list_model_set_model (self->sorted, history);
+}
+
+char *
+ui_history_list_describe (UiHistoryList *self, gint64 id)
+{
+  GListModel *model = G_LIST_MODEL (self->sorted);
+  guint n = g_list_model_get_n_items (model);
+
+  /* Newest first, and what is asked for is mostly new. */
+  for (guint e = 0; e < n; e++)
+    {
+      g_autoptr (GObject) item = g_list_model_get_item (model, e);
+      g_autofree char *tool = NULL;
+      int provenance;
+
+      if (id_of (item) != id)
+        continue;
+      g_object_get (item, "tool", &tool, "provenance", &provenance, NULL);
+      return ui_history_row_describe (tool, provenance);
+    }
+  return NULL;
 }
 
 void

@@ -20,5 +20,7 @@ G_DECLARE_FINAL_TYPE (UiHistoryList, ui_history_list, UI, HISTORY_LIST, GtkWidge
 GtkWidget *ui_history_list_new (void) G_GNUC_WARN_UNUSED_RESULT;
 void ui_history_list_set_model (UiHistoryList *self, GListModel *history); /* oldest first */
 void ui_history_list_set_head (UiHistoryList *self, gint64 id);
+/* What the edit was, for people; NULL if the list does not have it. */
+char *ui_history_list_describe (UiHistoryList *self, gint64 id) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

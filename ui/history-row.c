@@ -23,8 +23,8 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (UiHistoryRow, ui_history_row, GTK_TYPE_WIDGET)
 
-static char *
-title_of (const char *tool, int provenance)
+char *
+ui_history_row_describe (const char *tool, int provenance)
 {
   static const struct
   {
@@ -59,7 +59,7 @@ refresh (UiHistoryRow *self)
 
   g_object_get (self->item, "id", &self->id, "tool", &tool, "n-voxels", &n_voxels, "at", &at,
                 "applied", &applied, "provenance", &provenance, NULL);
-  title = title_of (tool, provenance);
+  title = ui_history_row_describe (tool, provenance);
   utc = g_date_time_new_from_unix_utc (at / G_USEC_PER_SEC);
   local = utc != NULL ? g_date_time_to_local (utc) : NULL;
   clock = local != NULL ? g_date_time_format (local, "%X") : g_strdup ("");

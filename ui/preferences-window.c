@@ -120,9 +120,8 @@ build_general (UiPreferencesWindow *self)
   const char *const language_names[] = { _ ("As the system"), "English", "Deutsch", "简体中文",
                                          NULL };
   const char *const profiles[] = { "itk-snap", "slicer", "pacs", NULL };
-  const char *const profile_names[] = { _ ("ITK-SNAP: right drag zooms"),
-                                        _ ("3D Slicer: left drag windows, right drag zooms"),
-                                        _ ("Viewing station: right drag windows"), NULL };
+  /* Translators: names of programs; a viewing station is what radiologists read at */
+  const char *const profile_names[] = { "ITK-SNAP", "3D Slicer", _ ("Viewing station"), NULL };
   GtkWidget *page = add_page (self, _ ("General"), "preferences-system-symbolic");
   GtkWidget *look = add_group (page, _ ("Appearance"), NULL);
   GtkWidget *reading =
@@ -132,7 +131,10 @@ build_general (UiPreferencesWindow *self)
   add_choice (self, look, _ ("Language"), _ ("Taken at the next start"), "language", languages,
               language_names);
   add_entry (self, reading, _ ("Name for signatures"), "reader");
-  add_choice (self, reading, _ ("Mouse"), NULL, "mouse-profile", profiles, profile_names);
+  add_choice (self, reading, _ ("Mouse"),
+              _ ("Right drag: zoom; at a viewing station: window and level. 3D Slicer: left drag "
+                 "with Navigate is window and level."),
+              "mouse-profile", profiles, profile_names);
   add_switch (self, reading, _ ("Mirrored display"),
               _ ("Neurological convention: the patient’s left on the left"), "neurological");
 }

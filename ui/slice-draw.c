@@ -193,18 +193,28 @@ draw_click (const UiSliceDraw *self, const UiShape *shape, cairo_t *cr)
 static void
 draw_conflicts (const UiSliceDraw *self, const UiShape *shape, cairo_t *cr)
 {
+  const VolumeSliceFrame *frame = ui_view_state_get_frame (self->state, self->plane);
+  double voxel = self->view.px_per_mm * MIN (frame->du_mm, frame->dv_mm) / self->scale;
+  /* Side by side in a row of voxels, yet to be seen at any zoom. */
+  double r = CLAMP (voxel / 2 - 0.5, 2.5, 5);
+
   for (guint n = 0; n < shape->points->len; n++)
     {
       double x, y;
 
       ui_slice_draw_to_widget (self, g_array_index (shape->points, UiShapePoint, n).ijk, &x, &y);
-      cairo_move_to (cr, x, y - 4);
-      cairo_line_to (cr, x + 4, y);
-      cairo_line_to (cr, x, y + 4);
-      cairo_line_to (cr, x - 4, y);
+      cairo_move_to (cr, x, y - r);
+      cairo_line_to (cr, x + r, y);
+      cairo_line_to (cr, x, y + r);
+      cairo_line_to (cr, x - r, y);
       cairo_close_path (cr);
     }
-  stroke_twice (cr, colour_of (shape));
+  cairo_set_line_width (cr, 2.5);
+  gdk_cairo_set_source_rgba (cr, &shadow);
+  cairo_stroke_preserve (cr);
+  cairo_set_line_width (cr, 1.2);
+  gdk_cairo_set_source_rgba (cr, colour_of (shape));
+  cairo_stroke (cr);
 }
 
 static void
@@ -360,10 +370,14 @@ ui_slice_draw_scale_bar (const UiSliceDraw *self, GtkSnapshot *snapshot)
   /* Translators: a length in millimetres */
   g_autofree char *text = g_strdup_printf (_ ("%g mm"), mm);
   double x = self->width - length - 12, y = self->height - 10;
+  g_autoptr (PangoLayout) layout = NULL;
+  int text_width;
 
   if (!(length > 8) || self->width < 160)
     return;
+  layout = gtk_widget_create_pango_layout (self->widget, text);
+  pango_layout_get_pixel_size (layout, &text_width, NULL);
   append_rect (snapshot, &shadow, x - 1, y - 1, length + 2, 4);
   append_rect (snapshot, &white, x, y, length, 2);
-  draw_text (self, snapshot, text, x, y - 22, &white);
+  draw_text (self, snapshot, text, MIN (x, self->width - text_width - 6), y - 22, &white);
 }

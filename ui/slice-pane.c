@@ -14,7 +14,7 @@ struct _UiSlicePane
   VolumePlane plane;
   UiViewState *state;
   GtkWidget *box;
-  GtkWidget *title, *number;
+  GtkWidget *title, *number, *count;
   GtkWidget *state_icon;
   GtkWidget *go, *move, *sign, *maximise;
   GtkWidget *view;
@@ -34,12 +34,45 @@ update_number (UiSlicePane *self)
 {
   const VolumeSliceFrame *frame = ui_view_state_get_frame (self->state, self->plane);
   int index = ui_view_state_get_index (self->state, self->plane);
-  g_autofree char *text = NULL;
+  g_autofree char *text = g_strdup_printf ("%d", index + 1);
+  /* Translators: how many slices there are, after the number of the one shown */
+  g_autofree char *count =
+      frame != NULL ? g_strdup_printf (_ ("/ %d"), frame->n_slices) : g_strdup ("");
 
-  if (frame != NULL)
-    /* Translators: number of the slice shown, and how many there are */
-    text = g_strdup_printf (_ ("%d / %d"), index + 1, frame->n_slices);
-  gtk_label_set_text (GTK_LABEL (self->number), text != NULL ? text : "");
+  gtk_widget_set_sensitive (self->number, frame != NULL);
+  gtk_editable_set_text (GTK_EDITABLE (self->number), frame != NULL ? text : "");
+  if (g_strcmp0 (gtk_label_get_text (GTK_LABEL (self->count)), count) != 0)
+    gtk_label_set_text (GTK_LABEL (self->count), count);
+}
+
+/* A typed number shows that slice; the keys go back to the view. */
+static void
+number_activate_cb (UiSlicePane *self)
+{
+  char *end;
+  const char *text = gtk_editable_get_text (GTK_EDITABLE (self->number));
+  gint64 number = g_ascii_strtoll (text, &end, 10);
+
+  if (end != text)
+    ui_view_state_set_index (self->state, self->plane, (int) CLAMP (number, 1, G_MAXINT) - 1);
+  gtk_widget_grab_focus (self->view);
+  update_number (self);
+}
+
+static void
+number_left_cb (UiSlicePane *self)
+{
+  update_number (self);
+}
+
+static gboolean
+number_key_cb (GtkEventControllerKey *keys, guint keyval, guint keycode, GdkModifierType modifiers,
+               UiSlicePane *self)
+{
+  if (keyval != GDK_KEY_Escape)
+    return FALSE;
+  gtk_widget_grab_focus (self->view);
+  return TRUE;
 }
 
 static void
@@ -182,22 +215,53 @@ action_button (const char *label, const char *action, int plane, const char *too
   return button;
 }
 
+/* "42 / 83" is not turned round in right-to-left languages. */
+static void
+build_number (UiSlicePane *self, GtkWidget *box)
+{
+  GtkEventController *focus = gtk_event_controller_focus_new ();
+  GtkEventController *keys = gtk_event_controller_key_new ();
+  /* Translators: %s is a plane: Axial, Coronal, Sagittal */
+  g_autofree char *name = g_strdup_printf (_ ("%s slice number"), ui_plane_get_title (self->plane));
+
+  gtk_widget_set_direction (box, GTK_TEXT_DIR_LTR);
+  self->number = gtk_entry_new ();
+  gtk_editable_set_width_chars (GTK_EDITABLE (self->number), 4);
+  gtk_editable_set_max_width_chars (GTK_EDITABLE (self->number), 4);
+  gtk_entry_set_alignment (GTK_ENTRY (self->number), 1);
+  gtk_entry_set_input_purpose (GTK_ENTRY (self->number), GTK_INPUT_PURPOSE_DIGITS);
+  gtk_widget_set_valign (self->number, GTK_ALIGN_CENTER);
+  gtk_widget_add_css_class (self->number, "numeric");
+  gtk_widget_add_css_class (self->number, "slice-number");
+  gtk_widget_set_tooltip_text (self->number, _ ("Number of the slice: type another to go there"));
+  gtk_accessible_update_property (GTK_ACCESSIBLE (self->number), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  name, -1);
+  g_signal_connect_swapped (self->number, "activate", G_CALLBACK (number_activate_cb), self);
+  g_signal_connect_swapped (focus, "leave", G_CALLBACK (number_left_cb), self);
+  gtk_widget_add_controller (self->number, focus);
+  gtk_event_controller_set_propagation_phase (keys, GTK_PHASE_CAPTURE);
+  g_signal_connect (keys, "key-pressed", G_CALLBACK (number_key_cb), self);
+  gtk_widget_add_controller (self->number, keys);
+  self->count = gtk_label_new (NULL);
+  gtk_widget_add_css_class (self->count, "numeric");
+  gtk_widget_add_css_class (self->count, "dim-label");
+  gtk_box_append (GTK_BOX (box), self->number);
+  gtk_box_append (GTK_BOX (box), self->count);
+}
+
 static void
 build_header (UiSlicePane *self)
 {
   GtkWidget *header = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
   static const char *const classes[] = { "plane-axial", "plane-coronal", "plane-sagittal" };
   GtkWidget *spring = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 0);
+  GtkWidget *number = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 4);
 
   gtk_widget_add_css_class (header, "pane-header");
   self->title = gtk_label_new (ui_plane_get_title (self->plane));
   gtk_widget_add_css_class (self->title, "heading");
   gtk_widget_add_css_class (self->title, classes[self->plane]);
-  self->number = gtk_label_new (NULL);
-  /* "42 / 83" is not turned round in right-to-left languages. */
-  gtk_widget_set_direction (self->number, GTK_TEXT_DIR_LTR);
-  gtk_widget_add_css_class (self->number, "numeric");
-  gtk_widget_add_css_class (self->number, "dim-label");
+  build_number (self, number);
   self->state_icon = gtk_image_new ();
   gtk_widget_set_hexpand (spring, TRUE);
   self->go = action_button ("", "win.go-to-task", self->plane,
@@ -211,7 +275,7 @@ build_header (UiSlicePane *self)
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->maximise), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                   _ ("Maximise view"), -1);
   gtk_box_append (GTK_BOX (header), self->title);
-  gtk_box_append (GTK_BOX (header), self->number);
+  gtk_box_append (GTK_BOX (header), number);
   gtk_box_append (GTK_BOX (header), self->state_icon);
   gtk_box_append (GTK_BOX (header), spring);
   gtk_box_append (GTK_BOX (header), self->move);

@@ -17,51 +17,6 @@ struct _UiToolOptions
 
 G_DEFINE_FINAL_TYPE (UiToolOptions, ui_tool_options, GTK_TYPE_WIDGET)
 
-static const char *
-hint_of (UiTool tool)
-{
-  switch (tool)
-    {
-    case UI_TOOL_NAVIGATE:
-      return _ ("Drag to move the crosshair. Wheel: slice. Right drag: zoom. Middle drag: pan.");
-    case UI_TOOL_WINDOW_LEVEL:
-      return _ ("Drag left and right for width, up and down for level.");
-    case UI_TOOL_MEASURE:
-      return _ ("Drag from one point to the other. Escape removes the measurements.");
-    case UI_TOOL_BRUSH:
-      return _ ("Paint the active label. Ctrl: erase. Shift+wheel: size.");
-    case UI_TOOL_ERASER:
-      return _ ("Takes labels away. Shift+wheel: size.");
-    case UI_TOOL_POLYGON:
-      return _ ("Click the corners, drag a corner to move it. Enter or double click fills; "
-                "Backspace takes the last corner back.");
-    case UI_TOOL_LASSO:
-      return _ ("Draw around the area and let go.");
-    case UI_TOOL_LIVEWIRE:
-      return _ ("Click along an edge: the contour snaps to it. Enter or double click fills.");
-    case UI_TOOL_FILL:
-      return _ ("Click inside an area that labels enclose.");
-    case UI_TOOL_FLOOD:
-      return _ ("Click: similar connected intensities on this slice are filled.");
-    case UI_TOOL_THRESHOLD:
-      return _ ("Draw around a region: voxels within the limits are labelled.");
-    case UI_TOOL_SMOOTH:
-      return _ ("Click a label: its outline on this slice is smoothed.");
-    case UI_TOOL_ISLANDS:
-      return _ ("Click the piece of a label to keep: its other pieces on this slice are removed.");
-    case UI_TOOL_HOLES:
-      return _ ("Click a label: its holes on this slice are filled.");
-    case UI_TOOL_PROMPT_POINT:
-      return _ ("Click what belongs to the structure; Ctrl+click what does not.");
-    case UI_TOOL_PROMPT_BOX:
-      return _ ("Drag a box around the structure.");
-    case UI_TOOL_PROMPT_SCRIBBLE:
-      return _ ("Scribble over the structure; with Ctrl over what is not.");
-    default:
-      return "";
-    }
-}
-
 static void
 tool_changed_cb (UiToolOptions *self)
 {
@@ -71,7 +26,7 @@ tool_changed_cb (UiToolOptions *self)
 
   g_object_get (self->state, "brush-limited", &limited, NULL);
   gtk_label_set_text (GTK_LABEL (self->title), ui_tool_get_title (tool));
-  gtk_label_set_text (GTK_LABEL (self->hint), hint_of (tool));
+  gtk_label_set_text (GTK_LABEL (self->hint), ui_tool_get_hint (tool));
   gtk_widget_set_visible (self->brush, is_brush);
   gtk_widget_set_visible (self->limits, (is_brush && limited) || tool == UI_TOOL_THRESHOLD);
   gtk_widget_set_visible (self->tolerance, tool == UI_TOOL_FLOOD);
@@ -179,6 +134,8 @@ text_label (UiToolOptions *self, const char *class_name)
 
   gtk_label_set_xalign (GTK_LABEL (label), 0);
   gtk_label_set_wrap (GTK_LABEL (label), TRUE);
+  /* A long hint makes the panel taller, not wider. */
+  gtk_label_set_max_width_chars (GTK_LABEL (label), 24);
   gtk_widget_add_css_class (label, class_name);
   gtk_box_append (GTK_BOX (self->box), label);
   return label;

@@ -64,6 +64,51 @@ ui_tool_get_title (UiTool tool)
 }
 
 const char *
+ui_tool_get_hint (UiTool tool)
+{
+  switch (tool)
+    {
+    case UI_TOOL_NAVIGATE:
+      return _ ("Drag to move the crosshair. Wheel: slice. Right drag: zoom. Middle drag: pan.");
+    case UI_TOOL_WINDOW_LEVEL:
+      return _ ("Drag left and right for width, up and down for level.");
+    case UI_TOOL_MEASURE:
+      return _ ("Drag from one point to the other. Escape removes the measurements.");
+    case UI_TOOL_BRUSH:
+      return _ ("Paint the active label. Ctrl: erase. Shift+wheel: size.");
+    case UI_TOOL_ERASER:
+      return _ ("Takes labels away. Shift+wheel: size.");
+    case UI_TOOL_POLYGON:
+      return _ ("Click the corners, drag a corner to move it. Enter or double click fills; "
+                "Backspace takes the last corner back.");
+    case UI_TOOL_LASSO:
+      return _ ("Draw around the area and let go.");
+    case UI_TOOL_LIVEWIRE:
+      return _ ("Click along an edge: the contour snaps to it. Enter or double click fills.");
+    case UI_TOOL_FILL:
+      return _ ("Click inside an area that labels enclose.");
+    case UI_TOOL_FLOOD:
+      return _ ("Click: similar connected intensities on this slice are filled.");
+    case UI_TOOL_THRESHOLD:
+      return _ ("Draw around a region: voxels within the limits are labelled.");
+    case UI_TOOL_SMOOTH:
+      return _ ("Click a label: its outline on this slice is smoothed.");
+    case UI_TOOL_ISLANDS:
+      return _ ("Click the piece of a label to keep: its other pieces on this slice are removed.");
+    case UI_TOOL_HOLES:
+      return _ ("Click a label: its holes on this slice are filled.");
+    case UI_TOOL_PROMPT_POINT:
+      return _ ("Click what belongs to the structure; Ctrl+click what does not.");
+    case UI_TOOL_PROMPT_BOX:
+      return _ ("Drag a box around the structure.");
+    case UI_TOOL_PROMPT_SCRIBBLE:
+      return _ ("Scribble over the structure; with Ctrl over what is not.");
+    default:
+      return "";
+    }
+}
+
+const char *
 ui_tool_get_icon (UiTool tool)
 {
   g_return_val_if_fail ((unsigned) tool < UI_N_TOOLS, NULL);

@@ -107,6 +107,7 @@ const char *ui_tool_get_nick (UiTool tool);
 gboolean ui_tool_from_nick (const char *nick, UiTool *tool);
 const char *ui_tool_get_title (UiTool tool); /* translated, for people */
 const char *ui_tool_get_icon (UiTool tool);
+const char *ui_tool_get_hint (UiTool tool); /* translated: what the mouse does with it */
 /* Whether a left drag changes labels, or gives a prompt. */
 gboolean ui_tool_is_editing (UiTool tool);
 gboolean ui_tool_is_prompt (UiTool tool);

@@ -17,11 +17,12 @@ struct _UiWindow
   UiViewGrid *grid;
   GListModel *commands;
   GtkShortcutController *shortcuts; /* owned by the widget */
+  gboolean is_pointing; /* at a voxel */
 
   AdwWindowTitle *title;
   GtkWidget *pages, *spinner, *loading_label, *toasts, *notice, *notice_label;
   GtkWidget *welcome, *cases, *cases_flap, *panel_flap, *panel, *centre, *case_bar, *tool_bar;
-  GtkWidget *cases_toggle, *panel_toggle, *edit_buttons, *pointer_label, *activity;
+  GtkWidget *cases_toggle, *panel_toggle, *edit_buttons, *undo, *redo, *pointer_label, *activity;
   GtkWidget *tool_options, *labels, *history;
 };
 
@@ -45,15 +46,27 @@ label_name (UiWindow *self, guint16 id)
   return label != NULL ? label->name : NULL;
 }
 
+/* Without a pointer over a slice the line says what the tool does. */
+static void
+show_hint (UiWindow *self)
+{
+  if (!self->is_pointing)
+    gtk_label_set_text (GTK_LABEL (self->pointer_label),
+                        ui_view_state_get_scan (self->state) != NULL
+                            ? ui_tool_get_hint (ui_view_state_get_tool (self->state))
+                            : "");
+}
+
 static void
 pointer_cb (UiWindow *self, const UiPointer *pointer)
 {
   g_autofree char *text = NULL;
   const char *label;
 
+  self->is_pointing = pointer != NULL;
   if (pointer == NULL)
     {
-      gtk_label_set_text (GTK_LABEL (self->pointer_label), "");
+      show_hint (self);
       return;
     }
   label = label_name (self, pointer->label);
@@ -200,6 +213,8 @@ bind_children (GtkWidgetClass *klass)
   gtk_widget_class_bind_template_child (klass, UiWindow, cases_toggle);
   gtk_widget_class_bind_template_child (klass, UiWindow, panel_toggle);
   gtk_widget_class_bind_template_child (klass, UiWindow, edit_buttons);
+  gtk_widget_class_bind_template_child (klass, UiWindow, undo);
+  gtk_widget_class_bind_template_child (klass, UiWindow, redo);
   gtk_widget_class_bind_template_child (klass, UiWindow, pointer_label);
   gtk_widget_class_bind_template_child (klass, UiWindow, activity);
 }
@@ -220,16 +235,6 @@ ui_window_class_init (UiWindowClass *klass)
   bind_children (widget_class);
   signals[GESTURE] = g_signal_new ("gesture", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
                                    NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
-}
-
-static void
-add_heading (GtkWidget *box, const char *text)
-{
-  GtkWidget *label = gtk_label_new (text);
-
-  gtk_label_set_xalign (GTK_LABEL (label), 0);
-  gtk_widget_add_css_class (label, "heading");
-  gtk_box_append (GTK_BOX (box), label);
 }
 
 static void
@@ -262,7 +267,6 @@ build_panel (UiWindow *self)
 
   build_labels (self);
   self->tool_options = ui_tool_options_new (self->state);
-  add_heading (self->panel, _ ("Tool"));
   gtk_box_append (GTK_BOX (self->panel), self->tool_options);
   self->history = ui_history_list_new ();
   gtk_stack_set_vhomogeneous (GTK_STACK (stack), FALSE);
@@ -289,6 +293,8 @@ ui_window_init (UiWindow *self)
   build_panel (self);
   g_signal_connect_swapped (self->grid, "gesture", G_CALLBACK (gesture_cb), self);
   g_signal_connect_swapped (self->state, "pointer", G_CALLBACK (pointer_cb), self);
+  g_signal_connect_swapped (self->state, "notify::tool", G_CALLBACK (show_hint), self);
+  g_signal_connect_swapped (self->state, "scan-changed", G_CALLBACK (show_hint), self);
   g_signal_connect_swapped (self->notice, "response", G_CALLBACK (notice_response_cb), self);
   g_signal_connect (hold, "key-pressed", G_CALLBACK (hold_pressed_cb), self);
   g_signal_connect (hold, "key-released", G_CALLBACK (hold_released_cb), self);
@@ -421,6 +427,20 @@ UiToolOptions *
 ui_window_get_tool_options (UiWindow *self)
 {
   return UI_TOOL_OPTIONS (self->tool_options);
+}
+
+void
+ui_window_set_undo (UiWindow *self, const char *undo, const char *redo)
+{
+  /* Translators: %s is what was done: Brush, Polygon, Import … */
+  g_autofree char *undo_text =
+      undo != NULL ? g_strdup_printf (_ ("Undo: %s"), undo) : g_strdup (_ ("Undo"));
+  /* Translators: %s is what was undone: Brush, Polygon, Import … */
+  g_autofree char *redo_text =
+      redo != NULL ? g_strdup_printf (_ ("Redo: %s"), redo) : g_strdup (_ ("Redo"));
+
+  gtk_widget_set_tooltip_text (self->undo, undo_text);
+  gtk_widget_set_tooltip_text (self->redo, redo_text);
 }
 
 void

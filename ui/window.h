@@ -55,6 +55,9 @@ UiActivityArea *ui_window_get_activity (UiWindow *self);
 UiToolBar *ui_window_get_tool_bar (UiWindow *self);
 UiToolOptions *ui_window_get_tool_options (UiWindow *self);
 
+/* What undo and redo would do, for people; NULL if nothing. */
+void ui_window_set_undo (UiWindow *self, const char *undo, const char *redo);
+
 void ui_window_set_cases_shown (UiWindow *self, gboolean shown);
 void ui_window_set_panel_shown (UiWindow *self, gboolean shown);
 
