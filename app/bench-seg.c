@@ -374,9 +374,9 @@ app_bench_infer (int argc, char **argv)
       infer.tiny_vit = seg_tiny_vit_new (infer.root, "image_encoder", &tiny);
       seg_module_set_training (infer.root, FALSE);
       seg_tiny_vit_prepare (infer.tiny_vit);
-      infer.x =
-          seg_tensor_new_normal (bench.context, SEG_DTYPE_F32,
-                                 SEG_SHAPE (options.batch, 3, tiny.image_size, tiny.image_size), 0, 1);
+      infer.x = seg_tensor_new_normal (
+          bench.context, SEG_DTYPE_F32,
+          SEG_SHAPE (options.batch, 3, tiny.image_size, tiny.image_size), 0, 1);
     }
   else
     {

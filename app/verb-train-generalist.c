@@ -102,9 +102,9 @@ run (const Options *options, GError **error)
       return FALSE;
     }
   practice = seg_practice_new (device, &params);
-  if (options->resume ? !seg_practice_restore (practice, options->folder, error)
-                      : options->from != NULL
-                            && !seg_practice_import (practice, options->from, error))
+  if (options->resume
+          ? !seg_practice_restore (practice, options->folder, error)
+          : options->from != NULL && !seg_practice_import (practice, options->from, error))
     return FALSE;
   first = seg_practice_get_step (practice);
   {

@@ -521,8 +521,8 @@ encode_dense (const SegSamNetwork *self, const float *low_res)
 /* Decoding --------------------------------------------------------------------------------------
  */
 
-/* With few tokens the image side of a cross attention is not projected; instead the tokens are, back
- * through each head's projection: q·(W x) = (Wᵀ q)·x. The same products in another order, for
+/* With few tokens the image side of a cross attention is not projected; instead the tokens are,
+ * back through each head's projection: q·(W x) = (Wᵀ q)·x. The same products in another order, for
  * 8·T·256 instead of 256·128 of them a pixel. */
 #define FEW_TOKENS 14
 

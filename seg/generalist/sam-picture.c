@@ -261,7 +261,7 @@ seg_sam_frame_logits (const SegSamFrame *self, const float *low_res, int side, f
     }
   across = make_two_steps (side, self->frame, self->new_width, self->width);
   down = make_two_steps (side, self->frame, self->new_height, self->height);
-  rows = g_new (float, (gsize) side *self->width);
+  rows = g_new (float, (gsize) side * self->width);
   for (int y = 0; y < side; y++)
     for (int x = 0; x < self->width; x++)
       {

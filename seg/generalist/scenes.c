@@ -902,8 +902,8 @@ draw_heart (Heart *self, Studio *studio, const SegScene *scene, float x, float y
   const float lift = seg_draw_chance (draw, 0.85f) ? contrast : -contrast;
 
   self->outer = draw_round (draw, x, y, radius, seg_draw_range (draw, 0.01f, 0.06f), 1.35f);
-  self->inner = draw_round (draw, 0, 0, radius * (1 - thick), seg_draw_range (draw, 0.01f, 0.1f),
-                            1.3f);
+  self->inner =
+      draw_round (draw, 0, 0, radius * (1 - thick), seg_draw_range (draw, 0.01f, 0.1f), 1.3f);
   if (seg_draw_chance (draw, 0.7f))
     {
       self->inner.blobs[0] = self->outer.blobs[0];

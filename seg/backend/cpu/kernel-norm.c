@@ -501,6 +501,32 @@ layer_statistics (const float *x, int64_t n, double eps, float *mean, float *rst
   *rstd = 1 / sqrtf (v / n + (float) eps);
 }
 
+/* One row, its activation chosen outside of the loop. */
+static void
+layer_row (const float *restrict x, const float *restrict gamma, const float *restrict beta,
+           float *restrict y, int64_t n, float mean, float rstd, SegAct act, float a)
+{
+#define LOOP(which)                                                                                \
+  case which:                                                                                      \
+    for (int64_t i = 0; i < n; i++)                                                                \
+      y[i] = apply_act (which, (x[i] - mean) * rstd * gamma[i] + beta[i], a);                      \
+    break
+  switch (act)
+    {
+      LOOP (SEG_ACT_NONE);
+      LOOP (SEG_ACT_RELU);
+      LOOP (SEG_ACT_LEAKY_RELU);
+      LOOP (SEG_ACT_GELU);
+      LOOP (SEG_ACT_GELU_TANH);
+      LOOP (SEG_ACT_SILU);
+      LOOP (SEG_ACT_SIGMOID);
+      LOOP (SEG_ACT_TANH);
+    default:
+      abort (); /* norms carry no others */
+    }
+#undef LOOP
+}
+
 static void
 layer_forward_cb (void *data, int64_t low, int64_t high, int thread)
 {
@@ -519,11 +545,7 @@ layer_forward_cb (void *data, int64_t low, int64_t high, int thread)
       float *y = target (call->out[0], row * n, 1, by);
 
       layer_statistics (x, n, params->eps, &mean[row], &rstd[row]);
-      for (int64_t i = 0; i < n; i++)
-        y[i] = (x[i] - mean[row]) * rstd[row] * gamma[i] + beta[i];
-      if (params->act != SEG_ACT_NONE)
-        for (int64_t i = 0; i < n; i++)
-          y[i] = apply_act (params->act, y[i], (float) params->act_a);
+      layer_row (x, gamma, beta, y, n, mean[row], rstd[row], params->act, (float) params->act_a);
       commit (call->out[0], row * n, 1, (int) n, y);
     }
 }
