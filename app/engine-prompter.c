@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define N_IN_MEMORY 24
+/* Embeddings in memory hold their scans there as well: the open one and the next. */
+#define N_SCANS_IN_MEMORY 2
 
 /* What lives on the engine thread; jobs and the prompter share it. */
 typedef struct
@@ -26,6 +28,10 @@ typedef struct
   SegGeneralist *generalist;
   SegEmbeddingCache *cache;
   GQueue seats; /* of Seat, used last first */
+  /* What is being encoded: a prompt about the same slice, nested in it, waits for it instead. */
+  const VolumeScan *encoding_scan;
+  VolumePlane encoding_plane;
+  int encoding_index;
   /* The answer given last, to be refined: its low-resolution logits. */
   VolumeScan *last_scan;
   VolumePlane last_plane;
@@ -40,6 +46,9 @@ struct _AppEnginePrompter
   Desk *desk;
   char *name, *missing;
   gboolean opened;
+  GQueue wishes; /* of Seat without an embedding: to be encoded when there is time, one at a time */
+  guint n_encoding; /* jobs that encode slices and give way to prompts */
+  GPtrArray *waiting; /* Question: prompts that wait for the end of such a job */
 };
 
 static void app_engine_prompter_iface_init (AppPrompterInterface *iface);
@@ -56,7 +65,8 @@ seat_free (gpointer data)
   Seat *seat = data;
 
   volume_scan_unref (seat->scan);
-  seg_embedding_unref (seat->embedding);
+  if (seat->embedding != NULL)
+    seg_embedding_unref (seat->embedding);
   g_free (seat);
 }
 
@@ -99,17 +109,25 @@ desk_unref (gpointer data)
   g_free (self);
 }
 
-/* The embedding of a slice: at hand, from disk, or made now (and kept). */
-static SegEmbedding *
-desk_get_embedding (Desk *self, VolumeScan *scan, VolumePlane plane, int index, GError **error)
+static Seat *
+seat_new (VolumeScan *scan, VolumePlane plane, int index)
 {
-  g_autoptr (SegPicture) picture = NULL;
-  SegEmbedding *embedding = NULL;
-  Seat *seat;
+  Seat *seat = g_new0 (Seat, 1);
 
+  seat->scan = volume_scan_ref (scan);
+  seat->plane = plane;
+  seat->index = index;
+  return seat;
+}
+
+/* (transfer full) (nullable) */
+static SegEmbedding *
+desk_find (Desk *self, const VolumeScan *scan, VolumePlane plane, int index)
+{
   for (GList *l = self->seats.head; l != NULL; l = l->next)
     {
-      seat = l->data;
+      Seat *seat = l->data;
+
       if (seat->scan == scan && seat->plane == plane && seat->index == index)
         {
           g_queue_unlink (&self->seats, l);
@@ -117,26 +135,98 @@ desk_get_embedding (Desk *self, VolumeScan *scan, VolumePlane plane, int index, 
           return seg_embedding_ref (seat->embedding);
         }
     }
-  picture = app_flow_prompt_cut (scan, plane, index);
-  if (self->cache != NULL)
-    embedding = seg_embedding_cache_get (self->cache, self->generalist, picture);
-  if (embedding == NULL)
-    {
-      g_autoptr (GError) local = NULL;
+  return NULL;
+}
 
-      embedding = seg_generalist_encode (self->generalist, picture, error);
-      if (embedding == NULL)
-        return NULL;
-      /* A full disk costs speed, not the answer. */
-      if (self->cache != NULL
-          && !seg_embedding_cache_put (self->cache, self->generalist, picture, embedding, &local))
-        g_message ("%s", local->message);
-    }
-  seat = g_new (Seat, 1);
-  *seat = (Seat){ volume_scan_ref (scan), plane, index, seg_embedding_ref (embedding) };
+static void
+desk_keep (Desk *self, VolumeScan *scan, VolumePlane plane, int index, SegEmbedding *embedding)
+{
+  Seat *seat = seat_new (scan, plane, index);
+  const VolumeScan *other = NULL;
+  guint n_scans = 1;
+
+  seat->embedding = seg_embedding_ref (embedding);
   g_queue_push_head (&self->seats, seat);
+  for (GList *l = self->seats.head, *next; l != NULL; l = next)
+    {
+      Seat *old = l->data;
+
+      next = l->next;
+      if (old->scan == scan || old->scan == other)
+        continue;
+      if (n_scans < N_SCANS_IN_MEMORY)
+        {
+          other = old->scan;
+          n_scans++;
+          continue;
+        }
+      g_queue_delete_link (&self->seats, l);
+      seat_free (old);
+    }
   while (self->seats.length > N_IN_MEMORY)
     seat_free (g_queue_pop_tail (&self->seats));
+}
+
+/* The slice is being encoded further down on this thread's stack. */
+static gboolean
+desk_is_encoding (Desk *self, const VolumeScan *scan, VolumePlane plane, int index)
+{
+  return self->encoding_scan == scan && self->encoding_plane == plane
+         && self->encoding_index == index;
+}
+
+/* From disk, or made now (and kept). */
+static SegEmbedding *
+make_embedding (Desk *self, SegGeneralist *generalist, const SegPicture *picture, GError **error)
+{
+  SegEmbedding *embedding = NULL;
+  g_autoptr (GError) local = NULL;
+
+  if (self->cache != NULL)
+    embedding = seg_embedding_cache_get (self->cache, generalist, picture);
+  if (embedding != NULL)
+    return embedding;
+  embedding = seg_generalist_encode (generalist, picture, error);
+  /* A full disk costs speed, not the answer. */
+  if (embedding != NULL && self->cache != NULL
+      && !seg_embedding_cache_put (self->cache, generalist, picture, embedding, &local))
+    g_message ("%s", local->message);
+  return embedding;
+}
+
+/* The embedding of a slice: at hand, from disk, or made now. Prompts may nest in it and open
+ * another generalist: what was encoded by the one before is of no use then. */
+static SegEmbedding *
+desk_get_embedding (Desk *self, VolumeScan *scan, VolumePlane plane, int index, GError **error)
+{
+  SegEmbedding *embedding = desk_find (self, scan, plane, index);
+  g_autoptr (SegGeneralist) generalist = NULL;
+  g_autoptr (SegPicture) picture = NULL;
+  const VolumeScan *outer_scan = self->encoding_scan;
+  const VolumePlane outer_plane = self->encoding_plane;
+  const int outer_index = self->encoding_index;
+
+  if (embedding != NULL)
+    return embedding;
+  generalist = seg_generalist_ref (self->generalist);
+  picture = app_flow_prompt_cut (scan, plane, index);
+  self->encoding_scan = scan;
+  self->encoding_plane = plane;
+  self->encoding_index = index;
+  embedding = make_embedding (self, generalist, picture, error);
+  self->encoding_scan = outer_scan;
+  self->encoding_plane = outer_plane;
+  self->encoding_index = outer_index;
+  if (embedding == NULL)
+    return NULL;
+  if (self->generalist != generalist)
+    {
+      seg_embedding_unref (embedding);
+      g_set_error_literal (error, SEG_ERROR, SEG_ERROR_CANCELLED,
+                           "another generalist was chosen meanwhile");
+      return NULL;
+    }
+  desk_keep (self, scan, plane, index, embedding);
   return embedding;
 }
 
@@ -169,6 +259,8 @@ typedef struct
   guint8 *previous; /* screen order */
   AppPromptAnswer *answer;
   gulong cancel_id;
+  gboolean must_wait; /* for the encoding it is nested in */
+  GWeakRef prompter;
 } Question;
 
 static void
@@ -181,6 +273,7 @@ question_free (gpointer data)
   g_clear_pointer (&self->prompt, volume_prompt_free);
   g_clear_pointer (&self->answer, app_prompt_answer_free);
   desk_unref (self->desk);
+  g_weak_ref_clear (&self->prompter);
   g_free (self->weights);
   g_free (self->name);
   g_free (self->previous);
@@ -252,11 +345,17 @@ static gboolean
 answer_question (Question *self, GError **error)
 {
   Desk *desk = self->desk;
-  g_autoptr (SegEmbedding) embedding =
-      desk_get_embedding (desk, self->scan, self->plane, self->index, error);
+  g_autoptr (SegEmbedding) embedding = NULL;
   g_autoptr (SegPrompt) prompt = NULL;
   g_autoptr (SegAnswer) answer = NULL;
 
+  /* Nothing is gained where the embedding costs nothing. */
+  if (self->ask == ASK_PREFETCH && seg_generalist_get_info (desk->generalist)->embedding_bytes == 0)
+    return TRUE;
+  self->must_wait = desk_is_encoding (desk, self->scan, self->plane, self->index);
+  if (self->must_wait)
+    return TRUE;
+  embedding = desk_get_embedding (desk, self->scan, self->plane, self->index, error);
   if (embedding == NULL || self->ask == ASK_PREFETCH)
     return embedding != NULL;
   prompt = app_flow_prompt_translate (volume_scan_get_geometry (self->scan), self->prompt, error);
@@ -295,11 +394,11 @@ static gboolean
 propagate_question (Question *self, AppJob *job, GError **error)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (self->scan);
+  g_autoptr (SegGeneralist) generalist = seg_generalist_ref (self->desk->generalist);
   AppFlowPropagation result = { 0 };
 
-  if (!app_flow_propagate (self->desk->generalist, self->scan, self->plane, self->index,
-                           self->previous, self->n_slices, embed_cb, self->desk, tick_cb, job,
-                           &result, error))
+  if (!app_flow_propagate (generalist, self->scan, self->plane, self->index, self->previous,
+                           self->n_slices, embed_cb, self->desk, tick_cb, job, &result, error))
     return FALSE;
   VolumeBox box = app_flow_prompt_get_box (geometry, self->plane, self->index);
   const int across = geometry->axis_of_plane[self->plane];
@@ -330,17 +429,86 @@ question_run (AppJob *job, gpointer data, GError **error)
                                     : answer_question (self, error);
 }
 
+static void submit (AppEnginePrompter *self, Question *question, AppJobKind kind,
+                    const char *title);
+static Question *question_new (AppEnginePrompter *self, Ask ask, GTask *task);
+
+static gboolean
+gives_way (const Question *question)
+{
+  return question->ask == ASK_PREFETCH || question->ask == ASK_PROPAGATE;
+}
+
+/* The same question as a new job's. */
+static Question *
+question_move (Question *from)
+{
+  Question *question = g_new0 (Question, 1);
+
+  *question = *from;
+  g_weak_ref_init (&question->prompter, NULL);
+  question->desk = desk_ref (from->desk);
+  question->must_wait = FALSE;
+  question->cancel_id = 0;
+  from->task = NULL;
+  from->scan = NULL;
+  from->prompt = NULL;
+  from->previous = NULL;
+  from->weights = from->name = NULL;
+  from->answer = NULL;
+  return question;
+}
+
+static void
+ask_again (AppEnginePrompter *self)
+{
+  while (self->n_encoding == 0 && self->waiting->len > 0)
+    submit (self, g_ptr_array_steal_index (self->waiting, 0), APP_JOB_PROMPT,
+            _ ("Answering a prompt"));
+}
+
+static void
+next_wish (AppEnginePrompter *self)
+{
+  g_autofree Seat *wish = NULL;
+  Question *question;
+
+  if (self->n_encoding > 0 || g_queue_is_empty (&self->wishes))
+    return;
+  wish = g_queue_pop_head (&self->wishes);
+  question = question_new (self, ASK_PREFETCH, NULL);
+  question->scan = wish->scan;
+  question->plane = wish->plane;
+  question->index = wish->index;
+  submit (self, question, APP_JOB_EMBEDDING, _ ("Preparing a slice for prompts"));
+}
+
 static void
 question_done (AppJob *job, gpointer data, const GError *error)
 {
   Question *self = data;
+  g_autoptr (AppEnginePrompter) owner = g_weak_ref_get (&self->prompter);
   GCancellable *cancellable;
 
+  if (owner != NULL && gives_way (self))
+    {
+      owner->n_encoding--;
+      ask_again (owner);
+      next_wish (owner);
+    }
   if (self->task == NULL)
     return;
   cancellable = g_task_get_cancellable (self->task);
   if (cancellable != NULL && self->cancel_id != 0)
     g_cancellable_disconnect (cancellable, self->cancel_id);
+  if (error == NULL && self->must_wait)
+    {
+      AppEnginePrompter *prompter = g_task_get_source_object (self->task);
+
+      g_ptr_array_add (prompter->waiting, question_move (self));
+      ask_again (prompter);
+      return;
+    }
   if (self->ask == ASK_OPEN)
     {
       AppEnginePrompter *prompter = g_task_get_source_object (self->task);
@@ -385,6 +553,8 @@ submit (AppEnginePrompter *self, Question *question, AppJobKind kind, const char
                                                         .done = question_done,
                                                         .data = question,
                                                         .destroy = question_free });
+  if (gives_way (question))
+    self->n_encoding++;
   /* done comes on this thread's main context, so the question is still there. */
   if (cancellable != NULL)
     question->cancel_id = g_cancellable_connect (cancellable, G_CALLBACK (cancelled_cb),
@@ -399,6 +569,7 @@ question_new (AppEnginePrompter *self, Ask ask, GTask *task)
   question->ask = ask;
   question->desk = desk_ref (self->desk);
   question->task = task;
+  g_weak_ref_init (&question->prompter, self);
   return question;
 }
 
@@ -421,12 +592,12 @@ static void
 prefetch (AppPrompter *prompter, VolumeScan *scan, VolumePlane plane, int index)
 {
   AppEnginePrompter *self = APP_ENGINE_PROMPTER (prompter);
-  Question *question = question_new (self, ASK_PREFETCH, NULL);
 
-  question->scan = volume_scan_ref (scan);
-  question->plane = plane;
-  question->index = index;
-  submit (self, question, APP_JOB_EMBEDDING, _ ("Preparing a slice for prompts"));
+  if (scan == NULL)
+    g_queue_clear_full (&self->wishes, seat_free);
+  else
+    g_queue_push_tail (&self->wishes, seat_new (scan, plane, index));
+  next_wish (self);
 }
 
 /* The mask of @answer on the slice, in screen order; NULL if it does not hold the slice. */
@@ -501,7 +672,7 @@ propagate_async (AppPrompter *prompter, VolumeScan *scan, VolumePlane plane,
   question->index = from->box.lo[across];
   question->n_slices = n_slices;
   question->previous = mask;
-  submit (self, question, APP_JOB_PROMPT, _ ("Propagating a mask to neighbouring slices"));
+  submit (self, question, APP_JOB_EMBEDDING, _ ("Propagating a mask to neighbouring slices"));
 }
 
 static void
@@ -530,6 +701,8 @@ app_engine_prompter_dispose (GObject *object)
                                                             .data = desk_ref (self->desk),
                                                             .destroy = desk_unref });
     }
+  g_queue_clear_full (&self->wishes, seat_free);
+  g_clear_pointer (&self->waiting, g_ptr_array_unref);
   g_clear_pointer (&self->desk, desk_unref);
   g_clear_object (&self->engine);
   g_clear_pointer (&self->name, g_free);
@@ -548,6 +721,7 @@ app_engine_prompter_init (AppEnginePrompter *self)
 {
   self->desk = g_new0 (Desk, 1);
   self->desk->refs = 1;
+  self->waiting = g_ptr_array_new_with_free_func (question_free);
 }
 
 AppEnginePrompter *

@@ -52,8 +52,8 @@ struct _AppPrompterInterface
   const char *(*get_missing) (AppPrompter *self);
   /* For people: "Built-in", "SAM ViT-B", … Transfer none. */
   const char *(*get_name) (AppPrompter *self);
-  /* A hint without an answer: this slice will be prompted soon; encode it when there is time. May
-   * be NULL. */
+  /* A hint without an answer: this slice will be prompted soon; encode it when there is time, in
+   * the order of the hints. Without a scan: hints not followed yet are forgotten. May be NULL. */
   void (*prefetch) (AppPrompter *self, VolumeScan *scan, VolumePlane plane, int index);
   /* @prompt and @previous (the box's voxels of an answer shown before, or NULL) are copied. */
   void (*answer_async) (AppPrompter *self, VolumeScan *scan, const VolumePrompt *prompt,

@@ -81,6 +81,8 @@ gboolean app_session_may_draw (AppSession *self, VolumePlane plane, int index);
 void app_session_tasks_opened (AppSession *self);
 void app_session_tasks_closing (AppSession *self);
 void app_session_tasks_changed (AppSession *self);
+/* Asks the prompter to encode what will be prompted soon. */
+void app_session_prefetch (AppSession *self);
 void app_session_check_later (AppSession *self);
 void app_session_worked (AppSession *self, VolumePlane plane);
 void app_session_flush_seconds (AppSession *self);

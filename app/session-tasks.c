@@ -206,11 +206,45 @@ watch_tasks (AppSession *self)
     }
 }
 
+/* A click shall find the slices that are to be labelled encoded: those of the open case, then those
+ * of the next. */
+
+static void
+wish_slices (AppSession *self, VolumeScan *scan, GListModel *tasks)
+{
+  guint n = g_list_model_get_n_items (tasks);
+
+  for (guint t = 0; t < n; t++)
+    {
+      g_autoptr (DbSliceTask) task = g_list_model_get_item (tasks, t);
+      VolumeSliceFrame frame;
+
+      if (task->state != DB_TASK_PROPOSED || task->plane < 0 || task->plane >= VOLUME_N_PLANES)
+        continue;
+      volume_geometry_get_slice_frame (volume_scan_get_geometry (scan), task->plane, &frame);
+      if (task->index >= 0 && task->index < frame.n_slices)
+        app_prompter_prefetch (self->prompter, scan, task->plane, task->index);
+    }
+}
+
+void
+app_session_prefetch (AppSession *self)
+{
+  if (self->prompter == NULL)
+    return;
+  app_prompter_prefetch (self->prompter, NULL, 0, 0);
+  if (self->scan != NULL && self->tasks != NULL)
+    wish_slices (self, self->scan, self->tasks);
+  if (self->ahead != NULL && self->store != NULL)
+    wish_slices (self, self->ahead, db_store_get_tasks (self->store, self->ahead_id));
+}
+
 static void
 tasks_items_cb (AppSession *self)
 {
   watch_tasks (self);
   app_session_tasks_changed (self);
+  app_session_prefetch (self);
 }
 
 static gboolean clock_cb (gpointer data);

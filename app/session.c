@@ -442,6 +442,7 @@ ahead_read_cb (GObject *source, GAsyncResult *result, gpointer data)
     {
       g_clear_pointer (&self->ahead, volume_scan_unref);
       self->ahead = g_steal_pointer (&scan);
+      app_session_prefetch (self);
     }
   g_clear_pointer (&scan, volume_scan_unref);
   case_load_free (load);
@@ -798,7 +799,8 @@ app_session_get_plane (AppSession *self)
 void
 app_session_set_prompter (AppSession *self, AppPrompter *prompter)
 {
-  g_set_object (&self->prompter, prompter);
+  if (g_set_object (&self->prompter, prompter))
+    app_session_prefetch (self);
 }
 
 void

@@ -5,6 +5,10 @@
 #include "app/flow-prompt.h"
 #include "app/flow-propagate.h"
 #include "seg/generalist/clicks.h"
+#include "seg/generalist/sam-network.h"
+#include "seg/tensor/context.h"
+
+#include <glib/gstdio.h>
 
 #include <math.h>
 #include <string.h>
@@ -299,6 +303,209 @@ test_prompter (void)
   app_engine_shutdown (engine);
 }
 
+/* ---- with an encoder that takes its time ----------------------------------------------------- */
+
+typedef struct
+{
+  SegWeightsWriter *writer;
+  GPtrArray *values;
+} Writing;
+
+static void
+add_entry_cb (const char *name, SegTensor *tensor, SegEntryKind kind, gpointer user_data)
+{
+  Writing *writing = user_data;
+  const gsize n = (gsize) seg_tensor_get_n_elements (tensor);
+  const int rank = seg_tensor_get_rank (tensor);
+  const gint64 *shape = seg_tensor_get_shape (tensor);
+  float *values = g_new (float, n);
+  double fan = 1;
+  guint32 state = g_str_hash (name);
+
+  for (int a = 1; a < rank; a++)
+    fan *= (double) shape[a];
+  for (gsize v = 0; v < n; v++)
+    {
+      state = state * 1664525u + 1013904223u;
+      values[v] = (float) ((state / 2147483648.0 - 1) * sqrt (3 / fan));
+      if (rank == 1 && (g_str_has_suffix (name, "weight") || g_str_has_suffix (name, "var")))
+        values[v] = 1;
+    }
+  g_ptr_array_add (writing->values, values);
+  seg_weights_writer_add_f32 (writing->writer, name, SEG_WEIGHT_F32, rank, shape, values);
+}
+
+/* MobileSAM with random weights: the smallest encoder that is kept on disk. */
+static char *
+write_mobile_sam (const char *folder)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SegDevice) device = seg_device_open (NULL, 0, &error);
+  g_autoptr (SegContext) context = NULL;
+  g_autoptr (SegSamNetwork) network = NULL;
+  g_autoptr (SegWeightsWriter) writer = seg_weights_writer_new ();
+  g_autoptr (GPtrArray) values = g_ptr_array_new_with_free_func (g_free);
+  Writing writing = { writer, values };
+  char *path = g_build_filename (folder, "mobile_sam.safetensors", NULL);
+
+  g_assert_no_error (error);
+  if (strcmp (seg_device_get_backend (device)->name, "ref") == 0)
+    {
+      g_free (path);
+      return NULL;
+    }
+  context = seg_context_new (device, 1);
+  network = seg_sam_network_new (context, SEG_SAM_TINY_VIT);
+  seg_module_foreach (seg_sam_network_get_module (network), add_entry_cb, &writing);
+  g_assert_true (seg_weights_writer_save (writer, path, &error));
+  g_assert_no_error (error);
+  return path;
+}
+
+static guint
+count_files (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static void
+remove_all (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+      if (g_unlink (path) != 0)
+        remove_all (path);
+    }
+  g_rmdir (folder);
+}
+
+static gboolean
+is_encoding (AppEngine *engine)
+{
+  GListModel *jobs = app_engine_get_jobs (engine);
+
+  for (guint j = 0; j < g_list_model_get_n_items (jobs); j++)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (jobs, j);
+
+      if (app_job_get_kind (job) == APP_JOB_EMBEDDING
+          && app_job_get_state (job) == APP_JOB_STATE_RUNNING)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Hints at a slice and waits until it is being encoded. */
+static void
+begin_encoding (AppEngine *engine, AppEnginePrompter *prompter, VolumeScan *scan, int index)
+{
+  app_prompter_prefetch (APP_PROMPTER (prompter), scan, VOLUME_PLANE_CORONAL, index);
+  while (!is_encoding (engine))
+    g_main_context_iteration (NULL, FALSE);
+}
+
+static AppPromptAnswer *
+ask_about (AppEnginePrompter *prompter, VolumeScan *scan, int index)
+{
+  g_autoptr (VolumePrompt) prompt = volume_prompt_new (VOLUME_PLANE_CORONAL, index);
+  const double inside[3] = { index, 30, 14 };
+  Reply reply = { FALSE };
+
+  volume_prompt_add_point (prompt, inside, VOLUME_PROMPT_POSITIVE);
+  app_prompter_answer_async (APP_PROMPTER (prompter), scan, prompt, NULL, 0, NULL, reply_cb,
+                             &reply);
+  wait_for (&reply);
+  g_assert_no_error (reply.error);
+  g_assert_nonnull (reply.answer);
+  return reply.answer;
+}
+
+static void
+assert_same (const AppPromptAnswer *a, const AppPromptAnswer *b)
+{
+  g_assert_cmpint (a->n_masks, ==, b->n_masks);
+  for (int m = 0; m < a->n_masks; m++)
+    {
+      /* One may have come from disk, in half precision. */
+      g_assert_cmpfloat (fabs (a->iou[m] - b->iou[m]), <, 0.02);
+      g_assert_cmpfloat (seg_mask_dice (a->masks[m], b->masks[m], NY * NZ), >, 0.97);
+    }
+}
+
+static void
+test_meanwhile (void)
+{
+  g_autoptr (VolumeScan) scan = make_scan (NULL);
+  g_autofree char *folder = g_dir_make_tmp ("crosslabel-prompt-XXXXXX", NULL);
+  g_autofree char *cache = g_build_filename (folder, "cache", NULL);
+  g_autofree char *weights = write_mobile_sam (folder);
+  g_autoptr (AppEngine) engine = NULL;
+  g_autoptr (AppEnginePrompter) prompter = NULL;
+  g_autoptr (AppPromptAnswer) alone = NULL;
+  g_autoptr (AppPromptAnswer) nested = NULL;
+  g_autoptr (AppPromptAnswer) waited = NULL;
+  g_autoptr (AppPromptAnswer) kept = NULL;
+  g_autoptr (AppPromptAnswer) after = NULL;
+  Reply reply = { FALSE };
+
+  if (weights == NULL)
+    {
+      g_test_skip ("only the plain backend is here: a whole encoder would take minutes");
+      remove_all (folder);
+      return;
+    }
+  engine = app_engine_new ();
+  prompter = app_engine_prompter_new (engine, weights, NULL, 0);
+  alone = ask_about (prompter, scan, 18);
+  g_assert_cmpfloat (alone->encode_ms, >, 0);
+  g_clear_object (&prompter);
+
+  /* A prompt in the middle of another slice's encoding: neither harms the other. */
+  prompter = app_engine_prompter_new (engine, weights, cache, 64 << 20);
+  begin_encoding (engine, prompter, scan, 20);
+  nested = ask_about (prompter, scan, 18);
+  assert_same (nested, alone);
+  g_assert_true (is_encoding (engine));
+  g_assert_cmpuint (count_files (cache), ==, 1);
+
+  /* … and about the slice that is being encoded: it is encoded once. */
+  waited = ask_about (prompter, scan, 20);
+  g_assert_false (is_encoding (engine)); /* it waited */
+  g_assert_cmpuint (count_files (cache), ==, 2);
+
+  /* Another generalist in the middle of it: the old one is let go when its encoding has ended. */
+  begin_encoding (engine, prompter, scan, 16);
+  app_engine_prompter_use_async (prompter, NULL, NULL, used_cb, &reply);
+  wait_for (&reply);
+  g_assert_no_error (reply.error);
+  after = ask_about (prompter, scan, 16);
+  g_assert_cmpint (after->n_masks, ==, 1); /* the rule's */
+  while (is_encoding (engine))
+    g_main_context_iteration (NULL, TRUE);
+  g_clear_object (&prompter);
+  app_engine_shutdown (engine);
+  g_clear_object (&engine);
+
+  /* The next session of the program finds the embedding. */
+  engine = app_engine_new ();
+  prompter = app_engine_prompter_new (engine, weights, cache, 64 << 20);
+  kept = ask_about (prompter, scan, 18);
+  g_assert_cmpfloat (kept->encode_ms, ==, 0);
+  assert_same (kept, alone);
+  g_clear_object (&prompter);
+  app_engine_shutdown (engine);
+  remove_all (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -308,5 +515,6 @@ main (int argc, char **argv)
   g_test_add_func ("/app/prompt/propagate", test_propagate);
   g_test_add_func ("/app/prompt/vote", test_vote);
   g_test_add_func ("/app/prompt/prompter", test_prompter);
+  g_test_add_func ("/app/prompt/meanwhile", test_meanwhile);
   return g_test_run ();
 }
