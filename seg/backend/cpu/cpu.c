@@ -406,6 +406,29 @@ supports_basic (const SegBackendCall *call)
     }
 }
 
+static bool
+supports_attention (const SegBackendCall *call)
+{
+  const SegAttentionParams *p = call->params;
+  const bool back = call->op == SEG_OP_ATTENTION_BACKWARD;
+
+  for (int i = 0; i < 3; i++)
+    if (!is_number (call->in[i]) || call->in[i]->stride[2] != 1
+        || call->in[i]->dtype != call->in[0]->dtype)
+      return false;
+  for (int o = 0; o < (back ? 3 : 1); o++)
+    if (!is_number (call->out[o]) || !is_rows (call->out[o]))
+      return false;
+  for (int o = 3; o < call->n_out; o++)
+    if (!is_f32 (call->out[o]) || (o > 3 && call->out[o] != NULL && !is_plain (call->out[o])))
+      return false;
+  for (int i = 4; i < 6; i++)
+    if (!is_f32 (call->in[i]) || (call->in[i] != NULL && !is_plain (call->in[i])))
+      return false;
+  return is_number (call->in[3]) && (!back || (is_number (call->in[6]) && is_rows (call->in[6])))
+         && call->in[0]->shape[2] / p->heads <= 1024 && call->in[2]->shape[2] / p->heads <= 1024;
+}
+
 static int
 op_supported (SegBackendDevice *device, const SegBackendCall *call)
 {
@@ -441,14 +464,8 @@ op_supported (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_BCE_BACKWARD:
       return supports_loss (call);
     case SEG_OP_ATTENTION:
-      for (int i = 0; i < 3; i++)
-        if (!is_number (call->in[i]) || call->in[i]->stride[2] != 1
-            || call->in[i]->dtype != call->in[0]->dtype)
-          return false;
-      return is_number (call->out[0]) && is_rows (call->out[0]) && is_f32 (call->in[4])
-             && is_f32 (call->in[5]) && (call->in[3] == NULL || is_number (call->in[3]))
-             && (device->bf16 || call->in[0]->dtype == SEG_DTYPE_F32)
-             && call->in[0]->shape[2] / ((const SegAttentionParams *) call->params)->heads <= 1024;
+    case SEG_OP_ATTENTION_BACKWARD:
+      return supports_attention (call);
     default:
       return supports_basic (call);
     }
@@ -483,6 +500,7 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_BCE_BACKWARD:
       return device->run_loss (device, call);
     case SEG_OP_ATTENTION:
+    case SEG_OP_ATTENTION_BACKWARD:
       return device->run_attention (device, call);
     default:
       return device->run_basic (device, call);
