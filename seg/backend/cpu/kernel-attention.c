@@ -47,7 +47,8 @@ typedef struct
   int64_t keys_wide, dq_wide, dv_wide; /* multiples of NR */
   int64_t tile_rows, n_tiles; /* of one head of one element */
   bool dots; /* bf16 in pairs, by the processor */
-  const float *turned_h, *turned_w; /* the tables, see turn_table() */
+  int64_t wide_h, wide_w; /* entries of the tables, multiples of NR; 0 without */
+  const float *panels_h, *panels_w; /* the tables */
   uint8_t *memory;
   size_t per_thread;
 } Attention;
@@ -245,58 +246,47 @@ pack_pairs_over_keys (const Attention *t, const SegBackendTensor *x, int64_t b, 
 /* --- Relative position and bias -----------------------------------------------------------------
  */
 
-/* turned[d][j] = rel[2n−2−j][d]: what a query in row r adds for the keys 0 … n−1 then starts at
- * n−1−r and runs on, so that the loop over keys is the inner one. */
+/* The entries 2n−2 … 0 of a table as panels over features: their products with a query stand in the
+ * order of keys, and those of a query in row r begin at n−1−r. */
 static void
-turn_table (const SegBackendTensor *rel, int64_t n, int64_t d_head, float *turned)
+pack_table (const SegBackendTensor *rel, int64_t n, int64_t d_head, float *panels)
 {
   const float *r = rel->data;
 
-  for (int64_t j = 0; j < 2 * n - 1; j++)
+  for (int64_t j = 0; j < round_up (2 * n - 1, NR); j++)
     for (int64_t d = 0; d < d_head; d++)
-      turned[d * (2 * n - 1) + j] = r[(2 * n - 2 - j) * d_head + d];
+      panels[j / NR * (d_head * NR) + d * NR + j % NR] =
+          j < 2 * n - 1 ? r[(2 * n - 2 - j) * d_head + d] : 0;
 }
 
+/* Of @rows queries (whole row groups) with all entries of both tables; not where there are none. */
 static void
-relative_row (const float *restrict q, int64_t d_head, const float *turned, int64_t n, int64_t row,
-              float *restrict out)
+multiply_tables (const Attention *t, const float *q, int64_t rows, float *rel_h, float *rel_w)
 {
-  for (int64_t start = 0; start < n; start += 64)
-    {
-      const int64_t size = MIN (64, n - start);
-      float sum[64] = { 0 };
+  const int64_t step = t->dq * NR;
 
-      for (int64_t d = 0; d < d_head; d++)
-        {
-          const float *restrict r = turned + d * (2 * n - 1) + n - 1 - row + start;
-
-          if (size == 64)
-            for (int k = 0; k < 64; k++)
-              sum[k] += q[d] * r[k];
-          else
-            for (int k = 0; k < size; k++)
-              sum[k] += q[d] * r[k];
-        }
-      memcpy (out + start, sum, size * sizeof *sum);
-    }
+  if (t->rel_h == NULL)
+    return;
+  multiply (q, t->dq, 1, t->panels_h, step, t->dq, rel_h, t->wide_h, rows, t->wide_h, false);
+  multiply (q, t->dq, 1, t->panels_w, step, t->dq, rel_w, t->wide_w, rows, t->wide_w, false);
 }
 
-/* What a query adds: @above [n_lines] for a line, @beside [line_wide] along it; −∞ where no key is.
- */
-static void
-get_addends (const Attention *t, const float *q, int64_t query, float *above, float *beside)
+/* What a query adds: above[y] for a line, @beside [line_wide] along it; −∞ where no key is. @rel_h,
+ * @rel_w: its products with the tables. Answers above. */
+static const float *
+get_addends (const Attention *t, int64_t query, const float *rel_h, const float *rel_w,
+             float *beside)
 {
+  static const float none[1] = { 0 };
   const int64_t gh = t->params->grid[0], gw = t->params->grid[1];
 
-  memset (above, 0, t->n_lines * sizeof *above);
-  memset (beside, 0, t->line_wide * sizeof *beside);
   if (t->rel_h != NULL)
-    {
-      relative_row (q, t->dq, t->turned_h, gh, query / gw, above);
-      relative_row (q, t->dq, t->turned_w, gw, query % gw, beside);
-    }
+    memcpy (beside, rel_w + gw - 1 - query % gw, t->line * sizeof *beside);
+  else
+    memset (beside, 0, t->line * sizeof *beside);
   for (int64_t x = t->line; x < t->line_wide; x++)
     beside[x] = -INFINITY;
+  return t->rel_h != NULL ? rel_h + gh - 1 - query / gw : none;
 }
 
 /* s = scale·s + above + beside for the places @first … first + n; then the bias. */
@@ -368,12 +358,68 @@ sum_of_row (const float *s, int64_t n)
   return sum;
 }
 
-static void
-exp_row (float *restrict s, int64_t n, float top)
+#ifdef HAVE_DOTS
+/* 2^x for x ≤ 0 and −∞: relative error below 2e-7 (Cephes' polynomial) */
+static inline __m512
+exp2_of (__m512 x)
+{
+  const __m512 n = _mm512_roundscale_ps (x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 r =
+      _mm512_maskz_sub_ps (_mm512_cmp_ps_mask (n, _mm512_set1_ps (-INFINITY), _CMP_NEQ_UQ), x, n);
+  __m512 p = _mm512_set1_ps (1.535336188319500e-4f);
+
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1.339887440266574e-3f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (9.618437357674640e-3f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (5.550332471162809e-2f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (2.402264791363012e-1f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (6.931472028550421e-1f));
+  p = _mm512_fmadd_ps (p, r, _mm512_set1_ps (1));
+  return _mm512_scalef_ps (p, n);
+}
+
+/* e^(s − top) rounded into @half; answers the sum before rounding. */
+DOTS static float
+exp_row_half (float *s, uint16_t *half, int64_t n, float top)
+{
+  const __m512 log2e = _mm512_set1_ps (1.44269504f), of_top = _mm512_set1_ps (top);
+  __m512 sum = _mm512_setzero_ps ();
+
+  for (int64_t j = 0; j < n; j += LANES)
+    {
+      const __m512 gap = _mm512_sub_ps (_mm512_loadu_ps (s + j), of_top);
+      const __m512 p = exp2_of (_mm512_mul_ps (gap, log2e));
+
+      sum = _mm512_add_ps (sum, p);
+      _mm256_storeu_si256 ((void *) (half + j), (__m256i) _mm512_cvtneps_pbh (p));
+    }
+  return _mm512_reduce_add_ps (sum);
+}
+
+static float
+exp_row_sum (float *s, int64_t n, float top)
+{
+  const __m512 log2e = _mm512_set1_ps (1.44269504f), of_top = _mm512_set1_ps (top);
+  __m512 sum = _mm512_setzero_ps ();
+
+  for (int64_t j = 0; j < n; j += LANES)
+    {
+      const __m512 gap = _mm512_sub_ps (_mm512_loadu_ps (s + j), of_top);
+      const __m512 p = exp2_of (_mm512_mul_ps (gap, log2e));
+
+      sum = _mm512_add_ps (sum, p);
+      _mm512_storeu_ps (s + j, p);
+    }
+  return _mm512_reduce_add_ps (sum);
+}
+#else
+static float
+exp_row_sum (float *s, int64_t n, float top)
 {
   for (int64_t j = 0; j < n; j++)
     s[j] = fast_exp (s[j] - top);
+  return sum_of_row (s, n);
 }
+#endif
 
 /* --- Forward ------------------------------------------------------------------------------------
  */
@@ -385,7 +431,9 @@ typedef struct
   float *q; /* [tile_rows][dq] */
   float *scores; /* [tile_rows][TILE_KEYS] */
   float *sum; /* [tile_rows][dv_wide] */
-  float *above, *beside; /* [tile_rows][n_lines], [tile_rows][line_wide] */
+  float *rel_h, *rel_w; /* [tile_rows][wide_h], [tile_rows][wide_w] */
+  float *beside; /* [tile_rows][line_wide] */
+  const float **above; /* [tile_rows] */
   float *top, *total; /* [tile_rows] */
   uint16_t *half_q, *half_p; /* [tile_rows][dq even], [tile_rows][TILE_KEYS] */
 } Work;
@@ -400,8 +448,10 @@ lay_out_work (const Attention *t, Work *w, uint8_t *memory)
     rows * t->dq,
     rows * TILE_KEYS,
     rows * t->dv_wide,
-    rows * t->n_lines,
+    rows * t->wide_h,
+    rows * t->wide_w,
     rows * t->line_wide,
+    2 * rows,
     rows,
     rows,
     rows * round_up (t->dq, 2),
@@ -412,8 +462,10 @@ lay_out_work (const Attention *t, Work *w, uint8_t *memory)
                        &w->q,
                        &w->scores,
                        &w->sum,
-                       &w->above,
+                       &w->rel_h,
+                       &w->rel_w,
                        &w->beside,
+                       (float **) &w->above,
                        &w->top,
                        &w->total,
                        (float **) &w->half_q,
@@ -459,11 +511,13 @@ fetch_queries (const Attention *t, const Work *w, int64_t b, int64_t head, int64
               t->dq * sizeof *w->q);
       if (t->dots)
         bf16_of_floats (w->q + i * t->dq, w->half_q + i * even, (int) t->dq);
-      get_addends (t, w->q + i * t->dq, first + i, w->above + i * t->n_lines,
-                   w->beside + i * t->line_wide);
       w->top[i] = -INFINITY;
       w->total[i] = 0;
     }
+  multiply_tables (t, w->q, round_up (rows, MR), w->rel_h, w->rel_w);
+  for (int64_t i = 0; i < rows; i++)
+    w->above[i] = get_addends (t, first + i, w->rel_h + i * t->wide_h, w->rel_w + i * t->wide_w,
+                               w->beside + i * t->line_wide);
   memset (w->sum, 0, t->tile_rows * t->dv_wide * sizeof *w->sum);
 }
 
@@ -509,22 +563,25 @@ soften (const Attention *t, const Work *w, int64_t b, int64_t head, int64_t quer
   float *s = w->scores + i * TILE_KEYS, *restrict sum = w->sum + i * t->dv_wide;
   float top;
 
-  add_to_scores (t, b, head, query, place, n, w->above + i * t->n_lines,
-                 w->beside + i * t->line_wide, s);
+  add_to_scores (t, b, head, query, place, n, w->above[i], w->beside + i * t->line_wide, s);
   top = max_of_row (s, n);
   if (top > w->top[i])
     {
-      const float shrink = w->top[i] == -INFINITY ? 0 : fast_exp (w->top[i] - top);
+      const float shrink = fast_exp (w->top[i] - top);
 
       w->top[i] = top;
       w->total[i] *= shrink;
       for (int64_t j = 0; j < t->dv_wide; j++)
         sum[j] *= shrink;
     }
-  exp_row (s, n, w->top[i]);
-  w->total[i] += sum_of_row (s, n);
+#ifdef HAVE_DOTS
   if (t->dots)
-    bf16_of_floats (s, w->half_p + i * TILE_KEYS, (int) n);
+    {
+      w->total[i] += exp_row_half (s, w->half_p + i * TILE_KEYS, n, w->top[i]);
+      return;
+    }
+#endif
+  w->total[i] += exp_row_sum (s, n, w->top[i]);
 }
 
 static void
@@ -590,7 +647,8 @@ typedef struct
   float *dout, *dout_panels;
   float *p, *dp; /* [BACK_ROWS][keys_wide] */
   float *dq; /* [BACK_ROWS][dq_wide] */
-  float *above, *beside;
+  float *rel_h, *rel_w; /* [BACK_ROWS] products with the tables */
+  float *beside, *line_sums;
   float *drel_h, *drel_w; /* of this thread */
 } Back;
 
@@ -611,14 +669,17 @@ lay_out_back (const Attention *t, Back *w, uint8_t *memory)
     rows * t->keys_wide,
     rows * t->keys_wide,
     rows * t->dq_wide,
-    t->n_lines,
+    rows * t->wide_h,
+    rows * t->wide_w,
     t->line_wide,
+    t->n_lines,
     2 * gh * t->dq,
     2 * gw * t->dq,
   };
-  float **places[] = { &w->k,        &w->v,      &w->k_keys,      &w->dk,    &w->dv, &w->q,
-                       &w->q_panels, &w->dout,   &w->dout_panels, &w->p,     &w->dp, &w->dq,
-                       &w->above,    &w->beside, &w->drel_h,      &w->drel_w };
+  float **places[] = { &w->k,         &w->v,        &w->k_keys, &w->dk,          &w->dv,
+                       &w->q,         &w->q_panels, &w->dout,   &w->dout_panels, &w->p,
+                       &w->dp,        &w->dq,       &w->rel_h,  &w->rel_w,       &w->beside,
+                       &w->line_sums, &w->drel_h,   &w->drel_w };
   size_t size = 0;
 
   for (size_t p = 0; p < sizeof counts / sizeof counts[0]; p++)
@@ -654,12 +715,12 @@ differentiate_row (const Attention *t, const Back *w, int64_t b, int64_t head, i
 {
   const int64_t n = t->keys_wide;
   float *restrict p = w->p + i * n, *restrict dp = w->dp + i * n;
+  const float *above =
+      get_addends (t, query, w->rel_h + i * t->wide_h, w->rel_w + i * t->wide_w, w->beside);
   float scale, mean;
 
-  get_addends (t, w->q + i * t->dq, query, w->above, w->beside);
-  add_to_scores (t, b, head, query, 0, n, w->above, w->beside, p);
-  exp_row (p, n, max_of_row (p, n));
-  scale = 1 / sum_of_row (p, n);
+  add_to_scores (t, b, head, query, 0, n, above, w->beside, p);
+  scale = 1 / exp_row_sum (p, n, max_of_row (p, n));
   for (int64_t j = 0; j < n; j++)
     {
       p[j] *= scale;
@@ -701,7 +762,7 @@ give_to_addends (const Attention *t, const Back *w, int64_t b, int64_t head, int
       const float *restrict line = ds + y * t->line_wide;
       float *restrict beside = w->beside;
 
-      w->above[y] = sum_of_row (line, t->line_wide);
+      w->line_sums[y] = sum_of_row (line, t->line_wide);
       for (int64_t x = 0; x < t->line_wide; x++)
         beside[x] += line[x];
     }
@@ -709,7 +770,7 @@ give_to_addends (const Attention *t, const Back *w, int64_t b, int64_t head, int
     {
       const int64_t n = side == 0 ? gh : gw, at = side == 0 ? query / gw : query % gw;
       const float *table = side == 0 ? t->rel_h->data : t->rel_w->data;
-      const float *sums = side == 0 ? w->above : w->beside;
+      const float *sums = side == 0 ? w->line_sums : w->beside;
       float *dtable = side == 0 ? w->drel_h : w->drel_w;
 
       for (int64_t k = 0; k < n; k++)
@@ -736,6 +797,7 @@ backward_rows (const Attention *t, const Back *w, int64_t b, int64_t head, int64
   fetch_both (dout, b, first, rows, head, t->dv, w->dout, w->dout_panels);
   multiply (w->q, t->dq, 1, w->k, t->dq * NR, t->dq, w->p, n, BACK_ROWS, n, false);
   multiply (w->dout, t->dv, 1, w->v, t->dv * NR, t->dv, w->dp, n, BACK_ROWS, n, false);
+  multiply_tables (t, w->q, BACK_ROWS, w->rel_h, w->rel_w);
   for (int64_t i = 0; i < rows; i++)
     differentiate_row (t, w, b, head, first + i, i);
   memset (w->p + rows * n, 0, (BACK_ROWS - rows) * n * sizeof *w->p);
@@ -851,6 +913,11 @@ attention_init (Attention *t, SegBackendDevice *device, const SegBackendCall *ca
   t->keys_wide = round_up (t->n_lines * t->line_wide, NR);
   t->dq_wide = round_up (t->dq, NR);
   t->dv_wide = round_up (t->dv, NR);
+  if (t->rel_h != NULL)
+    {
+      t->wide_h = round_up (2 * t->params->grid[0] - 1, NR);
+      t->wide_w = round_up (2 * t->params->grid[1] - 1, NR);
+    }
   t->n_tiles = (t->tq + TILE_ROWS - 1) / TILE_ROWS;
   t->tile_rows = round_up ((t->tq + t->n_tiles - 1) / t->n_tiles, MR);
 #ifdef HAVE_DOTS
@@ -871,18 +938,18 @@ CPU_NAME (seg_cpu_run_attention) (SegBackendDevice *device, const SegBackendCall
 
   attention_init (&t, device, call);
   t.per_thread = back ? lay_out_back (&t, &w, NULL) : lay_out_work (&t, &work, NULL);
-  table_bytes = (size_t) round_up (2 * (gh + gw) * t.dq * (int64_t) sizeof (float), 64);
+  table_bytes = (t.wide_h + t.wide_w) * t.dq * sizeof (float);
   t.memory = seg_cpu_scratch (device, device->n_threads * t.per_thread + table_bytes);
   if (t.memory == NULL)
     return SEG_STATUS_MEMORY;
   if (t.rel_h != NULL)
     {
-      float *turned = (float *) (t.memory + device->n_threads * t.per_thread);
+      float *panels = (float *) (t.memory + device->n_threads * t.per_thread);
 
-      turn_table (t.rel_h, gh, t.dq, turned);
-      turn_table (t.rel_w, gw, t.dq, turned + 2 * gh * t.dq);
-      t.turned_h = turned;
-      t.turned_w = turned + 2 * gh * t.dq;
+      pack_table (t.rel_h, gh, t.dq, panels);
+      pack_table (t.rel_w, gw, t.dq, panels + t.wide_h * t.dq);
+      t.panels_h = panels;
+      t.panels_w = panels + t.wide_h * t.dq;
     }
   if (!back)
     {
