@@ -16,7 +16,7 @@ static VolumeScan *
 make_scan (const int size[3], guint16 **labels)
 {
   const double affine[4][4] = {
-    { -0.8, 0, 0, 100 }, { 0, -0.8, 0, 90 }, { 0, 0, 1.2, -80 }, { 0, 0, 0, 1 }
+    { -0.8, 0, 0, 100 }, { 0, -0.8, 0, 90 }, { 0, 0, 1.28, -80 }, { 0, 0, 0, 1 }
   };
   const gsize n = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
   gint16 *values = g_new (gint16, n);
@@ -54,6 +54,7 @@ typedef struct
   RenderMarks *marks;
   int repeat;
   const char *only; /* part of the cases' names, or NULL */
+  const char *save; /* folder for a picture of each case, or NULL */
 } Bench;
 
 static gboolean
@@ -87,6 +88,19 @@ print_line (const Bench *bench, const char *name, double *ms, double cpu_ms)
   app_json_add_number (builder, "cpu_ms", cpu_ms / bench->repeat);
   json_builder_end_object (builder);
   return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+}
+
+/* The last picture of a case, for peers to compare theirs with. */
+static gboolean
+save (const Bench *bench, const char *name, RenderFrame *frame, GError **error)
+{
+  g_autofree char *file = g_strconcat (name, ".png", NULL);
+  g_autofree char *path = NULL;
+
+  if (bench->save == NULL)
+    return TRUE;
+  path = g_build_filename (bench->save, file, NULL);
+  return render_frame_save_png (frame, path, error);
 }
 
 static RenderSliceParams
@@ -178,6 +192,8 @@ bench_slice (const Bench *bench, Case which)
         ms[turn] = (double) (g_get_monotonic_time () - start) / 1000.0;
       else
         cpu_ms = cpu_ms_now ();
+      if (turn == bench->repeat - 1 && !save (bench, case_names[which], frame, &error))
+        return app_fail (error);
     }
   return print_line (bench, case_names[which], ms, cpu_ms_now () - cpu_ms);
 }
@@ -201,7 +217,7 @@ gathered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static int
-bench_three (const Bench *bench, int side, const char *name)
+bench_three (const Bench *bench, int side, gboolean marked, const char *name)
 {
   g_autofree double *ms = g_new (double, bench->repeat);
   double cpu_ms = 0.0;
@@ -217,8 +233,9 @@ bench_three (const Bench *bench, int side, const char *name)
         {
           RenderSliceParams params = slice_params (bench, (VolumePlane) plane, turn + 3, side);
 
-          add_labels (bench, &params, RENDER_LABEL_STYLE_FILL_OUTLINE);
-          params.marks = bench->marks;
+          add_labels (bench, &params,
+                      marked ? RENDER_LABEL_STYLE_FILL_OUTLINE : RENDER_LABEL_STYLE_FILL);
+          params.marks = marked ? bench->marks : NULL;
           render_slice_async (bench->device, &params, NULL, gathered_cb, &gathering);
         }
       while (gathering.n_waiting > 0)
@@ -339,9 +356,11 @@ run (Bench *bench, gboolean large_views)
   for (int which = 0; which < N_CASES && status == APP_EXIT_OK; which++)
     status = bench_slice (bench, (Case) which);
   if (status == APP_EXIT_OK)
-    status = bench_three (bench, 600, "three linked views 600x600");
+    status = bench_three (bench, 600, FALSE, "three linked views with labels 600x600");
+  if (status == APP_EXIT_OK)
+    status = bench_three (bench, 600, TRUE, "three linked views, outlines, crosshair 600x600");
   if (status == APP_EXIT_OK && large_views)
-    status = bench_three (bench, 2160, "three linked views 2160x2160");
+    status = bench_three (bench, 2160, TRUE, "three linked views 2160x2160");
   if (status == APP_EXIT_OK)
     status = bench_volume (bench, RENDER_VOLUME_MODE_COMPOSITE, RENDER_QUALITY_FINAL,
                            "3-D composite with labels 512x512");
@@ -368,11 +387,13 @@ app_bench_render (int argc, char **argv)
 {
   int repeat = 31, status;
   gboolean large_views = FALSE;
-  g_autofree char *name = NULL, *only = NULL;
+  g_autofree char *name = NULL, *only = NULL, *folder = NULL;
   const GOptionEntry entries[] = {
     { "repeat", 0, 0, G_OPTION_ARG_INT, &repeat, "Frames of each case (31)", "N" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &name, "Part of the Vulkan device's name", "NAME" },
     { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Cases whose names contain this", "WORDS" },
+    { "save", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Write a picture of each one-slice case",
+      "FOLDER" },
     { "large", 0, 0, G_OPTION_ARG_NONE, &large_views, "Also three views of 4K height", NULL },
     { NULL },
   };
@@ -388,6 +409,7 @@ app_bench_render (int argc, char **argv)
     return app_usage ("bench render takes --repeat from 1 to 10000, --device and --large");
   bench.repeat = repeat;
   bench.only = only;
+  bench.save = folder;
   bench.device = render_device_new (&(RenderDeviceParams){ .name = name }, &error);
   if (bench.device == NULL)
     return app_fail (error);

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "render/device-private.h"
+#include "render/flat.h"
 
 #include <string.h>
 
@@ -409,6 +410,7 @@ render_device_close_life (RenderDevice *self)
   const RenderVk *vk = &self->life->vk;
 
   vk->DeviceWaitIdle (self->life->handle);
+  render_flat_drop (self);
   render_pipelines_close (self);
   for (guint s = 0; s < self->stages->len; s++)
     render_buffer_destroy (self, self->stages->pdata[s]);

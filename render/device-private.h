@@ -85,17 +85,13 @@ typedef struct
   GPtrArray *releases; /* RenderTexture to destroy */
 } RenderSlot;
 
-typedef struct
-{
-  VkFormat format;
-  gboolean linear; /* the sampler may filter it */
-} RenderFormat;
+typedef struct _RenderFlatCache RenderFlatCache; /* flat.c */
 
 struct _RenderDevice
 {
   int n_refs; /* atomic */
   RenderDeviceInfo info;
-  gboolean validate;
+  gboolean validate, direct;
   char *cache_dir;
   RenderPixelOrder pixel_order;
   int max_image_3d, max_image_2d;
@@ -143,8 +139,10 @@ struct _RenderDevice
   VkRenderPass render_pass;
   VkPipelineCache cache;
   gboolean cache_dirty;
+  RenderFlatCache *flats; /* NULL until there is one */
+  guint64 n_serials; /* of scans and of changes of labels */
   GHashTable *pipelines; /* RenderPipelineKey → VkPipeline */
-  RenderTexture *dummy_float, *dummy_uint, *dummy_2d, *colour_maps;
+  RenderTexture *dummy_float, *dummy_uint, *dummy_2d, *dummy_2d_uint, *colour_maps;
 };
 
 /* device.c; any thread */
@@ -195,11 +193,12 @@ void render_texture_upload (RenderDevice *self, RenderTexture *texture, VkBuffer
 void render_texture_clear (RenderDevice *self, RenderTexture *texture);
 
 /* pipeline.c */
-#define RENDER_N_BINDINGS 9
+#define RENDER_N_BINDINGS 11
 #define RENDER_N_CONSTANTS 12
 typedef enum
 {
   RENDER_PASS_SLICE,
+  RENDER_PASS_FLAT,
   RENDER_PASS_MARKS,
   RENDER_PASS_VOLUME,
   RENDER_N_PASSES,
@@ -239,6 +238,8 @@ enum
   RENDER_BINDING_FIELD, /* sampler3D, nearest; also the smooth occupancy, linear */
   RENDER_BINDING_PALETTE, /* sampler2D 256 × 256: look of each label */
   RENDER_BINDING_COLOUR_MAPS, /* sampler2D 256 × n */
+  RENDER_BINDING_FLAT_VALUES, /* sampler2D, see flat.h */
+  RENDER_BINDING_FLAT_OVERLAY, /* usampler2D */
 };
 
 /* frame.c */

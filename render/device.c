@@ -494,6 +494,7 @@ render_device_new (const RenderDeviceParams *params, GError **error)
   name = params->name != NULL ? params->name : g_getenv ("CROSSLABEL_VULKAN_DEVICE");
   self->n_refs = 1;
   self->validate = params->validate || g_getenv ("CROSSLABEL_VULKAN_VALIDATE") != NULL;
+  self->direct = params->direct;
   self->cache_dir = g_strdup (params->cache_dir);
   self->pixel_order = params->pixel_order;
   self->max_image_3d = params->max_image_3d;

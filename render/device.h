@@ -28,6 +28,7 @@ typedef struct
  * @hardware_only: refuse software devices (they are welcome otherwise)
  * @validate: load the Khronos validation layer and count its messages
  * @cache_dir: folder of the pipeline cache, made if missing; NULL for none
+ * @direct: sample the scan's own textures for slices on software devices too, as on hardware
  * @pixel_order: of this device's frames
  * @max_image_3d, @max_scan_bytes: limits below the device's own, to try out large scans; 0 for none
  * @max_memory_bytes: refuse device memory beyond this, as a full device does; 0 for no limit
@@ -37,6 +38,7 @@ typedef struct
   const char *name;
   gboolean hardware_only;
   gboolean validate;
+  gboolean direct;
   const char *cache_dir;
   RenderPixelOrder pixel_order;
   int max_image_3d;

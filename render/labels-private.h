@@ -12,6 +12,13 @@ gboolean render_labels_prepare (RenderLabels *self, const VolumeBox *box, int ax
                                 RenderRegion **region, gboolean *exact, GError **error);
 gboolean render_labels_prepare_provenance (RenderLabels *self, const VolumeBox *box, int axis,
                                            RenderRegion **region, GError **error);
+/* The host's side, for one box; provenance: FALSE where there is none. */
+gboolean render_labels_has_any (RenderLabels *self);
+void render_labels_read (RenderLabels *self, const VolumeBox *box, guint16 *dst);
+gboolean render_labels_read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst);
+const guint8 *render_labels_get_looks (RenderLabels *self); /* 65 536 × RGBA, alpha 0 if hidden */
+/* Another one after every change, on the whole device. */
+guint64 render_labels_get_serial (RenderLabels *self);
 RenderTexture *render_labels_prepare_palette (RenderLabels *self, GError **error);
 /* The share of visible labels about each point, coarse and smooth, for surfaces; linear. */
 gboolean render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError **error);

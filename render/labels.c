@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "render/labels-private.h"
+#include "volume/mask.h"
 
 #define N_STREAMS 4
 #define N_LOOKS 65536
@@ -39,6 +40,7 @@ struct _RenderLabels
   Grid provenance;
   guint8 **provenance_tiles; /* NULL until there is any */
   guint8 *looks; /* N_LOOKS × RGBA */
+  guint64 serial; /* of the last change */
   RenderTexture *palette;
   gboolean palette_sent;
   RenderRegion smooth;
@@ -83,13 +85,6 @@ clip_box (RenderLabels *self, VolumeBox *box)
         return FALSE;
     }
   return TRUE;
-}
-
-static gsize
-box_voxels (const VolumeBox *box)
-{
-  return (gsize) (box->hi[0] - box->lo[0]) * (gsize) (box->hi[1] - box->lo[1])
-         * (gsize) (box->hi[2] - box->lo[2]);
 }
 
 /* --- reading the host's side --- */
@@ -532,6 +527,42 @@ ensure_looks (RenderLabels *self)
     volume_label_palette (id - 1, self->looks + id * 4);
 }
 
+gboolean
+render_labels_has_any (RenderLabels *self)
+{
+  return has_labels (self);
+}
+
+void
+render_labels_read (RenderLabels *self, const VolumeBox *box, guint16 *dst)
+{
+  if (has_labels (self))
+    read_labels (self, box, dst);
+  else
+    memset (dst, 0, volume_box_get_n_voxels (box) * sizeof *dst);
+}
+
+gboolean
+render_labels_read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
+{
+  if (self->provenance_tiles != NULL)
+    read_provenance (self, box, dst);
+  return self->provenance_tiles != NULL;
+}
+
+const guint8 *
+render_labels_get_looks (RenderLabels *self)
+{
+  ensure_looks (self);
+  return self->looks;
+}
+
+guint64
+render_labels_get_serial (RenderLabels *self)
+{
+  return self->serial;
+}
+
 RenderTexture *
 render_labels_prepare_palette (RenderLabels *self, GError **error)
 {
@@ -721,6 +752,7 @@ record_cb (RenderJob *base, RenderDevice *device, GError **error)
 {
   LabelsJob *job = (LabelsJob *) base;
 
+  job->labels->serial = ++device->n_serials;
   switch (job->kind)
     {
     case JOB_UPDATE:
@@ -843,7 +875,7 @@ render_labels_update_array (RenderLabels *self, GBytes *labels)
 {
   const VolumeBox all = whole_box (self);
 
-  g_return_if_fail (g_bytes_get_size (labels) == box_voxels (&all) * sizeof (guint16));
+  g_return_if_fail (g_bytes_get_size (labels) == volume_box_get_n_voxels (&all) * sizeof (guint16));
   post_labels_job (self, &(LabelsJob){ .kind = JOB_UPDATE, .bytes = g_bytes_ref (labels) });
 }
 
@@ -853,7 +885,7 @@ render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *
   VolumeBox clipped = *box;
 
   g_return_if_fail (clip_box (self, &clipped) && memcmp (&clipped, box, sizeof clipped) == 0);
-  g_return_if_fail (g_bytes_get_size (codes) == box_voxels (box));
+  g_return_if_fail (g_bytes_get_size (codes) == volume_box_get_n_voxels (box));
   post_labels_job (
       self, &(LabelsJob){ .kind = JOB_PROVENANCE, .box = *box, .bytes = g_bytes_ref (codes) });
 }

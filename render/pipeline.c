@@ -22,6 +22,12 @@ static const guint32 slice_vert[] =
 static const guint32 slice_frag[] =
 #include "render/shaders/slice.frag.inc"
     ;
+static const guint32 flat_frag[] =
+#include "render/shaders/flat.frag.inc"
+    ;
+static const guint32 flat_vert[] =
+#include "render/shaders/flat.vert.inc"
+    ;
 static const guint32 marks_vert[] =
 #include "render/shaders/marks.vert.inc"
     ;
@@ -41,6 +47,7 @@ static const struct
   Spirv vertex, fragment;
 } passes[RENDER_N_PASSES] = {
   [RENDER_PASS_SLICE] = { .vertex = SPIRV (slice_vert), .fragment = SPIRV (slice_frag) },
+  [RENDER_PASS_FLAT] = { .vertex = SPIRV (flat_vert), .fragment = SPIRV (flat_frag) },
   [RENDER_PASS_VOLUME] = { .vertex = SPIRV (full_screen_vert), .fragment = SPIRV (volume_frag) },
   [RENDER_PASS_MARKS] = { .vertex = SPIRV (marks_vert), .fragment = SPIRV (marks_frag) },
 };
@@ -303,7 +310,9 @@ render_pipelines_open (RenderDevice *self, GError **error)
     self->dummy_uint = create_dummy (self, VK_FORMAT_R8_UINT, 1, error);
   if (self->dummy_uint != NULL)
     self->dummy_2d = create_dummy (self, VK_FORMAT_R8G8B8A8_UNORM, 0, error);
-  return self->dummy_2d != NULL && create_colour_maps (self, error);
+  if (self->dummy_2d != NULL)
+    self->dummy_2d_uint = create_dummy (self, VK_FORMAT_R32G32B32A32_UINT, 0, error);
+  return self->dummy_2d_uint != NULL && create_colour_maps (self, error);
 }
 
 void
@@ -342,6 +351,7 @@ render_pipelines_close (RenderDevice *self)
   render_texture_destroy (self, g_steal_pointer (&self->dummy_float));
   render_texture_destroy (self, g_steal_pointer (&self->dummy_uint));
   render_texture_destroy (self, g_steal_pointer (&self->dummy_2d));
+  render_texture_destroy (self, g_steal_pointer (&self->dummy_2d_uint));
   render_texture_destroy (self, g_steal_pointer (&self->colour_maps));
 }
 
@@ -523,7 +533,10 @@ texture_or_dummy (RenderDevice *self, const RenderBindings *bindings, int b)
     case RENDER_BINDING_COLOUR_MAPS:
       return self->colour_maps;
     case RENDER_BINDING_PALETTE:
+    case RENDER_BINDING_FLAT_VALUES:
       return self->dummy_2d;
+    case RENDER_BINDING_FLAT_OVERLAY:
+      return self->dummy_2d_uint;
     case RENDER_BINDING_LABELS:
     case RENDER_BINDING_COMPARE:
     case RENDER_BINDING_PROVENANCE:

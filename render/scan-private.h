@@ -17,5 +17,9 @@ gboolean render_scan_has_exact_sampler (RenderScan *self);
  * RENDER_ERROR_LATER while the scan is on its way. */
 RenderRegion *render_scan_prepare (RenderScan *self, const VolumeBox *box, int axis,
                                    gboolean *exact, GError **error);
+/* Tells it from every other scan the device has known. */
+guint64 render_scan_get_serial (RenderScan *self);
+/* What a shader finds in the texels of a box, from the host's side. */
+void render_scan_read_texels (RenderScan *self, const VolumeBox *box, float *dst);
 
 G_END_DECLS

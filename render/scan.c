@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "render/scan-private.h"
+#include "render/flat.h"
+#include "volume/mask.h"
 
 #define N_STREAMS 4
 
@@ -23,6 +24,7 @@ struct _RenderScan
   float stand_in; /* stored, for values that are not finite */
   gboolean linear;
   int permille_sent; /* atomic */
+  guint64 serial; /* on its device */
 
   /* the device's thread */
   RenderRegion whole;
@@ -361,6 +363,31 @@ render_scan_prepare (RenderScan *self, const VolumeBox *box, int axis, gboolean 
   return NULL;
 }
 
+guint64
+render_scan_get_serial (RenderScan *self)
+{
+  return self->serial;
+}
+
+void
+render_scan_read_texels (RenderScan *self, const VolumeBox *box, float *dst)
+{
+  const gsize n = volume_box_get_n_voxels (box);
+  g_autofree gpointer texels = NULL;
+
+  if (self->texel_bytes == sizeof *dst)
+    {
+      copy_box (self, box, dst);
+      return;
+    }
+  texels = g_malloc (n * self->texel_bytes);
+  copy_box (self, box, texels);
+  for (gsize v = 0; v < n && self->texel_bytes == 1; v++)
+    dst[v] = (float) ((const guint8 *) texels)[v] / 255.0f;
+  for (gsize v = 0; v < n && self->texel_bytes == 2; v++)
+    dst[v] = (float) ((const guint16 *) texels)[v] / 65535.0f;
+}
+
 /* --- life --- */
 
 static gboolean
@@ -376,6 +403,7 @@ enter_record_cb (RenderJob *job, RenderDevice *device, GError **error)
       self->stand_in =
           (float) ((min - volume_scan_get_inter (self->volume)) * self->stored_of_value);
     }
+  self->serial = ++device->n_serials;
   render_device_add_resident (device, &self->resident);
   return TRUE;
 }
@@ -404,6 +432,7 @@ leave_done_cb (RenderJob *job, RenderDevice *device, const GError *error)
   render_device_remove_resident (device, &self->resident);
   if (device->life != NULL)
     {
+      render_flat_forget (device, self->serial);
       render_region_release (&self->whole, device);
       for (int s = 0; s < N_STREAMS; s++)
         render_region_release (&self->streams[s], device);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "render/field-private.h"
+#include "render/flat.h"
 #include "render/frame-job.h"
 #include "render/labels-private.h"
 #include "render/marks-private.h"
@@ -25,6 +26,7 @@ enum
   CONSTANT_HATCH,
   CONSTANT_PROVENANCE,
   CONSTANT_FIELD,
+  CONSTANT_PART_OUTLINE,
 };
 #define INTERPOLATION_BY_SAMPLER 3
 
@@ -38,6 +40,8 @@ typedef struct
   int axis; /* across the plane, if it goes through voxel centres; else −1 */
   int slab_axis; /* across a plane of the grid, through centres or not; else −1 */
 
+  gboolean is_flat; /* drawn from @flat, not from the regions */
+  RenderFlat flat;
   RenderRegion *scan, *labels, *compare, *provenance, *field;
   RenderTexture *palette;
   VkPipeline pipeline, marks_pipeline;
@@ -91,6 +95,67 @@ find_box (SliceJob *self)
     }
 }
 
+/* Width of outlines, pixels. */
+static double
+outline_px (const RenderSliceParams *params)
+{
+  return params->outline_px > 0.0 ? params->outline_px : 1.5;
+}
+
+static gboolean
+has_style (const RenderSliceParams *params, RenderLabelStyle style)
+{
+  return params->labels != NULL && params->compare == NULL
+         && (params->label_style == style
+             || params->label_style == RENDER_LABEL_STYLE_FILL_OUTLINE);
+}
+
+/* Pixels per voxel along the two voxel axes of a plane of the grid. */
+static void
+get_voxel_px (const SliceJob *self, double px[2])
+{
+  int d = 0;
+
+  for (int c = 0; c < 3; c++)
+    if (c != self->axis && d < 2)
+      px[d++] = 1.0 / (fabs (self->view.ijk_per_x[c]) + fabs (self->view.ijk_per_y[c]));
+}
+
+/* Software draws a plane of the grid quicker from a layout made for it, unless voxels are so small
+ * that making it costs more, or an outline reaches beyond one. */
+static gboolean
+wants_flat (const SliceJob *self, RenderDevice *device)
+{
+  const RenderSliceParams *params = &self->params;
+  const double reach =
+      has_style (params, RENDER_LABEL_STYLE_OUTLINE) ? ceil (outline_px (params)) : 0.0;
+  double px[2] = { 0.0, 0.0 };
+
+  if (!device->info.is_software || device->direct || self->axis < 0 || params->compare != NULL
+      || params->field != NULL || (params->labels != NULL && params->provenance_opacity > 0.0))
+    return FALSE;
+  get_voxel_px (self, px);
+  return px[0] * px[1] >= 1.0 && px[0] >= reach && px[1] >= reach;
+}
+
+static gboolean
+prepare_flat (SliceJob *self, RenderDevice *device, GError **error)
+{
+  const RenderSliceParams *params = &self->params;
+  const RenderFlatParams flat = { .scan = params->scan,
+                                  .labels = params->labels,
+                                  .box = self->box,
+                                  .axis = self->axis,
+                                  .fill = has_style (params, RENDER_LABEL_STYLE_FILL),
+                                  .outline = has_style (params, RENDER_LABEL_STYLE_OUTLINE),
+                                  .hatch = params->hatch_unlabelled,
+                                  .label_opacity = CLAMP (params->label_opacity, 0.0, 1.0),
+                                  .highlight_label = params->highlight_label };
+
+  self->frame_job.exact = TRUE;
+  return render_flat_prepare (device, &flat, &self->flat, error);
+}
+
 static gboolean
 needs_labels (const RenderSliceParams *params)
 {
@@ -112,8 +177,11 @@ prepare_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   const RenderSliceParams *params = &self->params;
   gboolean exact = TRUE, exact_labels = TRUE, exact_compare = TRUE;
 
-  self->labels = self->compare = self->provenance = self->field = NULL;
+  self->scan = self->labels = self->compare = self->provenance = self->field = NULL;
   self->palette = NULL;
+  self->is_flat = wants_flat (self, device);
+  if (self->is_flat)
+    return prepare_flat (self, device, error);
   self->scan = render_scan_prepare (params->scan, &self->box, self->slab_axis, &exact, error);
   if (self->scan == NULL)
     return FALSE;
@@ -204,19 +272,33 @@ set_view (const SliceJob *self, struct RenderSliceUniforms *u)
   u->frame[3] = 2.0f / (float) self->view.height;
 }
 
+/* Texels of the layout take the place of the scan's. */
+static void
+set_flat (const SliceJob *self, struct RenderSliceUniforms *u)
+{
+  double px[2];
+
+  get_voxel_px (self, px);
+  for (int c = 0; c < 3; c++)
+    {
+      u->scan_region.scale[c] = 1.0f;
+      u->scan_region.offset[c] = (float) (RENDER_FLAT_PAD - self->box.lo[c]);
+    }
+  u->voxel_px[0] = (float) px[0];
+  u->voxel_px[1] = (float) px[1];
+}
+
 static void
 fill_uniforms (const SliceJob *self, struct RenderSliceUniforms *u)
 {
   const RenderSliceParams *params = &self->params;
-  const double outline = params->outline_px > 0.0 ? params->outline_px : 1.5;
 
   memset (u, 0, sizeof *u);
   set_view (self, u);
   set_window (params, u);
   set_field (params, u);
   u->label[0] = (float) CLAMP (params->label_opacity, 0.0, 1.0);
-  /* Whole pixels, so that a straight edge has the same width wherever it lies. */
-  u->label[1] = (float) MAX (floor (outline + 0.5), 1.0);
+  u->label[1] = (float) outline_px (params);
   u->label[2] = (float) params->highlight_label;
   u->label[3] = (float) CLAMP (params->provenance_opacity, 0.0, 1.0);
   render_region_get_uniforms (self->scan, &u->scan_region);
@@ -224,6 +306,8 @@ fill_uniforms (const SliceJob *self, struct RenderSliceUniforms *u)
   render_region_get_uniforms (self->compare, &u->compare_region);
   render_region_get_uniforms (self->provenance, &u->provenance_region);
   render_region_get_uniforms (self->field, &u->field_region);
+  if (self->is_flat)
+    set_flat (self, u);
 }
 
 /* A GPU's sampler has weights of eight bits or so: steps that show when a narrow window is
@@ -241,20 +325,21 @@ static RenderPipelineKey
 slice_key (const SliceJob *self)
 {
   const RenderSliceParams *params = &self->params;
-  const gboolean labels = params->labels != NULL && params->compare == NULL;
-  RenderPipelineKey key = { .pass = RENDER_PASS_SLICE };
+  const gboolean over = !self->is_flat || self->flat.overlay != NULL;
+  RenderPipelineKey key = { .pass = self->is_flat ? RENDER_PASS_FLAT : RENDER_PASS_SLICE };
   gint32 *c = key.constants;
 
-  c[CONSTANT_INTERPOLATION] =
-      uses_sampler (self) ? INTERPOLATION_BY_SAMPLER : (gint32) params->interpolation;
+  c[CONSTANT_INTERPOLATION] = uses_sampler (self) && !self->is_flat
+                                  ? INTERPOLATION_BY_SAMPLER
+                                  : (gint32) params->interpolation;
   c[CONSTANT_AXIS] = self->axis < 0 ? 3 : self->axis;
   c[CONSTANT_COLOUR_MAP] = params->colour_map > RENDER_COLOUR_MAP_GREY_INVERTED;
-  c[CONSTANT_FILL] = labels
-                     && (params->label_style == RENDER_LABEL_STYLE_FILL
-                         || params->label_style == RENDER_LABEL_STYLE_FILL_OUTLINE);
-  c[CONSTANT_OUTLINE] = labels && params->label_style >= RENDER_LABEL_STYLE_OUTLINE;
+  c[CONSTANT_FILL] = over && has_style (params, RENDER_LABEL_STYLE_FILL);
+  c[CONSTANT_OUTLINE] = over && has_style (params, RENDER_LABEL_STYLE_OUTLINE);
+  c[CONSTANT_PART_OUTLINE] =
+      c[CONSTANT_OUTLINE] && !self->is_flat && outline_px (params) != floor (outline_px (params));
   c[CONSTANT_COMPARE] = params->labels != NULL && params->compare != NULL;
-  c[CONSTANT_HATCH] = params->labels != NULL && params->hatch_unlabelled;
+  c[CONSTANT_HATCH] = over && params->labels != NULL && params->hatch_unlabelled;
   c[CONSTANT_PROVENANCE] = params->labels != NULL && params->provenance_opacity > 0.0;
   c[CONSTANT_FIELD] = params->field != NULL;
   return key;
@@ -300,14 +385,16 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   RenderBindings bindings = { 0 };
 
   fill_uniforms (self, &uniforms);
-  bindings.textures[RENDER_BINDING_SCAN] = self->scan->texture;
-  bindings.textures[RENDER_BINDING_SCAN_LINEAR] = self->scan->texture;
-  bindings.scan_is_linear = uses_sampler (self);
+  bindings.textures[RENDER_BINDING_SCAN] = region_texture (self->scan);
+  bindings.textures[RENDER_BINDING_SCAN_LINEAR] = region_texture (self->scan);
+  bindings.scan_is_linear = uses_sampler (self) && !self->is_flat;
   bindings.textures[RENDER_BINDING_LABELS] = region_texture (self->labels);
   bindings.textures[RENDER_BINDING_COMPARE] = region_texture (self->compare);
   bindings.textures[RENDER_BINDING_PROVENANCE] = region_texture (self->provenance);
   bindings.textures[RENDER_BINDING_FIELD] = region_texture (self->field);
   bindings.textures[RENDER_BINDING_PALETTE] = self->palette;
+  bindings.textures[RENDER_BINDING_FLAT_VALUES] = self->is_flat ? self->flat.values : NULL;
+  bindings.textures[RENDER_BINDING_FLAT_OVERLAY] = self->is_flat ? self->flat.overlay : NULL;
   if (!render_frame_job_stage_uniforms (device, &uniforms, sizeof uniforms, &bindings, error)
       || !stage_marks (self, device, error))
     return FALSE;

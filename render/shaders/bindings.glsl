@@ -8,6 +8,8 @@ layout (set = 0, binding = 5) uniform usampler3D provenance_texture;
 layout (set = 0, binding = 6) uniform sampler3D field_texture;
 layout (set = 0, binding = 7) uniform sampler2D palette_texture;
 layout (set = 0, binding = 8) uniform sampler2D colour_map_texture;
+layout (set = 0, binding = 9) uniform sampler2D flat_values;
+layout (set = 0, binding = 10) uniform usampler2D flat_overlay;
 
 // The colour of @value 0…1 in row @row; 256 entries, in between linear.
 vec3

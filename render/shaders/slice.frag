@@ -7,26 +7,12 @@
 #include "uniforms.h"
 #include "bindings.glsl"
 
-layout (constant_id = 0) const int INTERPOLATION = 0; // 0 nearest, 1 linear, 2 Catmull–Rom, 3 linear
-                                              // by the sampler, where its weights are exact
-layout (constant_id = 1) const int AXIS = 3; // across the plane; 3: none, or between voxels
-layout (constant_id = 2) const bool COLOUR_MAP = false;
-layout (constant_id = 3) const bool FILL = false;
-layout (constant_id = 4) const bool OUTLINE = false;
-layout (constant_id = 5) const bool COMPARE = false;
-layout (constant_id = 6) const bool HATCH = false;
-layout (constant_id = 7) const bool PROVENANCE = false;
-layout (constant_id = 8) const bool FIELD = false;
+#include "slice-common.glsl"
 
-layout (set = 0, binding = 0, std140) uniform Uniforms { RenderSliceUniforms u; };
 layout (location = 0) in vec3 in_ijk;
 layout (location = 1) in vec3 in_scan;
 layout (location = 2) in vec3 in_scan_01;
 layout (location = 3) in vec3 in_label;
-layout (location = 0) out vec4 colour;
-
-const int A = AXIS == 0 ? 1 : 0; // the two axes in the plane
-const int B = AXIS == 2 ? 1 : 2;
 
 // Texel of a plane of the grid: in-plane indices @a, @b at depth @c.
 ivec3
@@ -67,17 +53,6 @@ sample_linear (vec3 texel, ivec3 last)
   float c01 = mix (fetch (ivec3 (lo.x, lo.y, hi.z)), fetch (ivec3 (hi.x, lo.y, hi.z)), f.x);
   float c11 = mix (fetch (ivec3 (lo.x, hi.y, hi.z)), fetch (hi), f.x);
   return mix (mix (c00, c10, f.y), mix (c01, c11, f.y), f.z);
-}
-
-// Weights of the four neighbours; R. Keys, "Cubic convolution interpolation for digital image
-// processing", 1981, with a = −1/2.
-vec4
-cubic_weights (float f)
-{
-  float f2 = f * f;
-  float f3 = f2 * f;
-  return vec4 (-0.5 * f3 + f2 - 0.5 * f, 1.5 * f3 - 2.5 * f2 + 1.0,
-               -1.5 * f3 + 2.0 * f2 + 0.5 * f, 0.5 * f3 - 0.5 * f2);
 }
 
 float
@@ -158,16 +133,29 @@ on_scan (vec3 ijk)
   return all (greaterThanEqual (ijk, vec3 (-0.5))) && all (lessThan (ijk, u.size_ijk.xyz - 0.5));
 }
 
-// Whether another label is within the outline's width. Voxels' edges run along x and y, so looking
-// along the diagonals finds straight edges and both kinds of corners.
+// Whether another label is within @px. Voxels' edges run along x and y, so looking along the
+// diagonals finds straight edges and both kinds of corners.
 bool
-at_edge (uint label)
+at_edge (uint label, float px)
 {
-  vec3 step = u.label_region.scale.xyz * u.label.y;
+  vec3 step = u.label_region.scale.xyz * px;
   vec3 p = (u.ijk_per_x.xyz + u.ijk_per_y.xyz) * step;
   vec3 q = (u.ijk_per_x.xyz - u.ijk_per_y.xyz) * step;
   return label_at (in_label + p) != label || label_at (in_label - p) != label
          || label_at (in_label + q) != label || label_at (in_label - q) != label;
+}
+
+// Pixels are counted from the edge, the last one in part: a straight edge has the same width
+// wherever it lies.
+float
+outline (uint label)
+{
+  float whole = floor (u.label.y);
+  float part = u.label.y - whole;
+  float cover = whole > 0.0 && at_edge (label, whole) ? 1.0 : 0.0;
+  if (PART_OUTLINE)
+    cover = max (cover, at_edge (label, whole + 1.0) ? part : 0.0);
+  return cover;
 }
 
 vec3
@@ -184,7 +172,7 @@ draw_labels (vec3 base, uint label)
   result = mix (base, look.rgb, fill);
   if (OUTLINE)
     {
-      float line = label != 0u && look.a > 0.0 && at_edge (label) ? 1.0 : 0.0;
+      float line = label != 0u && look.a > 0.0 ? outline (label) : 0.0;
       vec3 ink = chosen ? mix (look.rgb, vec3 (1.0), 0.45) : look.rgb;
       result = mix (result, ink, line * (others ? 0.4 : 1.0));
     }
@@ -202,17 +190,6 @@ draw_comparison (vec3 base, vec3 ijk, uint label)
                             : vec3 (0.80, 0.47, 0.65);
   float opacity = label == 0u && other == 0u ? 0.0 : label == other ? 0.35 : 1.0;
   return mix (base, ink, opacity * u.label.x);
-}
-
-vec3
-draw_hatch (vec3 base, uint label, uint provenance)
-{
-  float along = mod (gl_FragCoord.x + gl_FragCoord.y, 9.0);
-  float line = clamp (1.2 - abs (along - 4.5), 0.0, 1.0);
-  float ink = label == 0u && provenance == 0u ? 0.2 * line : 0.0;
-  // Light on dark tissue, dark on bright.
-  vec3 tone = base.g > 0.5 ? vec3 (0.05, 0.15, 0.30) : vec3 (0.85, 0.93, 1.0);
-  return mix (base, tone, ink);
 }
 
 vec3
@@ -266,7 +243,7 @@ main ()
   if (FIELD)
     result = draw_field (result, ijk);
   if (HATCH)
-    result = draw_hatch (result, label, provenance);
+    result = draw_hatch (result, label == 0u && provenance == 0u);
   if (COMPARE)
     result = draw_comparison (result, ijk, label);
   else if (FILL || OUTLINE)

@@ -33,6 +33,7 @@ struct RenderSliceUniforms
   RENDER_VEC4 (window); /* shade = texture value × x + y; colour map row z */
   RENDER_VEC4 (
       label); /* fill opacity, outline width px, highlighted label or 0, provenance opacity */
+  RENDER_VEC4 (voxel_px); /* pixels per voxel along the slice's two voxel axes */
   RENDER_VEC4 (field); /* value × x + y; colour map row z; opacity w */
   RENDER_REGION (scan_region);
   RENDER_REGION (label_region);

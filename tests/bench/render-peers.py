@@ -6,21 +6,24 @@ Each peer reslices the same scan (256 x 256 x 160 int16, two labels), lays the l
 reads the picture back; each turn shows another slice. The three programs take turns, so that a busy
 machine is busy for all of them. Prints one JSON line per case, with the ratio peer / crosslabel.
 
-Needs python3-vtk9, python3-vispy, python3-opengl, python3-pyqt5 with its qtopengl, python3-numpy
-and a display (xvfb-run does). Run as:
+Needs python3-vtk9, python3-vispy, python3-opengl, python3-pyqt5 with its qtopengl, python3-numpy,
+python3-pil and a display (xvfb-run does). Run as:
     LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a python3 tests/bench/render-peers.py path/to/crosslabel
 """
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
+from PIL import Image
 
 SIZE = (256, 256, 160)  # i, j, k
 ROUNDS = 3
 FRAMES = 15
+INK = ((230 / 255, 159 / 255, 0.0), (86 / 255, 180 / 255, 233 / 255))  # crosslabel's own
 
 
 def make_scan():
@@ -46,7 +49,7 @@ class Vtk:
         def image(array):
             data = vtk.vtkImageData()
             data.SetDimensions(*SIZE)
-            data.SetSpacing(0.8, 0.8, 1.2)
+            data.SetSpacing(0.8, 0.8, 1.28)
             data.GetPointData().SetScalars(
                 numpy_support.numpy_to_vtk(array.ravel(), deep=True)
             )
@@ -56,7 +59,7 @@ class Vtk:
         table = vtk.vtkLookupTable()
         table.SetNumberOfTableValues(3)
         table.SetTableRange(0, 2)
-        for n, rgba in enumerate([(0, 0, 0, 0), (0.9, 0.6, 0, 0.4), (0.3, 0.7, 0.9, 0.4)]):
+        for n, rgba in enumerate([(0, 0, 0, 0), (*INK[0], 0.4), (*INK[1], 0.4)]):
             table.SetTableValue(n, *rgba)
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(1)
@@ -86,11 +89,12 @@ class Vtk:
             camera.ParallelProjectionOn()
             directions = {2: ((0, 0, -1), (0, -1, 0)), 1: ((0, 1, 0), (0, 0, 1)), 0: ((1, 0, 0), (0, 0, 1))}
             away, up = directions[orientation]
-            middle = [0.4 * SIZE[0], 0.4 * SIZE[1], 0.6 * SIZE[2]]
+            middle = [0.4 * SIZE[0], 0.4 * SIZE[1], 0.64 * SIZE[2]]
             camera.SetFocalPoint(*middle)
             camera.SetPosition(*(m - 500 * a for m, a in zip(middle, away)))
             camera.SetViewUp(*up)
             renderer.ResetCamera()
+            camera.SetParallelScale(0.4 * SIZE[0])  # the slice fills its view, as with the others
             self.window.AddRenderer(renderer)
         self.pixels = vtk.vtkUnsignedCharArray()
         self.size = (side * n_views, side)
@@ -122,7 +126,7 @@ class Vispy:
                                                                 : vec3 (depth, v_tex);
           float shade = clamp (($texture3D (scan, at).r * 65535.0 - 32768.0 + 160.0) / 400.0, 0.0, 1.0);
           float label = $texture3D (labels, at).r * 255.0;
-          vec3 ink = label > 1.5 ? vec3 (0.3, 0.7, 0.9) : vec3 (0.9, 0.6, 0.0);
+          vec3 ink = label > 1.5 ? vec3 $second : vec3 $first;
           gl_FragColor = vec4 (mix (vec3 (shade), ink, label > 0.5 ? 0.4 : 0.0), 1.0);
         }
     """
@@ -137,6 +141,7 @@ class Vispy:
         self.canvas = app.Canvas(size=(side * n_views, side), show=False)
         self.side, self.n_views = side, n_views
         fragment = self.FRAGMENT.replace("$sampler3D", "sampler3D").replace("$texture3D", "texture3D")
+        fragment = fragment.replace("$first", str(INK[0])).replace("$second", str(INK[1]))
         self.program = gloo.Program(self.VERTEX, fragment)
         self.program["corner"] = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
         unsigned = (values.astype(np.int32) + 32768).astype(np.uint16)
@@ -168,50 +173,64 @@ def measure(peer):
         picture = peer.draw(turn + 3)
         if turn >= 0:
             times.append((1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - cpu)))
-    assert np.asarray(picture).std() > 10, "the peer drew nothing"
-    return times
+    return times, np.asarray(picture)
 
 
-def measure_crosslabel(program, case):
+def difference(picture, side, own_path):
+    """Mean difference of a picture from Crosslabel's, in levels of 255; each may lie any way round."""
+    own = np.asarray(Image.open(own_path).convert("RGB"), float)
+    other = picture.reshape(side, side, -1)[..., :3].astype(float)
+    ways = [np.rot90(other, turns)[::flip] for turns in range(4) for flip in (1, -1)]
+    return min(np.abs(own - way).mean() for way in ways)
+
+
+def measure_crosslabel(program, case, folder):
     lines = subprocess.run(
-        [program, "bench", "render", "--repeat", str(FRAMES), "--only", case],
+        [program, "bench", "render", "--repeat", str(FRAMES), "--only", case, "--save", folder],
         check=True, capture_output=True, text=True,
     ).stdout.splitlines()
     result = [r for r in map(json.loads, lines) if r["case"] == case][-1]
     return [(result["ms"], result["cpu_ms"])]
 
 
-def measure_peer(name, side, n_views):
+def measure_peer(name, side, n_views, own_path):
     """In a process of its own: the peers' GL contexts do not bear each other."""
     result = subprocess.run(
-        [sys.executable, __file__, "--peer", name, str(side), str(n_views)],
+        [sys.executable, __file__, "--peer", name, str(side), str(n_views), own_path],
         capture_output=True, text=True,
     )
     if result.returncode != 0:
         raise RuntimeError(result.stderr.strip().splitlines()[-1])
+    sys.stderr.write("".join(l + "\n" for l in result.stderr.splitlines() if "levels off" in l))
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def run_peer(name, side, n_views):
+def run_peer(name, side, n_views, own_path):
     values, labels = make_scan()
     peer = {"vtk": Vtk, "vispy": Vispy}[name](values, labels, side, n_views)
     measure(peer)
-    print(json.dumps(measure(peer)))
+    times, picture = measure(peer)
+    if n_views == 1:  # the same work is proven by the same picture
+        off = difference(picture, side, own_path)
+        assert off < 4.0, f"the peer's picture is another one: {off:.1f} levels off"
+        print(f"{name}: {off:.2f} levels off", file=sys.stderr)
+    print(json.dumps(times))
 
 
 def main():
     program = sys.argv[1]
+    folder = tempfile.mkdtemp()
     cases = [
         ("linear with labels 800x800", 800, 1),
-        ("three linked views 600x600", 600, 3),
+        ("three linked views with labels 600x600", 600, 3),
     ]
     for case, side, n_views in cases:
         times = {"crosslabel": [], "vtk": [], "vispy": []}
         for _ in range(ROUNDS):
-            times["crosslabel"] += measure_crosslabel(program, case)
+            times["crosslabel"] += measure_crosslabel(program, case, folder)
             for name in ("vtk", "vispy"):
                 try:
-                    times[name] += measure_peer(name, side, n_views)
+                    times[name] += measure_peer(name, side, n_views, f"{folder}/{case}.png")
                 except RuntimeError as error:  # a peer that cannot run here is said, not hidden
                     print(json.dumps({"case": case, "program": name, "skipped": str(error)[:200]}))
         medians = {
@@ -229,6 +248,6 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1] == "--peer":
-        run_peer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        run_peer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
         main()

@@ -4,6 +4,7 @@
 #include "volume/geometry.h"
 
 static guint messages_before;
+static gboolean direct;
 
 gboolean
 fixture_is_possible (void)
@@ -25,6 +26,7 @@ fixture_open (const RenderDeviceParams *params)
   RenderDevice *device;
 
   with_layer.validate = TRUE;
+  with_layer.direct |= direct;
   messages_before = render_validation_get_n_messages ();
   device = render_device_new (&with_layer, &error);
   g_assert_no_error (error);
@@ -41,6 +43,29 @@ fixture_close (RenderDevice *device)
     g_usleep (1000);
   g_assert_cmpint (render_objects_get_n_alive (), ==, 0);
   g_assert_cmpuint (render_validation_get_n_messages (), ==, messages_before);
+}
+
+static void
+run_direct (gconstpointer run)
+{
+  direct = TRUE;
+  ((void (*) (void)) run) ();
+  direct = FALSE;
+}
+
+void
+fixture_add (const char *path, void (*run) (void))
+{
+  g_autofree char *again = g_strconcat (path, "-direct", NULL);
+
+  g_test_add_func (path, run);
+  g_test_add_data_func (again, (gconstpointer) run, run_direct);
+}
+
+gboolean
+fixture_is_direct (void)
+{
+  return direct;
 }
 
 int

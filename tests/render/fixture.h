@@ -11,6 +11,10 @@ void fixture_close (RenderDevice *device);
 /* FALSE, with the test skipped, where fixture_open() cannot. */
 gboolean fixture_is_possible (void);
 
+/* Adds a test as it is and, as PATH-direct, with slices drawn as on hardware. */
+void fixture_add (const char *path, void (*run) (void));
+gboolean fixture_is_direct (void);
+
 /* Levels of grey a picture may be off: rounding, and a GPU's own arithmetic. */
 int fixture_tolerance (RenderDevice *device);
 

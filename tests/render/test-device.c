@@ -255,11 +255,17 @@ test_limits (void)
   for (gsize l = 0; l < G_N_ELEMENTS (limits); l++)
     {
       g_autoptr (GError) error = NULL;
-      RenderDevice *small = render_device_new (&limits[l], &error);
-      g_autoptr (RenderScan) scan = render_scan_new (small, volume);
-      g_autoptr (RenderLabels) labels = striped_labels (small, size);
+      RenderDeviceParams params = limits[l];
+      RenderDevice *small;
 
+      g_autoptr (RenderScan) scan = NULL;
+      g_autoptr (RenderLabels) labels = NULL;
+
+      params.direct = fixture_is_direct ();
+      small = render_device_new (&params, &error);
       g_assert_no_error (error);
+      scan = render_scan_new (small, volume);
+      labels = striped_labels (small, size);
       /* A slice may be wider than the limit: then a part of it has to be enough. */
       for (int plane = 0; plane < 3 && limits[l].max_image_3d == 0; plane++)
         for (int interpolation = 0; interpolation < 3; interpolation++)
@@ -608,17 +614,17 @@ main (int argc, char **argv)
   g_test_add_func ("/render/device/names", test_names);
   g_test_add_func ("/render/device/no-loader", test_no_loader);
   g_test_add_func ("/render/device/no-driver", test_no_driver);
-  g_test_add_func ("/render/device/first-frame", test_first_frame);
-  g_test_add_func ("/render/device/limits", test_limits);
-  g_test_add_func ("/render/device/coarse-level", test_coarse_level);
-  g_test_add_func ("/render/device/out-of-memory", test_out_of_memory);
+  fixture_add ("/render/device/first-frame", test_first_frame);
+  fixture_add ("/render/device/limits", test_limits);
+  fixture_add ("/render/device/coarse-level", test_coarse_level);
+  fixture_add ("/render/device/out-of-memory", test_out_of_memory);
   g_test_add_func ("/render/device/sizes", test_sizes);
-  g_test_add_func ("/render/device/loss", test_loss);
+  fixture_add ("/render/device/loss", test_loss);
   g_test_add_func ("/render/device/frame-outlives", test_frame_outlives);
-  g_test_add_func ("/render/device/thin-scans", test_thin_scans);
-  g_test_add_func ("/render/device/not-finite", test_not_finite);
+  fixture_add ("/render/device/thin-scans", test_thin_scans);
+  fixture_add ("/render/device/not-finite", test_not_finite);
   g_test_add_func ("/render/device/odd-windows", test_odd_windows);
-  g_test_add_func ("/render/device/memory", test_memory);
+  fixture_add ("/render/device/memory", test_memory);
   g_test_add_func ("/render/device/pipeline-cache", test_pipeline_cache);
   return g_test_run ();
 }

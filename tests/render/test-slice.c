@@ -568,11 +568,11 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   if (!fixture_is_possible ())
     return 77;
-  g_test_add_func ("/render/slice/axis-orders", test_axis_orders);
-  g_test_add_func ("/render/slice/interpolations-and-zooms", test_interpolations_and_zooms);
-  g_test_add_func ("/render/slice/laterality", test_laterality);
-  g_test_add_func ("/render/slice/oblique-plane", test_oblique_plane);
-  g_test_add_func ("/render/slice/voxel-centres", test_voxel_centres);
-  g_test_add_func ("/render/slice/dtypes", test_dtypes);
+  fixture_add ("/render/slice/axis-orders", test_axis_orders);
+  fixture_add ("/render/slice/interpolations-and-zooms", test_interpolations_and_zooms);
+  fixture_add ("/render/slice/laterality", test_laterality);
+  fixture_add ("/render/slice/oblique-plane", test_oblique_plane);
+  fixture_add ("/render/slice/voxel-centres", test_voxel_centres);
+  fixture_add ("/render/slice/dtypes", test_dtypes);
   return g_test_run ();
 }
