@@ -272,7 +272,9 @@ record_jobs (RenderDevice *self)
   RenderJob *job;
   int n = 0;
 
-  while (n++ < MAX_JOBS_PER_SLOT && (job = pop_job (self)) != NULL)
+  /* In software the next job's data is prepared while this one's picture is being drawn. */
+  while (n++ < MAX_JOBS_PER_SLOT && !(self->info.is_software && self->slot != NULL)
+         && (job = pop_job (self)) != NULL)
     {
       g_autoptr (GError) error = NULL;
 

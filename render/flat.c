@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "render/flat.h"
+#include "volume/mask.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ typedef struct
 {
   Key key;
   RenderTexture *texture; /* NULL: free */
+  VolumeBox over; /* of overlays: the voxels that show something; may be empty */
   guint64 last_use;
 } Entry;
 
@@ -75,14 +77,14 @@ lay_out_values (const float *slice, const Extent *extent, float *dst)
     }
 }
 
-static gboolean
+static VolumeBox
 fill_values (const RenderFlatParams *params, const Extent *extent, gpointer dst)
 {
   g_autofree float *slice = g_new (float, (gsize) extent->n[0] * (gsize) extent->n[1]);
 
   render_scan_read_texels (params->scan, &params->box, slice);
   lay_out_values (slice, extent, dst);
-  return TRUE;
+  return params->box;
 }
 
 /* --- overlay --- */
@@ -132,13 +134,31 @@ edges_of (const guint16 *rows[3], int before, int a, int after)
          | (guint32) (rows[2][before] != id) << 6 | (guint32) (rows[2][after] != id) << 7;
 }
 
-static void
+/* The part of the slice between the first and last voxel along its two axes. */
+static VolumeBox
+part_of_slice (const RenderFlatParams *params, const int first[2], const int last[2])
+{
+  VolumeBox part = params->box;
+  int d = 0;
+
+  for (int c = 0; c < 3; c++)
+    if (c != params->axis)
+      {
+        part.lo[c] = params->box.lo[c] + first[d];
+        part.hi[c] = params->box.lo[c] + last[d] + 1;
+        d++;
+      }
+  return part;
+}
+
+static VolumeBox
 lay_out_overlay (const RenderFlatParams *params, const Extent *extent, const guint8 *looks,
                  const guint16 *ids, const guint8 *provenance, guint32 *dst)
 {
   const int n_a = extent->n[0], n_b = extent->n[1];
   guint16 last_id = 0;
   Look look = look_of (params, looks, 0);
+  int first[2] = { n_a, n_b }, last[2] = { -1, -1 };
 
   for (int tb = -RENDER_FLAT_PAD; tb < n_b + RENDER_FLAT_PAD; tb++)
     {
@@ -159,15 +179,23 @@ lay_out_overlay (const RenderFlatParams *params, const Extent *extent, const gui
             look = look_of (params, looks, last_id = id);
           if (look.line_alpha > 0.0f)
             edges = edges_of (rows, MAX (a - 1, 0), a, MIN (a + 1, n_a - 1));
+          if (hatch || edges != 0 || look.fill_alpha > 0.0f)
+            {
+              first[0] = MIN (first[0], a);
+              first[1] = MIN (first[1], b);
+              last[0] = MAX (last[0], a);
+              last[1] = MAX (last[1], b);
+            }
           dst[0] = look.fill_rgb | edges << 24;
           memcpy (&dst[1], &look.fill_alpha, sizeof look.fill_alpha);
           dst[2] = look.line_rgb | (hatch ? 1u << 24 : 0u);
           memcpy (&dst[3], &look.line_alpha, sizeof look.line_alpha);
         }
     }
+  return part_of_slice (params, first, last);
 }
 
-static gboolean
+static VolumeBox
 fill_overlay (const RenderFlatParams *params, const Extent *extent, gpointer dst)
 {
   const gsize n = (gsize) extent->n[0] * (gsize) extent->n[1];
@@ -177,14 +205,13 @@ fill_overlay (const RenderFlatParams *params, const Extent *extent, gpointer dst
       codes != NULL && render_labels_read_provenance (params->labels, &params->box, codes);
 
   render_labels_read (params->labels, &params->box, ids);
-  lay_out_overlay (params, extent, render_labels_get_looks (params->labels), ids,
-                   has_codes ? codes : NULL, dst);
-  return TRUE;
+  return lay_out_overlay (params, extent, render_labels_get_looks (params->labels), ids,
+                          has_codes ? codes : NULL, dst);
 }
 
 /* --- what is kept --- */
 
-typedef gboolean (*Fill) (const RenderFlatParams *params, const Extent *extent, gpointer dst);
+typedef VolumeBox (*Fill) (const RenderFlatParams *params, const Extent *extent, gpointer dst);
 
 static Key
 key_of (const RenderFlatParams *params, guint64 source)
@@ -237,13 +264,13 @@ send (RenderDevice *device, Entry *entry, const RenderFlatParams *params, VkForm
   dst = entry->texture != NULL ? render_stage (device, bytes, &buffer, &offset, error) : NULL;
   if (dst == NULL)
     return FALSE;
-  fill (params, &extent, dst);
+  entry->over = fill (params, &extent, dst);
   render_texture_upload (device, entry->texture, buffer, offset, (int[3]){ 0, 0, 0 },
                          (int[3]){ extent.texels[0], extent.texels[1], 1 });
   return TRUE;
 }
 
-static RenderTexture *
+static Entry *
 prepare (RenderDevice *device, Entry *entries, const Key *key, const RenderFlatParams *params,
          VkFormat format, Fill fill, GError **error)
 {
@@ -257,7 +284,7 @@ prepare (RenderDevice *device, Entry *entries, const Key *key, const RenderFlatP
       entry->key = *key;
     }
   entry->last_use = ++device->flats->n_uses;
-  return entry->texture;
+  return entry;
 }
 
 gboolean
@@ -265,25 +292,33 @@ render_flat_prepare (RenderDevice *device, const RenderFlatParams *params, Rende
                      GError **error)
 {
   Key key = key_of (params, render_scan_get_serial (params->scan));
+  const Entry *entry;
 
   if (device->flats == NULL)
     device->flats = g_new0 (RenderFlatCache, 1);
   flat->overlay = NULL;
-  flat->values = prepare (device, device->flats->values, &key, params,
-                          VK_FORMAT_R32G32B32A32_SFLOAT, fill_values, error);
-  if (flat->values == NULL || params->labels == NULL
+  entry = prepare (device, device->flats->values, &key, params, VK_FORMAT_R32G32B32A32_SFLOAT,
+                   fill_values, error);
+  if (entry == NULL)
+    return FALSE;
+  flat->values = entry->texture;
+  if (params->labels == NULL
       || !(params->hatch
            || (render_labels_has_any (params->labels) && (params->fill || params->outline))))
-    return flat->values != NULL;
+    return TRUE;
   key = key_of (params, render_labels_get_serial (params->labels));
   key.fill = params->fill;
   key.outline = params->outline;
   key.hatch = params->hatch;
   key.highlight = params->highlight_label;
   key.opacity = (float) params->label_opacity;
-  flat->overlay = prepare (device, device->flats->overlays, &key, params,
-                           VK_FORMAT_R32G32B32A32_UINT, fill_overlay, error);
-  return flat->overlay != NULL;
+  entry = prepare (device, device->flats->overlays, &key, params, VK_FORMAT_R32G32B32A32_UINT,
+                   fill_overlay, error);
+  if (entry == NULL)
+    return FALSE;
+  flat->over = entry->over;
+  flat->overlay = volume_box_is_empty (&flat->over) ? NULL : entry->texture;
+  return TRUE;
 }
 
 void

@@ -27,6 +27,7 @@ typedef struct
 {
   RenderTexture *values; /* voxel, its next along the slice's first axis, second axis, both */
   RenderTexture *overlay; /* see shaders/flat.frag; NULL where nothing lies over the scan */
+  VolumeBox over; /* what of the slice @overlay shows something on */
 } RenderFlat;
 
 /* Laid out anew, or as it was last time if nothing changed. Texel = voxel − box.lo + PAD. */

@@ -44,7 +44,7 @@ typedef struct
   RenderFlat flat;
   RenderRegion *scan, *labels, *compare, *provenance, *field;
   RenderTexture *palette;
-  VkPipeline pipeline, marks_pipeline;
+  VkPipeline pipeline, plain_pipeline, marks_pipeline;
   VkDescriptorSet set;
   VkBuffer instances;
   VkDeviceSize instances_offset;
@@ -321,11 +321,11 @@ uses_sampler (const SliceJob *self)
          && render_scan_has_exact_sampler ((RenderScan *) scan);
 }
 
+/* @over: with what lies over the scan. */
 static RenderPipelineKey
-slice_key (const SliceJob *self)
+slice_key (const SliceJob *self, gboolean over)
 {
   const RenderSliceParams *params = &self->params;
-  const gboolean over = !self->is_flat || self->flat.overlay != NULL;
   RenderPipelineKey key = { .pass = self->is_flat ? RENDER_PASS_FLAT : RENDER_PASS_SLICE };
   gint32 *c = key.constants;
 
@@ -338,7 +338,7 @@ slice_key (const SliceJob *self)
   c[CONSTANT_OUTLINE] = over && has_style (params, RENDER_LABEL_STYLE_OUTLINE);
   c[CONSTANT_PART_OUTLINE] =
       c[CONSTANT_OUTLINE] && !self->is_flat && outline_px (params) != floor (outline_px (params));
-  c[CONSTANT_COMPARE] = params->labels != NULL && params->compare != NULL;
+  c[CONSTANT_COMPARE] = over && params->labels != NULL && params->compare != NULL;
   c[CONSTANT_HATCH] = over && params->labels != NULL && params->hatch_unlabelled;
   c[CONSTANT_PROVENANCE] = params->labels != NULL && params->provenance_opacity > 0.0;
   c[CONSTANT_FIELD] = params->field != NULL;
@@ -380,7 +380,8 @@ static gboolean
 bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
 {
   SliceJob *self = (SliceJob *) frame_job;
-  const RenderPipelineKey key = slice_key (self);
+  const RenderPipelineKey key = slice_key (self, !self->is_flat || self->flat.overlay != NULL);
+  const RenderPipelineKey plain_key = slice_key (self, FALSE);
   struct RenderSliceUniforms uniforms;
   RenderBindings bindings = { 0 };
 
@@ -401,14 +402,18 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   self->set = render_bindings_create (device, &bindings, error);
   self->pipeline =
       self->set != VK_NULL_HANDLE ? render_pipeline_get (device, &key, error) : VK_NULL_HANDLE;
-  return self->pipeline != VK_NULL_HANDLE;
+  if (self->pipeline != VK_NULL_HANDLE && self->is_flat)
+    self->plain_pipeline = render_pipeline_get (device, &plain_key, error);
+  return self->pipeline != VK_NULL_HANDLE
+         && (!self->is_flat || self->plain_pipeline != VK_NULL_HANDLE);
 }
 
-/* The pixels along one side of the frame whose centres lie in −0.5 ≤ index < n − 0.5. */
+/* The pixels along one side of the frame whose centres lie in lo − 0.5 ≤ index < hi − 0.5. */
 static void
-covered_pixels (double origin, double per_pixel, int n, int side, int *from, int *to)
+covered_pixels (double origin, double per_pixel, int lo, int hi, int side, int *from, int *to)
 {
-  const double a = (-0.5 - origin) / per_pixel - 0.5, b = (n - 0.5 - origin) / per_pixel - 0.5;
+  const double a = (lo - 0.5 - origin) / per_pixel - 0.5;
+  const double b = (hi - 0.5 - origin) / per_pixel - 0.5;
   const double first = per_pixel > 0.0 ? ceil (a) : floor (b) + 1.0;
   const double end = per_pixel > 0.0 ? ceil (b) : floor (a) + 1.0;
 
@@ -416,32 +421,68 @@ covered_pixels (double origin, double per_pixel, int n, int side, int *from, int
   *to = (int) CLAMP (end, *from, side);
 }
 
-/* The part of the frame that a plane of the grid covers; all of it for others. */
+/* The part of the frame that a box of a plane of the grid covers; all of it for other planes. */
 static VkRect2D
-covered_area (const SliceJob *self)
+covered_area (const SliceJob *self, const VolumeBox *box)
 {
   const RenderSliceView *view = &self->view;
-  const int *size = render_scan_get_geometry (self->params.scan)->size;
   int from[2] = { 0, 0 }, to[2] = { view->width, view->height };
 
-  if (self->axis >= 0)
-    for (int c = 0; c < 3; c++)
+  for (int c = 0; c < 3 && self->axis >= 0; c++)
+    if (c == self->axis)
       {
-        if (c == self->axis)
-          continue;
-        if (view->ijk_per_x[c] != 0.0)
-          covered_pixels (view->origin_ijk[c], view->ijk_per_x[c], size[c], view->width, &from[0],
-                          &to[0]);
-        else
-          covered_pixels (view->origin_ijk[c], view->ijk_per_y[c], size[c], view->height, &from[1],
-                          &to[1]);
+        if (view->origin_ijk[c] < box->lo[c] - 0.5 || view->origin_ijk[c] >= box->hi[c] - 0.5)
+          to[0] = from[0];
       }
-  if (self->axis >= 0
-      && (view->origin_ijk[self->axis] < -0.5
-          || view->origin_ijk[self->axis] >= size[self->axis] - 0.5))
-    to[0] = from[0];
+    else if (view->ijk_per_x[c] != 0.0)
+      covered_pixels (view->origin_ijk[c], view->ijk_per_x[c], box->lo[c], box->hi[c], view->width,
+                      &from[0], &to[0]);
+    else
+      covered_pixels (view->origin_ijk[c], view->ijk_per_y[c], box->lo[c], box->hi[c], view->height,
+                      &from[1], &to[1]);
+  to[0] = MAX (from[0], to[0]);
   return (VkRect2D){ { from[0], from[1] },
                      { (guint32) (to[0] - from[0]), (guint32) (to[1] - from[1]) } };
+}
+
+static void
+draw_part (SliceJob *self, RenderDevice *device, VkPipeline pipeline, int x0, int y0, int x1,
+           int y1)
+{
+  const VkRect2D area = { { x0, y0 }, { (guint32) (x1 - x0), (guint32) (y1 - y0) } };
+
+  if (x1 <= x0 || y1 <= y0)
+    return;
+  device->life->vk.CmdSetScissor (device->slot->cmd, 0, 1, &area);
+  render_frame_job_draw_full (device, pipeline, self->set);
+}
+
+/* Where nothing lies over the scan, which is most of a slice, the plain pipeline does. */
+static void
+draw_slice (SliceJob *self, RenderDevice *device)
+{
+  const int *size = render_scan_get_geometry (self->params.scan)->size;
+  const VolumeBox grid = { { 0, 0, 0 }, { size[0], size[1], size[2] } };
+  const VkRect2D all = covered_area (self, &grid);
+  const int x0 = all.offset.x, x1 = x0 + (int) all.extent.width;
+  const int y0 = all.offset.y, y1 = y0 + (int) all.extent.height;
+  VkRect2D over = all;
+  int u0, u1, v0, v1;
+
+  if (self->is_flat && self->flat.overlay != NULL)
+    over = covered_area (self, &self->flat.over);
+  /* A pixel more on each side: the shader's floats may round the other way. */
+  u0 = CLAMP (over.offset.x - 1, x0, x1);
+  u1 = CLAMP (over.offset.x + (int) over.extent.width + 1, x0, x1);
+  v0 = CLAMP (over.offset.y - 1, y0, y1);
+  v1 = CLAMP (over.offset.y + (int) over.extent.height + 1, y0, y1);
+  draw_part (self, device, self->pipeline, u0, v0, u1, v1);
+  if (!self->is_flat)
+    return;
+  draw_part (self, device, self->plain_pipeline, x0, y0, x1, v0);
+  draw_part (self, device, self->plain_pipeline, x0, v1, x1, y1);
+  draw_part (self, device, self->plain_pipeline, x0, v0, u0, v1);
+  draw_part (self, device, self->plain_pipeline, u1, v0, x1, v1);
 }
 
 static void
@@ -450,11 +491,9 @@ draw_cb (RenderFrameJob *frame_job, RenderDevice *device)
   SliceJob *self = (SliceJob *) frame_job;
   const RenderVk *vk = &device->life->vk;
   const VkCommandBuffer cmd = device->slot->cmd;
-  const VkRect2D covered = covered_area (self);
   const VkRect2D all = { { 0, 0 }, { (guint32) frame_job->width, (guint32) frame_job->height } };
 
-  vk->CmdSetScissor (cmd, 0, 1, &covered);
-  render_frame_job_draw_full (device, self->pipeline, self->set);
+  draw_slice (self, device);
   if (self->n_instances == 0)
     return;
   vk->CmdSetScissor (cmd, 0, 1, &all);
