@@ -55,7 +55,8 @@ if [ $full = yes ]; then setup_packages build run check full; else setup_package
 [ -x /usr/bin/python3 ] && python=/usr/bin/python3
 
 build build-check -Dwerror=true || finish
-tests quick --suite quick
+# The time limits are for machines that do nothing else.
+tests quick --suite quick --timeout-multiplier 3
 [ $full = yes ] || finish
 
 tests full --suite full --timeout-multiplier 4
