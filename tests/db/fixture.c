@@ -97,9 +97,17 @@ fixture_box_edit (DbLabels *labels, int lo, int side, guint16 label, VolumeProve
 GBytes *
 fixture_map_bytes (VolumeLabelMap *map)
 {
-  g_autoptr (VolumeEdit) content = volume_edit_new_from_map (map, NULL);
+  VolumeBox all = { .lo = { 0, 0, 0 } };
+  gsize n;
+  guint32 *both;
 
-  return volume_edit_serialize (content, NULL);
+  /* Not volume_edit_new_from_map(): tests refuse the memory it asks for. */
+  volume_label_map_get_size (map, all.hi);
+  n = (gsize) all.hi[0] * all.hi[1] * all.hi[2];
+  both = g_new0 (guint32, 2 * n);
+  volume_label_map_read_edit_ids (map, &all, both);
+  volume_label_map_read_box (map, &all, (guint16 *) (both + n));
+  return g_bytes_new_take (both, 2 * n * sizeof *both);
 }
 
 void
