@@ -8,7 +8,8 @@ full=no
 case "${1:-}" in
   "") ;;
   --full) full=yes ;;
-  *) echo "usage: ./check [--full]" >&2; exit 2 ;;
+  --fuzz) exec "$here/scripts/fuzz.sh" "${@:2}" ;;
+  *) echo "usage: ./check [--full | --fuzz [SECONDS [TARGET…]]]" >&2; exit 2 ;;
 esac
 
 logs=()      # meson's logs of test runs

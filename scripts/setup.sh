@@ -103,7 +103,8 @@ setup_folder () {
   echo "${XDG_CACHE_HOME:-$HOME/.cache}/crosslabel/$mark$1"
 }
 
-# setup_build FOLDER [MESON OPTION …]: configured once, built when something changed.
+# setup_build FOLDER [MESON OPTION …]: configured once, built when something changed; only
+# $setup_target of it where that is set.
 setup_build () {
   local build=$1 log
   shift
@@ -127,9 +128,9 @@ setup_build () {
     fi
   fi
   # Nothing to do is said by nobody; work is.
-  if ! ninja -C "$build" -n 2>/dev/null | grep -q 'no work to do'; then
+  if ! ninja -C "$build" -n ${setup_target:-} 2>/dev/null | grep -q 'no work to do'; then
     say "Building in $build"
-    if ! ninja -C "$build" >"$log" 2>&1; then
+    if ! ninja -C "$build" ${setup_target:-} >"$log" 2>&1; then
       grep -v '^\[' "$log" | tail -n 60 >&2
       return 1
     fi

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* So that no count of voxels, times what one takes, leaves 64 bits. */
+#define MAX_VOXELS 0x1p48
+
 typedef double Mat3[3][3];
 
 static double
@@ -108,6 +111,13 @@ volume_geometry_init (VolumeGeometry *self, const int size[3], const double affi
           return FALSE;
         }
       g.size[a] = size[a];
+    }
+  if ((double) size[0] * size[1] * size[2] > MAX_VOXELS)
+    {
+      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
+                   "a grid of %d × %d × %d voxels is larger than any machine holds", size[0],
+                   size[1], size[2]);
+      return FALSE;
     }
   for (int r = 0; r < 3; r++)
     for (int c = 0; c < 4; c++)

@@ -2,7 +2,7 @@
 #pragma once
 
 /* Fuzz targets of volume/: each fuzz-NAME.c defines LLVMFuzzerTestOneInput. With -Dfuzz=true they
- * are libFuzzer programs; without, fuzz-main.c runs them over the corpus and over a fixed number of
+ * are libFuzzer programs (./check --fuzz); without, fuzz-main.c runs them over the corpus and over a fixed number of
  * changed copies of each of its files, the same every time. */
 
 #include <glib.h>

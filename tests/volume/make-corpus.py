@@ -9,6 +9,7 @@ import zlib
 import h5py
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 
@@ -64,6 +65,7 @@ def main():
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     put("scan.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 4, 3, 8, 2, 0, 0, 0))
         + chunk(b"IDAT", zlib.compress(b"\0aaabbbcccddd" * 3)) + chunk(b"IEND", b""))
+    Image.fromarray(np.arange(48, dtype="u1").reshape(4, 4, 3)).save(os.path.join(HERE, "scan.jpg"), quality=70)
     new = (0, 3, 0, 0)
     put("edit-empty.bin", edit([]))
     put("edit-stroke.bin", edit([(20, 3, (4, 14), 9, new)] + [(1, 1, (), 9, None)] * 6))
