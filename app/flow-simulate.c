@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define MAX_PLANES 16
+#define MAX_CLASSES 64
 
 typedef struct
 {
@@ -34,7 +35,15 @@ typedef struct
   double dice;
   double dice_per_class[256];
   double loss; /* moving average */
+  GArray *refreshes; /* Refreshed, of this round */
 } Simulation;
+
+/* How good the pseudo-labels of one refresh were, by the truth. */
+typedef struct
+{
+  gint64 step;
+  double teacher[MAX_CLASSES], generalist[MAX_CLASSES];
+} Refreshed;
 
 static gint64
 seed_of (const Simulation *self)
@@ -107,14 +116,17 @@ add_number (JsonBuilder *builder, const char *name, double value)
 static char *
 request_key (const AppSimulateRequest *r)
 {
+  g_autofree char *settings =
+      r->train.settings != NULL ? g_strjoinv (" ", (char **) r->train.settings) : g_strdup ("");
+
   return g_strdup_printf (
       "%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
       " minutes %g start %d budget %d pool %d strategy %s random %g parity %d "
-      "generalist %s",
+      "generalist %s set %s",
       r->train.method, app_profile_get_name (r->train.profile), r->train.dense ? "dense" : "cross",
       r->train.seed, r->train.n_steps, r->train.seconds / 60, r->n_start, r->budget, r->n_pool,
       active_strategy_get_name (r->train.strategy), r->train.random_share, r->train.parity,
-      r->train.generalist != NULL ? r->train.generalist : "built-in");
+      r->train.generalist != NULL ? r->train.generalist : "built-in", settings);
 }
 
 static gboolean
@@ -382,6 +394,33 @@ hook_progress (double fraction, const char *message, gpointer data)
   app_job_progress (self->job, (self->round - 1 + fraction) / self->request->n_rounds, line);
 }
 
+static Refreshed *
+refreshed_at (Simulation *self, gint64 step)
+{
+  GArray *all = self->refreshes;
+  Refreshed fresh = { .step = step };
+
+  for (guint r = 0; r < all->len; r++)
+    if (g_array_index (all, Refreshed, r).step == step)
+      return &g_array_index (all, Refreshed, r);
+  for (int k = 0; k < MAX_CLASSES; k++)
+    fresh.teacher[k] = fresh.generalist[k] = NAN;
+  g_array_append_val (all, fresh);
+  return &g_array_index (all, Refreshed, all->len - 1);
+}
+
+/* "simulated.teacher.2" */
+static void
+note_refresh (Simulation *self, gint64 step, const char *name, double value)
+{
+  const char *number = strrchr (name, '.');
+  int k = atoi (number + 1);
+  Refreshed *refreshed = refreshed_at (self, step);
+
+  if (k < MAX_CLASSES)
+    (strstr (name, "teacher") != NULL ? refreshed->teacher : refreshed->generalist)[k] = value;
+}
+
 static void
 hook_metric (gint64 step, const char *name, double value, gpointer data)
 {
@@ -393,6 +432,43 @@ hook_metric (gint64 step, const char *name, double value, gpointer data)
     self->dice = value;
   else if (g_str_has_prefix (name, "dice."))
     self->dice_per_class[(guint8) atoi (name + strlen ("dice."))] = value;
+  else if (g_str_has_prefix (name, "simulated."))
+    note_refresh (self, step, name, value);
+}
+
+static void
+add_numbers (JsonBuilder *builder, const char *name, const double *values, int n)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+  for (int i = 0; i < n; i++)
+    if (isfinite (values[i]))
+      json_builder_add_double_value (builder, values[i]);
+    else
+      json_builder_add_null_value (builder);
+  json_builder_end_array (builder);
+}
+
+/* Dice per class of what the teacher says by itself, and of the labels that the generalist makes of
+ * it, over the unlabelled scans of each refresh. */
+static void
+add_refreshes (Simulation *self, JsonBuilder *builder)
+{
+  int n = self->data->n_classes - 1;
+
+  json_builder_set_member_name (builder, "pseudo_labels");
+  json_builder_begin_array (builder);
+  for (guint r = 0; r < self->refreshes->len; r++)
+    {
+      const Refreshed *refreshed = &g_array_index (self->refreshes, Refreshed, r);
+
+      json_builder_begin_object (builder);
+      add_int (builder, "step", refreshed->step);
+      add_numbers (builder, "dice_teacher", refreshed->teacher + 1, n);
+      add_numbers (builder, "dice_generalist", refreshed->generalist + 1, n);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
 }
 
 static void
@@ -405,17 +481,12 @@ keep_round (Simulation *self, AppTrainer *trainer)
   add_int (builder, "round", self->round);
   add_int (builder, "labelled", self->labelled->len);
   add_number (builder, "dice", self->dice);
-  json_builder_set_member_name (builder, "dice_per_class");
-  json_builder_begin_array (builder);
-  for (int k = 1; k < self->data->n_classes; k++)
-    if (isfinite (self->dice_per_class[k]))
-      json_builder_add_double_value (builder, self->dice_per_class[k]);
-    else
-      json_builder_add_null_value (builder);
-  json_builder_end_array (builder);
+  add_numbers (builder, "dice_per_class", self->dice_per_class + 1, self->data->n_classes - 1);
   add_int (builder, "steps", app_trainer_get_step (trainer));
   add_number (builder, "loss_supervised", self->loss);
   add_number (builder, "seconds", app_trainer_get_seconds (trainer));
+  if (self->refreshes->len > 0)
+    add_refreshes (self, builder);
   json_builder_end_object (builder);
   g_ptr_array_add (self->rounds, json_builder_get_root (builder));
 
@@ -485,6 +556,16 @@ select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
   return ok;
 }
 
+/* Beside the checkpoints, for whoever wants to look at what it predicts. */
+static gboolean
+keep_model (Simulation *self, AppTrainer *trainer, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("%s/round-%d.safetensors", self->folder, self->round);
+
+  return app_trainer_write_model (trainer, path, (const char *const *) self->data->label_names,
+                                  error);
+}
+
 static gboolean
 one_round (Simulation *self, GError **error)
 {
@@ -501,6 +582,7 @@ one_round (Simulation *self, GError **error)
       return FALSE;
     }
   self->dice = self->loss = NAN;
+  g_array_set_size (self->refreshes, 0);
   for (gsize k = 0; k < G_N_ELEMENTS (self->dice_per_class); k++)
     self->dice_per_class[k] = NAN;
   trainer = app_trainer_new (&self->plan, self->data->scans, folder, &hooks, error);
@@ -518,6 +600,8 @@ one_round (Simulation *self, GError **error)
           return FALSE;
         }
     }
+  if (!keep_model (self, trainer, error))
+    return FALSE;
   keep_round (self, trainer);
   if (self->round < self->request->n_rounds && !select_and_label (self, trainer, error))
     return FALSE;
@@ -552,7 +636,8 @@ make_plan (Simulation *self, GError **error)
                                                .n_steps = t->n_steps,
                                                .seconds = t->seconds,
                                                .seed = (guint64) seed_of (self),
-                                               .generalist = t->generalist },
+                                               .generalist = t->generalist,
+                                               .settings = t->settings },
                             self->data->scans, error))
     return FALSE;
   /* The table is of the last checkpoint (DESIGN 7). */
@@ -628,6 +713,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   collect_truths (&self, store);
   self.rounds = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
   self.labelled = g_array_new (FALSE, FALSE, sizeof (gint64));
+  self.refreshes = g_array_new (FALSE, FALSE, sizeof (Refreshed));
   self.folder = g_strconcat (request->report, ".d", NULL);
   ok = app_engine_run (engine,
                        &(AppJobParams){ .kind = APP_JOB_TRAINING,
@@ -643,6 +729,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   app_train_plan_clear (&self.plan);
   g_ptr_array_unref (self.rounds);
   g_array_unref (self.labelled);
+  g_array_unref (self.refreshes);
   app_round_data_free (self.data);
   g_source_remove (interrupt);
   g_source_remove (terminate);

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * @train: of each round; n_select and done are not used
  * @n_rounds, @n_start, @budget: rounds; scans labelled before the first; scans added after each
  * @n_pool: training scans that take part at all, drawn by the seed; 0 for all
- * @report: file the report is kept in; beside it, REPORT.d holds checkpoints. Started again with
+ * @report: file the report is kept in; beside it, REPORT.d holds checkpoints and each round's
+ *   model. Started again with
  * the same request it goes on where it stopped.
  */
 typedef struct

@@ -28,6 +28,7 @@ typedef struct
   /* the request, owned */
   AppTrainRequest request;
   char *method, *generalist;
+  char **settings;
 
   /* the round, once it is in the store */
   gint64 round, db_job;
@@ -62,6 +63,7 @@ round_free (gpointer data)
   g_clear_pointer (&self->metrics, g_array_unref);
   g_free (self->method);
   g_free (self->generalist);
+  g_strfreev (self->settings);
   g_free (self->folder);
   g_free (self);
 }
@@ -221,7 +223,8 @@ make_plan (Round *self, GError **error)
                              .n_steps = self->request.n_steps,
                              .seconds = self->request.seconds,
                              .seed = (guint64) self->seed,
-                             .generalist = self->generalist };
+                             .generalist = self->generalist,
+                             .settings = (const char *const *) self->settings };
 
   app_job_progress (self->job, 0, _ ("Measuring how fast this machine is"));
   app_train_plan_clear (&self->plan);
@@ -684,6 +687,7 @@ round_new (DbStore *store, const AppTrainRequest *request)
   self->request = *request;
   self->method = g_strdup (request->method != NULL ? request->method : "gm-abs");
   self->generalist = g_strdup (request->generalist);
+  self->settings = g_strdupv ((char **) request->settings);
   self->seed = request->seed >= 0
                    ? request->seed
                    : (gint64) g_list_model_get_n_items (db_store_get_rounds (store)) + 1;
@@ -794,7 +798,8 @@ plan_cb (AppJob *job, gpointer data, GError **error)
                              .n_steps = r->n_steps,
                              .seconds = r->seconds,
                              .seed = (guint64) self->round->seed,
-                             .generalist = self->round->generalist };
+                             .generalist = self->round->generalist,
+                             .settings = (const char *const *) self->round->settings };
 
   return app_round_plan_make (&self->round->plan, &self->time, &request, self->round->data->scans,
                               error);

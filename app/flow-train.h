@@ -26,6 +26,7 @@ typedef struct
   gint64 seed; /* −1: the number of the round */
   gboolean dense;
   const char *generalist;
+  const char *const *settings; /* (nullable): see app_train_plan_set() */
   ActiveStrategy strategy;
   int n_select;
   double random_share;

@@ -338,6 +338,7 @@ set_laptop (AppTrainPlan *plan, const int size[3])
   params->filters = LAPTOP_FILTERS;
   seg_preprocess_choose_patch (size, LAPTOP_PATCH_VOXELS, FALSE, params->patch);
   /* A few hundred steps are too few for the papers' rate. */
+  params->orient = SEG_ORIENT_NONE;
   params->adamw = TRUE;
   params->lr = 2e-3;
   params->lr_poly = TRUE;
@@ -362,6 +363,8 @@ set_paper (AppTrainPlan *plan, const int size[3])
     fits = fits && size[a] >= params->patch[a];
   if (!fits)
     seg_preprocess_choose_patch (size, PAPER_PATCH_VOXELS, TRUE, params->patch);
+  if (params->patch[0] != params->patch[1])
+    params->orient = SEG_ORIENT_FLIPS;
   plan->refresh_slice_step = 1;
   plan->n_validations = 10;
   plan->checkpoint_seconds = 300;
@@ -416,6 +419,9 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
   else
     set_paper (plan, size);
   plan->params.bf16 = laptop && !request->parity && seg_device_get_info (device)->bf16;
+  for (const char *const *s = request->settings; s != NULL && *s != NULL; s++)
+    if (!app_train_plan_set (plan, *s, error))
+      return FALSE;
   if (!measure (plan, time, size, error))
     return FALSE;
   seconds = request->seconds > 0 ? request->seconds

@@ -29,6 +29,7 @@ typedef struct
   double seconds;
   guint64 seed;
   const char *generalist;
+  const char *const *settings; /* (nullable): of app_train_plan_set(), after the profile's */
 } AppPlanRequest;
 
 /* Where a round's time is expected to go, in seconds, measured on this machine just now. */

@@ -65,21 +65,6 @@ set_uncertainty (AppPredicted *predicted, const AppRoundScan *scan, const float 
 }
 
 static void
-model_spacing (const AppRoundScan *scan, double spacing_mm[3])
-{
-  const VolumeGeometry *geometry = seg_prepared_get_geometry (scan->prepared);
-  int size[3];
-
-  seg_prepared_get_size (scan->prepared, size);
-  for (int a = 0; a < 3; a++)
-    {
-      int own = seg_prepared_get_scan_axis (scan->prepared, a);
-
-      spacing_mm[a] = geometry->spacing_mm[own] * geometry->size[own] / size[a];
-    }
-}
-
-static void
 set_features (AppPredicted *predicted, const AppRoundScan *scan, const float *probabilities, int K,
               double tau)
 {
@@ -88,7 +73,7 @@ set_features (AppPredicted *predicted, const AppRoundScan *scan, const float *pr
   int size[3];
 
   seg_prepared_get_size (scan->prepared, size);
-  model_spacing (scan, spacing);
+  seg_prepared_get_spacing (scan->prepared, spacing);
   active_features_from_image (&predicted->features, scan->id,
                               seg_prepared_get_image (scan->prepared), size, spacing);
   active_features_add_prediction (&predicted->features, probabilities, n, K, tau);
@@ -209,7 +194,7 @@ set_regions (AppPredicted *predicted, SegMethod *method, const AppRoundScan *sca
     return FALSE;
   classes_of (probabilities, n, K, labels);
   seg_prepared_get_size (scan->prepared, size);
-  model_spacing (scan, spacing);
+  seg_prepared_get_spacing (scan->prepared, spacing);
   found = active_regions_find (networks, views, labels, size, spacing, MAX_REGIONS);
   predicted->regions = g_array_new (FALSE, FALSE, sizeof (AppRegion));
   for (guint r = 0; r < found->len; r++)

@@ -157,8 +157,8 @@ app_round_scan_set_planes (AppRoundScan *self, const SegPlane *scan_planes, gsiz
   self->complete = complete;
 }
 
-static inline void
-count_voxel (AppOverlap *counts, guint8 prediction, guint8 truth)
+void
+app_overlap_add (AppOverlap *counts, guint8 prediction, guint8 truth)
 {
   counts[prediction].prediction++;
   counts[truth].truth++;
@@ -193,7 +193,7 @@ count_plane (const AppRoundScan *self, gsize plane, const guint8 *prediction, co
 
           /* Where slices cross a voxel counts once. */
           if (!on_earlier_plane (self, plane, at))
-            count_voxel (counts, prediction[v], truth[v]);
+            app_overlap_add (counts, prediction[v], truth[v]);
         }
 }
 
@@ -208,7 +208,7 @@ app_round_scan_count (const AppRoundScan *self, const guint8 *prediction_ijk,
   memset (counts, 0, (gsize) n_classes * sizeof *counts);
   if (whole || self->complete)
     for (gsize v = 0; v < n; v++)
-      count_voxel (counts, prediction_ijk[v], truth_ijk[v]);
+      app_overlap_add (counts, prediction_ijk[v], truth_ijk[v]);
   else
     for (gsize p = 0; p < self->n_planes; p++)
       count_plane (self, p, prediction_ijk, truth_ijk, size, counts);

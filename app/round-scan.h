@@ -77,6 +77,7 @@ typedef struct
 {
   gsize prediction, truth, both;
 } AppOverlap;
+void app_overlap_add (AppOverlap *counts, guint8 prediction, guint8 truth);
 void app_round_scan_count (const AppRoundScan *self, const guint8 *prediction_ijk,
                            const guint8 *truth_ijk, gboolean whole, int n_classes,
                            AppOverlap *counts);

@@ -25,6 +25,8 @@ app_train_options_add_to (AppTrainOptions *self, GOptionContext *context)
       "Weights of the generalist, or “rule” for the one without (the built-in network)", "FILE" },
     { "parity", 0, 0, G_OPTION_ARG_NONE, &self->parity,
       "The released code to the letter, its accidents included", NULL },
+    { "set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->settings,
+      "One number of the plan, as the round's parameters name it: lr=0.001", "NAME=VALUE" },
     { NULL },
   };
   GOptionGroup *group =
@@ -42,7 +44,8 @@ app_train_options_read (AppTrainOptions *self, AppTrainRequest *request, GError 
                                 .n_steps = self->n_steps,
                                 .seconds = self->minutes * 60,
                                 .seed = self->seed,
-                                .generalist = self->generalist };
+                                .generalist = self->generalist,
+                                .settings = (const char *const *) self->settings };
   if (seg_method_find (request->method) == NULL)
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "there is no method “%s”",

@@ -12,6 +12,7 @@ typedef struct
   gint64 n_steps, seed;
   double minutes;
   gboolean parity;
+  char **settings;
 } AppTrainOptions;
 
 void app_train_options_init (AppTrainOptions *self);

@@ -35,6 +35,7 @@ struct _AppTrainer
   gsize n_training;
 
   int n_refreshed;
+  AppOverlap *against_truth; /* 2 × K of this refresh: teacher's, generalist's; simulations only */
   char *pseudo_file; /* of the last refresh, in folder */
   double seconds_before;
   gint64 started_us;
@@ -139,6 +140,47 @@ wrong:
   return FALSE;
 }
 
+gboolean
+app_train_plan_set (AppTrainPlan *self, const char *assignment, GError **error)
+{
+  const struct
+  {
+    const char *name;
+    int *whole;
+    double *number;
+  } own[] = {
+    { "refresh_scans", &self->refresh_scans, NULL },
+    { "refresh_slice_step", &self->refresh_slice_step, NULL },
+    { "n_validations", &self->n_validations, NULL },
+    { "foreground_share", NULL, &self->foreground_share },
+    { "checkpoint_seconds", NULL, &self->checkpoint_seconds },
+  };
+  g_auto (GStrv) parts = g_strsplit (assignment, "=", 2);
+  gboolean pair = g_strv_length (parts) == 2;
+  char *end = NULL;
+  double value = pair ? g_ascii_strtod (parts[1], &end) : 0;
+  g_autoptr (GError) local = NULL;
+
+  for (gsize n = 0; pair && n < G_N_ELEMENTS (own); n++)
+    if (strcmp (own[n].name, parts[0]) == 0 && end != parts[1] && *end == '\0'
+        && value >= (own[n].whole == &self->refresh_slice_step) && value < 1e6)
+      {
+        if (own[n].whole != NULL)
+          *own[n].whole = (int) value;
+        else
+          *own[n].number = value;
+        return TRUE;
+      }
+  if (pair && seg_method_params_set (&self->params, parts[0], parts[1], &local))
+    return TRUE;
+  if (local != NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
+  else
+    g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                 _ ("“%s” sets nothing that a training has."), assignment);
+  return FALSE;
+}
+
 /* Before the start
  * ------------------------------------------------------------------------------------ */
 
@@ -204,6 +246,7 @@ fill_case (const AppRoundScan *scan, SegCase *c)
                   .n_planes = scan->complete ? 0 : scan->n_planes,
                   .complete = scan->complete };
   seg_prepared_get_size (scan->prepared, c->size);
+  seg_prepared_get_spacing (scan->prepared, c->spacing_mm);
 }
 
 static void
@@ -317,6 +360,7 @@ app_trainer_free (AppTrainer *self)
   g_free (self->training);
   g_free (self->pseudo_file);
   g_free (self->order_before);
+  g_free (self->against_truth);
   g_free (self->folder);
   g_ptr_array_unref (self->scans);
   g_free (self);
@@ -733,6 +777,48 @@ compare_drawn (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+/* Where the truth is known (a simulation; nothing is trained on it here): how good the teacher's
+ * own answer and the generalist's labels are on the scans that have no expert's. */
+static void
+compare_with_truth (AppTrainer *self, const AppRoundScan *scan, const float *p,
+                    const guint8 *labels)
+{
+  gsize N = seg_prepared_get_n_voxels (scan->prepared);
+  int K = self->plan->params.n_classes;
+  g_autofree guint8 *truth = NULL;
+  AppOverlap *teacher = self->against_truth, *generalist = self->against_truth + K;
+
+  if (scan->truth_ijk == NULL || scan->label != NULL)
+    return;
+  truth = g_malloc (N);
+  seg_prepared_labels_forward (scan->prepared, scan->truth_ijk, truth);
+  for (gsize v = 0; v < N; v++)
+    {
+      int best = 0;
+
+      for (int k = 1; k < K; k++)
+        if (p[(gsize) k * N + v] > p[(gsize) best * N + v])
+          best = k;
+      app_overlap_add (teacher, (guint8) best, truth[v]);
+      app_overlap_add (generalist, labels[v], truth[v]);
+    }
+}
+
+static void
+tell_truth (AppTrainer *self, gint64 step)
+{
+  int K = self->plan->params.n_classes;
+
+  for (int k = 1; k < K; k++)
+    {
+      g_autofree char *teacher = g_strdup_printf ("simulated.teacher.%d", k);
+      g_autofree char *generalist = g_strdup_printf ("simulated.generalist.%d", k);
+
+      tell_metric (self, step, teacher, app_overlap_dice (&self->against_truth[k]));
+      tell_metric (self, step, generalist, app_overlap_dice (&self->against_truth[K + k]));
+    }
+}
+
 static gboolean
 refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport *report,
              GError **error)
@@ -766,7 +852,7 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
                          self->generalist, image, size, p, (int) K, f, (int) C, NULL, refresh_tick,
                          tick, labels, report, error))
     return FALSE;
-  /* The loader reads the old labels until it is told of the new. */
+  compare_with_truth (self, scan, p, labels);
   g_free (scan->pseudo);
   scan->pseudo = g_steal_pointer (&labels);
   return TRUE;
@@ -795,6 +881,8 @@ refresh (AppTrainer *self, GError **error)
   for (gsize i = 0; i < self->n_training; i++)
     self->cases[i].pseudo = NULL;
   seg_loader_set_cases (self->loader, self->cases, self->n_training);
+  g_free (self->against_truth);
+  self->against_truth = g_new0 (AppOverlap, 2 * (gsize) plan->params.n_classes);
   for (gsize d = 0; d < n; d++, tick.done++)
     {
       SegRefreshReport report;
@@ -812,6 +900,7 @@ refresh (AppTrainer *self, GError **error)
   seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   tell_metric (self, step, "refresh.seconds", seconds);
   tell_metric (self, step, "refresh.asked", (double) n_asked);
+  tell_truth (self, step);
   return save_pseudo (self, error);
 }
 

@@ -31,6 +31,8 @@ typedef struct
 void app_train_plan_clear (AppTrainPlan *self);
 char *app_train_plan_to_json (const AppTrainPlan *self) G_GNUC_WARN_UNUSED_RESULT;
 gboolean app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error);
+/* "NAME=VALUE", a number of the plan or of its method's params. */
+gboolean app_train_plan_set (AppTrainPlan *self, const char *assignment, GError **error);
 
 /* What the outside wants to hear; all on the engine thread, all optional but @check. */
 typedef struct

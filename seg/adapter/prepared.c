@@ -133,6 +133,21 @@ seg_prepared_get_geometry (const SegPrepared *self)
   return &self->geometry;
 }
 
+void
+seg_prepared_get_spacing (const SegPrepared *self, double spacing_mm[3])
+{
+  const VolumeGeometry *geometry = seg_prepared_get_geometry (self);
+  int size[3];
+
+  seg_prepared_get_size (self, size);
+  for (int a = 0; a < 3; a++)
+    {
+      int own = seg_prepared_get_scan_axis (self, a);
+
+      spacing_mm[a] = geometry->spacing_mm[own] * geometry->size[own] / size[a];
+    }
+}
+
 int
 seg_prepared_get_scan_axis (const SegPrepared *self, int axis)
 {

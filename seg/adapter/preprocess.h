@@ -82,6 +82,7 @@ gsize seg_prepared_get_n_voxels (const SegPrepared *self);
 const VolumeGeometry *seg_prepared_get_geometry (const SegPrepared *self); /* the scan's */
 /* The prepared grid's place in the world: index (a0, a1, a2) → RAS mm, row major. */
 void seg_prepared_get_affine (const SegPrepared *self, double affine[4][4]);
+void seg_prepared_get_spacing (const SegPrepared *self, double spacing_mm[3]);
 /* Voxel axis of the scan behind array axis @axis. */
 int seg_prepared_get_scan_axis (const SegPrepared *self, int axis);
 

@@ -99,7 +99,8 @@ padding (const SegPatchParams *params, const int size[3], int pad[3])
   for (int a = 0; a < 3; a++)
     needed |= size[a] <= params->patch[a];
   for (int a = 0; a < 3; a++)
-    pad[a] = needed ? MAX (floor_half (params->patch[a] - size[a]) + params->pad_extra, 0) : 0;
+    pad[a] = (needed ? MAX (floor_half (params->patch[a] - size[a]) + params->pad_extra, 0) : 0)
+             + (int) lround (params->overhang * params->patch[a]);
 }
 
 static guint8
@@ -247,6 +248,181 @@ gather (const SegPatchParams *params, const SegCase *volume, const Map *map, Seg
     }
 }
 
+/* --- warps ----------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  double matrix[3][3]; /* voxel of the patch, from its middle → voxel of the volume */
+  double middle[3], at[3]; /* of the patch, and where that lies in the volume */
+  float scale, shift;
+} Warp;
+
+static void
+multiply (double left[3][3], double right[3][3], double out[3][3])
+{
+  double product[3][3];
+
+  for (int r = 0; r < 3; r++)
+    for (int c = 0; c < 3; c++)
+      product[r][c] =
+          left[r][0] * right[0][c] + left[r][1] * right[1][c] + left[r][2] * right[2][c];
+  memcpy (out, product, sizeof product);
+}
+
+/* A rotation in the patch's axes, in millimetres, as voxels of the patch. */
+static void
+rotation (SegRandomStream *random, double degrees, const double mm[3], double out[3][3])
+{
+  double finest = MIN (MIN (mm[0], mm[1]), mm[2]), coarsest = MAX (MAX (mm[0], mm[1]), mm[2]);
+
+  for (int r = 0; r < 3; r++)
+    for (int c = 0; c < 3; c++)
+      out[r][c] = r == c;
+  for (int a = 0; a < 3; a++)
+    {
+      double angle = seg_random_stream_range (random, -degrees, degrees) * G_PI / 180;
+      double turn[3][3] = { { 0 } };
+      int u = (a + 1) % 3, v = (a + 2) % 3;
+
+      /* Tilting thick slices mixes what lies centimetres apart. */
+      if (coarsest > 3 * finest && mm[a] < coarsest)
+        continue;
+      turn[a][a] = 1;
+      turn[u][u] = turn[v][v] = cos (angle);
+      turn[u][v] = -sin (angle) * mm[v] / mm[u];
+      turn[v][u] = sin (angle) * mm[u] / mm[v];
+      multiply (turn, out, out);
+    }
+}
+
+static void
+warp_init (Warp *warp, const SegPatchParams *params, const SegCase *volume, const Map *map,
+           guint64 seed, guint64 item)
+{
+  const SegWarpParams *p = &params->warp;
+  SegRandomStream random;
+  double own[3][3], mm[3], zoom;
+
+  seg_random_stream_init (&random, seed, SEG_RANDOM_WARP, item);
+  for (int a = 0; a < 3; a++)
+    mm[a] = volume->spacing_mm[map->axis[a]] > 0 ? volume->spacing_mm[map->axis[a]] : 1;
+  rotation (&random, p->rotate_degrees, mm, own);
+  zoom = 1 + seg_random_stream_range (&random, -p->zoom, p->zoom);
+  warp->scale = (float) (1 + seg_random_stream_range (&random, -p->contrast, p->contrast));
+  warp->shift = (float) seg_random_stream_range (&random, -p->brightness, p->brightness);
+  for (int a = 0; a < 3; a++)
+    warp->middle[a] = (params->patch[a] - 1) / 2.0;
+  for (int a = 0; a < 3; a++)
+    {
+      int source = map->axis[a];
+
+      warp->at[source] = map->offset[source] + map->sign[a] * warp->middle[a];
+      for (int b = 0; b < 3; b++)
+        warp->matrix[source][b] = map->sign[a] * zoom * own[a][b];
+    }
+}
+
+static inline float
+image_at (const SegCase *volume, int x, int y, int z)
+{
+  const int *size = volume->size;
+
+  if (x < 0 || x >= size[0] || y < 0 || y >= size[1] || z < 0 || z >= size[2])
+    return 0;
+  return volume->image[((gsize) x * (gsize) size[1] + (gsize) y) * (gsize) size[2] + (gsize) z];
+}
+
+static inline float
+mix (float a, float b, float share)
+{
+  return a + (b - a) * share;
+}
+
+static float
+interpolate (const SegCase *volume, const double at[3])
+{
+  gsize row = (gsize) volume->size[2], slab = (gsize) volume->size[1] * row;
+  int lo[3];
+  float f[3], value = 0;
+  gboolean inside = TRUE;
+
+  for (int a = 0; a < 3; a++)
+    {
+      lo[a] = (int) floor (at[a]);
+      f[a] = (float) (at[a] - lo[a]);
+      inside &= lo[a] >= 0 && lo[a] + 1 < volume->size[a];
+    }
+  if (inside)
+    {
+      const float *i = volume->image + (gsize) lo[0] * slab + (gsize) lo[1] * row + (gsize) lo[2];
+
+      return mix (mix (mix (i[0], i[1], f[2]), mix (i[row], i[row + 1], f[2]), f[1]),
+                  mix (mix (i[slab], i[slab + 1], f[2]),
+                       mix (i[slab + row], i[slab + row + 1], f[2]), f[1]),
+                  f[0]);
+    }
+  for (int corner = 0; corner < 8; corner++)
+    {
+      int dx = corner >> 2, dy = corner >> 1 & 1, dz = corner & 1;
+
+      value += (dx ? f[0] : 1 - f[0]) * (dy ? f[1] : 1 - f[1]) * (dz ? f[2] : 1 - f[2])
+               * image_at (volume, lo[0] + dx, lo[1] + dy, lo[2] + dz);
+    }
+  return value;
+}
+
+static void
+warp_voxel (const Warp *warp, const SegCase *volume, const double at[3], SegPatch *patch, gsize p)
+{
+  const int *size = volume->size;
+  int q[3];
+  gboolean inside = TRUE;
+  gsize voxel;
+
+  for (int a = 0; a < 3; a++)
+    {
+      q[a] = (int) floor (at[a] + 0.5);
+      inside &= q[a] >= 0 && q[a] < size[a];
+    }
+  patch->image[p] = 0;
+  patch->label[p] = patch->pseudo[p] = patch->domain[p] = 0;
+  if (!inside)
+    return;
+  voxel = ((gsize) q[0] * (gsize) size[1] + (gsize) q[1]) * (gsize) size[2] + (gsize) q[2];
+  patch->image[p] = interpolate (volume, at) * warp->scale + warp->shift;
+  patch->label[p] = volume->label ? volume->label[voxel] : 0;
+  patch->pseudo[p] = volume->pseudo ? volume->pseudo[voxel] : 0;
+  patch->domain[p] = domain_at (volume, voxel, is_on_plane (volume, q));
+}
+
+static void
+gather_warped (const SegPatchParams *params, const SegCase *volume, const Map *map, guint64 seed,
+               guint64 item, SegPatch *patch)
+{
+  Warp warp;
+  gsize p = 0;
+
+  warp_init (&warp, params, volume, map, seed, item);
+  for (int i = 0; i < params->patch[0]; i++)
+    for (int j = 0; j < params->patch[1]; j++)
+      for (int k = 0; k < params->patch[2]; k++, p++)
+        {
+          const double from[3] = { i - warp.middle[0], j - warp.middle[1], k - warp.middle[2] };
+          double at[3];
+
+          for (int a = 0; a < 3; a++)
+            at[a] = warp.at[a] + warp.matrix[a][0] * from[0] + warp.matrix[a][1] * from[1]
+                    + warp.matrix[a][2] * from[2];
+          warp_voxel (&warp, volume, at, patch, p);
+        }
+}
+
+static gboolean
+is_warped (const SegWarpParams *warp)
+{
+  return warp->rotate_degrees > 0 || warp->zoom > 0 || warp->contrast > 0 || warp->brightness > 0;
+}
+
 void
 seg_patch_cut (const SegPatchParams *params, const SegCase *volume, guint64 seed, guint64 item,
                SegPatch *patch)
@@ -266,7 +442,10 @@ seg_patch_cut (const SegPatchParams *params, const SegCase *volume, guint64 seed
   memcpy (patch->axis, map.axis, sizeof map.axis);
   memcpy (patch->sign, map.sign, sizeof map.sign);
   memcpy (patch->offset, map.offset, sizeof map.offset);
-  gather (params, volume, &map, patch);
+  if (is_warped (&params->warp))
+    gather_warped (params, volume, &map, seed, item, patch);
+  else
+    gather (params, volume, &map, patch);
   if (params->strong.n_ops > 0)
     {
       /* Labels of single planes would be voted away by their unlabelled neighbours (I3): they move

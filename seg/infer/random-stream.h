@@ -38,6 +38,7 @@ typedef enum
   SEG_RANDOM_AFFINE,
   SEG_RANDOM_PASTE,
   SEG_RANDOM_DROPOUT,
+  SEG_RANDOM_WARP,
   SEG_RANDOM_USER = 64, /* methods' own from here */
 } SegRandomPurpose;
 

@@ -32,6 +32,7 @@ typedef struct
   const SegPlane *planes;
   gsize n_planes;
   gboolean complete;
+  double spacing_mm[3]; /* of the axes; all 0 as if it were 1. For SegWarpParams */
 } SegCase;
 
 typedef enum
@@ -42,6 +43,19 @@ typedef enum
   SEG_ORIENT_SQUARE, /* rot90, then a flip of axis 0 with probability ½: all 8 of the square */
   SEG_ORIENT_FLIPS, /* each of the three axes with probability ½, no rotation */
 } SegOrientRule;
+
+/* Small changes of place and grey that keep what is in front in front: a rotation about the patch's
+ * middle by up to ±@rotate_degrees about each axis (about the coarsest alone, where it is three
+ * times as coarse as the finest), zoom 1 ± @zoom, and x → (1 ± @contrast) x ± @brightness. All 0:
+ * none. The image is sampled trilinearly, zero outside; labels and their domain at the nearest
+ * voxel, so that what is unlabelled stays unlabelled (I3). */
+typedef struct
+{
+  double rotate_degrees;
+  double zoom;
+  double contrast;
+  double brightness;
+} SegWarpParams;
 
 /* The strong augmentations of generic-ssl 8.3: @n_ops distinct ones of six in random order, each
  * applied with @probability. n_ops 0 for none. Zoom factors lie in [scale_low, 1]. */
@@ -66,6 +80,8 @@ extern const SegStrongParams seg_strong_2d; /* 3, 0.7, 15°, 0.5, 0.7–1.3, 0.5
  * @pad_extra: if any side of the volume is ≤ the patch, every side is zero-padded at both ends by
  *   max ((patch − side) div 2 + pad_extra, 0), the division rounding down: 3 for UA-MT and GM-ABS,
  *   1 for A&D, 2 for its 2-D form
+ * @overhang: share of a side by which the crop may lie outside the volume, beyond that padding:
+ * what a scan shows is then not told from where in the patch it lies; 0 in the dossiers
  * @use_last_offset: off (parity): the crop's offset is uniform in 0 … side − patch − 1
  * @centre_crop: for validation: no random offset but round-half-even ((side − patch) / 2)
  * @foreground_share: probability that the crop is moved, as little as possible, so that a random
@@ -75,10 +91,12 @@ typedef struct
 {
   int patch[3];
   int pad_extra;
+  double overhang;
   gboolean use_last_offset;
   gboolean centre_crop;
   double foreground_share;
   SegOrientRule orient;
+  SegWarpParams warp;
   SegStrongParams strong;
 } SegPatchParams;
 
@@ -86,7 +104,7 @@ typedef struct
  * SegPatch:
  *
  * One training patch and how it was cut: voxel p of the patch is voxel q of the volume with
- * q[axis[a]] = offset[axis[a]] + sign[a] · p[a], before any strong augmentation.
+ * q[axis[a]] = offset[axis[a]] + sign[a] · p[a], before any warp or strong augmentation.
  */
 typedef struct
 {

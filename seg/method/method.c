@@ -54,6 +54,14 @@ check_params (const char *name, const SegMethodParams *params, GError **error)
                      "patch side %d: sides must be multiples of 16", params->patch[a]);
         return FALSE;
       }
+  if ((params->orient == SEG_ORIENT_MIRRORED || params->orient == SEG_ORIENT_SQUARE)
+      && params->patch[0] != params->patch[1])
+    {
+      g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH,
+                   "a patch of %d × %d voxels cannot be rotated by quarters", params->patch[0],
+                   params->patch[1]);
+      return FALSE;
+    }
   if (params->n_classes < 2 || params->n_classes > SEG_CONFIDENT_MAX_CLASSES)
     {
       g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH, "%d classes: 2 to %d are possible",
@@ -132,16 +140,14 @@ seg_method_get_step (const SegMethod *self)
 void
 seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params)
 {
-  gboolean parity = self->params.ce_broadcast;
-  gboolean square = self->params.patch[0] == self->params.patch[1];
-
   *params = (SegPatchParams){
     .patch = { self->params.patch[0], self->params.patch[1], self->params.patch[2] },
     .pad_extra = 3,
-    .use_last_offset = !parity,
-    .orient = parity   ? SEG_ORIENT_MIRRORED
-              : square ? SEG_ORIENT_SQUARE
-                       : SEG_ORIENT_FLIPS,
+    .use_last_offset =
+        self->params.orient != SEG_ORIENT_MIRRORED, /* both as released, or neither */
+    .orient = self->params.orient,
+    .warp = self->params.warp,
+    .overhang = self->params.overhang,
   };
 }
 

@@ -32,6 +32,11 @@ typedef struct
   double
       window_overlap; /* of prediction, share of the patch: 0.43 gives gm-abs' stride 64 of 112 */
 
+  /* what patches go through */
+  SegOrientRule orient; /* SQUARE and MIRRORED want a patch square in axes 0 and 1 */
+  SegWarpParams warp;
+  double overhang; /* see SegPatchParams */
+
   /* gm-abs: its decisions made explicit (dossier, section 10) */
   int n_refreshes; /* of the generalist's labels; 13 as released */
   gboolean dice_term; /* half of the supervised loss is Dice on the labelled planes; not in
@@ -95,6 +100,10 @@ const SegMethodInfo *seg_method_find (const char *name); /* or NULL */
 void seg_method_params_init (SegMethodParams *params, const char *name, gboolean parity);
 char *seg_method_params_to_json (const SegMethodParams *params) G_GNUC_WARN_UNUSED_RESULT;
 gboolean seg_method_params_from_json (SegMethodParams *params, const char *json, GError **error);
+/* One of them, by the name it has there; FALSE without an error where there is none of that name.
+ */
+gboolean seg_method_params_set (SegMethodParams *params, const char *name, const char *value,
+                                GError **error);
 
 /**
  * seg_method_new:

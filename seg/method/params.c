@@ -56,6 +56,7 @@ seg_method_params_init (SegMethodParams *params, const char *name, gboolean pari
     .consistency = 0.1,
     .dropout = 0.5,
     .window_overlap = 48.0 / 112,
+    .orient = parity ? SEG_ORIENT_MIRRORED : SEG_ORIENT_SQUARE,
     .n_refreshes = gm_abs ? SEG_GM_ABS_RELEASED_REFRESHES : 0,
     .dice_term = !(parity && (gm_abs || sup_only)),
     .ce_broadcast = parity && gm_abs,
@@ -97,6 +98,11 @@ typedef struct
         1024                                                                                       \
   }
 
+#define WARP(member, max)                                                                          \
+  {                                                                                                \
+    "warp_" #member, FIELD_DOUBLE, G_STRUCT_OFFSET (SegMethodParams, warp.member), 0, max          \
+  }
+
 static const Field fields[] = {
   FIELD (n_classes, FIELD_INT, 2, 64),
   FIELD (filters, FIELD_INT, 1, 256),
@@ -117,6 +123,12 @@ static const Field fields[] = {
   FIELD (consistency, FIELD_DOUBLE, 0, 1e6),
   FIELD (dropout, FIELD_DOUBLE, 0, 0.99),
   FIELD (window_overlap, FIELD_DOUBLE, 0, 0.99),
+  FIELD (orient, FIELD_INT, SEG_ORIENT_NONE, SEG_ORIENT_FLIPS),
+  FIELD (overhang, FIELD_DOUBLE, 0, 0.5),
+  WARP (rotate_degrees, 180),
+  WARP (zoom, 0.9),
+  WARP (contrast, 0.9),
+  WARP (brightness, 10),
   FIELD (n_refreshes, FIELD_INT, 0, 1000),
   FIELD (dice_term, FIELD_BOOLEAN, 0, 1),
   FIELD (ce_broadcast, FIELD_BOOLEAN, 0, 1),
@@ -209,6 +221,15 @@ read_field (const Field *field, const char *text, gpointer into, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_later (const Field *field)
+{
+  return g_str_has_prefix (field->name, "warp_") || strcmp (field->name, "orient") == 0
+         || strcmp (field->name, "overhang") == 0
+         || (field->kind == FIELD_BOOLEAN
+             && field->offset > G_STRUCT_OFFSET (SegMethodParams, patch[2]));
+}
+
 gboolean
 seg_method_params_from_json (SegMethodParams *params, const char *json, GError **error)
 {
@@ -217,16 +238,13 @@ seg_method_params_from_json (SegMethodParams *params, const char *json, GError *
       const char *text = find_value (json, fields[f].name);
 
       /* A decision that a file does not know of was off when it was written. */
-      if (text == NULL && fields[f].offset > G_STRUCT_OFFSET (SegMethodParams, patch[2]))
+      if (text == NULL && is_later (&fields[f]))
         {
-          if (fields[f].kind != FIELD_BOOLEAN)
-            goto missing;
-          *(gboolean *) ((char *) params + fields[f].offset) = FALSE;
+          read_field (&fields[f], "0", (char *) params + fields[f].offset, NULL);
           continue;
         }
       if (text == NULL)
         {
-        missing:
           g_set_error (error, SEG_ERROR, SEG_ERROR_FORMAT, "parameters of a method: no “%s”",
                        fields[f].name);
           return FALSE;
@@ -235,4 +253,13 @@ seg_method_params_from_json (SegMethodParams *params, const char *json, GError *
         return FALSE;
     }
   return TRUE;
+}
+
+gboolean
+seg_method_params_set (SegMethodParams *params, const char *name, const char *value, GError **error)
+{
+  for (gsize f = 0; f < G_N_ELEMENTS (fields); f++)
+    if (strcmp (fields[f].name, name) == 0)
+      return read_field (&fields[f], value, (char *) params + fields[f].offset, error);
+  return FALSE;
 }
