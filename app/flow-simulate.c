@@ -17,6 +17,7 @@
 
 #define MAX_PLANES 16
 #define MAX_CLASSES 64
+#define EMBEDDING_BYTES ((guint64) 4 << 30)
 
 typedef struct
 {
@@ -573,6 +574,7 @@ one_round (Simulation *self, GError **error)
     .check = hook_check, .progress = hook_progress, .metric = hook_metric, .data = self
   };
   g_autofree char *folder = g_strdup_printf ("%s/round-%d", self->folder, self->round);
+  g_autofree char *embeddings = g_build_filename (self->folder, "embeddings", NULL);
   g_autoptr (AppTrainer) trainer = NULL;
 
   if (g_mkdir_with_parents (folder, 0777) != 0)
@@ -586,7 +588,10 @@ one_round (Simulation *self, GError **error)
   for (gsize k = 0; k < G_N_ELEMENTS (self->dice_per_class); k++)
     self->dice_per_class[k] = NAN;
   trainer = app_trainer_new (&self->plan, self->data->scans, folder, &hooks, error);
-  if (trainer == NULL || !app_trainer_run (trainer, error))
+  if (trainer == NULL)
+    return FALSE;
+  app_trainer_set_cache (trainer, embeddings, EMBEDDING_BYTES);
+  if (!app_trainer_run (trainer, error))
     return FALSE;
   /* A run that was killed after its last step has a checkpoint and no numbers. */
   if (isnan (self->dice))

@@ -6,6 +6,7 @@
 #include "app/current-model.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
+#include "app/settings.h"
 #include "seg/method/ramps.h"
 #include "volume/sha256.h"
 
@@ -36,6 +37,7 @@ typedef struct
   gint64 seed;
   AppTrainPlan plan;
   char *folder; /* of its checkpoints */
+  guint64 cache_bytes; /* for embeddings of slices */
   AppTrainResult result;
 
   /* on the engine thread, while it runs */
@@ -574,9 +576,13 @@ train_and_predict (Round *self, GError **error)
                                 .data = self };
   g_autoptr (AppTrainer) trainer =
       app_trainer_new (&self->plan, self->data->scans, self->folder, &hooks, error);
+  g_autofree char *cache =
+      g_build_filename (db_store_get_path (self->data->store), "cache", "embeddings", NULL);
   Candidates candidates = { 0 };
   gboolean ok;
 
+  if (trainer != NULL)
+    app_trainer_set_cache (trainer, cache, self->cache_bytes);
   if (trainer == NULL || !set_round_state (self, DB_ROUND_TRAINING, NULL, error))
     return FALSE;
   ok = app_trainer_run (trainer, error);
@@ -677,8 +683,11 @@ static Round *
 round_new (DbStore *store, const AppTrainRequest *request)
 {
   Round *self = g_new0 (Round, 1);
+  GSettings *settings = app_settings_get_default ();
 
   self->data = app_round_data_new (store);
+  self->cache_bytes =
+      settings != NULL ? (guint64) g_settings_get_int (settings, "embedding-cache-mib") << 20 : 0;
   self->metrics = g_array_new (FALSE, FALSE, sizeof (DbMetricPoint));
   self->loss = self->dice = self->result.dice = NAN;
   self->journal_seq = -1;

@@ -29,6 +29,7 @@ struct _AppTrainer
   SegContext *context;
   SegMethod *method;
   SegGeneralist *generalist;
+  SegEmbeddingCache *embeddings; /* or NULL */
   SegLoader *loader;
   SegCase *cases; /* of the training scans */
   AppRoundScan **training;
@@ -346,11 +347,20 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
 }
 
 void
+app_trainer_set_cache (AppTrainer *self, const char *folder, guint64 budget_bytes)
+{
+  g_clear_pointer (&self->embeddings, seg_embedding_cache_free);
+  if (folder != NULL && budget_bytes > 0)
+    self->embeddings = seg_embedding_cache_new (folder, budget_bytes);
+}
+
+void
 app_trainer_free (AppTrainer *self)
 {
   if (self == NULL)
     return;
   g_clear_pointer (&self->loader, seg_loader_free);
+  g_clear_pointer (&self->embeddings, seg_embedding_cache_free);
   g_clear_pointer (&self->generalist, seg_generalist_unref);
   g_clear_pointer (&self->method, seg_method_free);
   if (self->context != NULL)
@@ -848,9 +858,11 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
                                               .n_votes = 2,
                                               .scan = scan->id,
                                               .refresh = self->n_refreshed,
-                                              .multimask = TRUE },
-                         self->generalist, image, size, p, (int) K, f, (int) C, NULL, refresh_tick,
-                         tick, labels, report, error))
+                                              .multimask = TRUE,
+                                              .clean = params->clean_prompts,
+                                              .cache = self->embeddings },
+                         self->generalist, image, size, p, (int) K, f, (int) C, refresh_tick, tick,
+                         labels, report, error))
     return FALSE;
   compare_with_truth (self, scan, p, labels);
   g_free (scan->pseudo);
@@ -867,7 +879,7 @@ refresh (AppTrainer *self, GError **error)
   g_autofree Drawn *drawn = g_new (Drawn, self->n_training);
   Tick tick = { self, 0, (double) n };
   gint64 step = seg_method_get_step (self->method);
-  gsize n_asked = 0;
+  gsize n_asked = 0, n_encoded = 0, n_cached = 0;
   double seconds = 0;
   gint64 start = g_get_monotonic_time ();
 
@@ -891,6 +903,8 @@ refresh (AppTrainer *self, GError **error)
           || !refresh_one (self, self->training[drawn[d].index], &tick, &report, error))
         return FALSE;
       n_asked += (gsize) report.n_asked;
+      n_encoded += (gsize) report.n_encoded;
+      n_cached += (gsize) report.n_cached;
     }
   for (gsize i = 0; i < self->n_training; i++)
     self->cases[i].pseudo = self->training[i]->pseudo;
@@ -900,6 +914,8 @@ refresh (AppTrainer *self, GError **error)
   seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   tell_metric (self, step, "refresh.seconds", seconds);
   tell_metric (self, step, "refresh.asked", (double) n_asked);
+  tell_metric (self, step, "refresh.encoded", (double) n_encoded);
+  tell_metric (self, step, "refresh.cached", (double) n_cached);
   tell_truth (self, step);
   return save_pseudo (self, error);
 }

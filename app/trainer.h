@@ -70,6 +70,8 @@ typedef struct _AppTrainer AppTrainer;
 AppTrainer *app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
                              const AppTrainHooks *hooks, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void app_trainer_free (AppTrainer *self);
+/* Where embeddings of slices are kept between refreshes and rounds; NULL or 0: nowhere. */
+void app_trainer_set_cache (AppTrainer *self, const char *folder, guint64 budget_bytes);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppTrainer, app_trainer_free)
 
 /* Resumes from the checkpoint in the folder where there is one, else begins. %FALSE with

@@ -98,11 +98,11 @@ seg_gm_abs_refresh_is_due (const SegGmAbsSchedule *self, gint64 t)
 
   for (int r = 0; r < n; r++)
     {
-      /* 600 … 7800 as released; a single refresh comes at 600's place scaled to a short run's
-       * needs: after a quarter, when the teacher has something to say. */
+      /* 600 … 7800 as released. A short run has no teacher worth asking so early: at 6 % of 400
+       * steps it has seen each labelled scan three times. */
       double released = n == SEG_GM_ABS_RELEASED_REFRESHES ? 600.0 * (r + 1)
-                        : n == 1                           ? 2500
-                                                           : 2000 + 3500.0 * r / (n - 1);
+                        : n == 1                           ? 5000
+                                                           : 4000 + 3500.0 * r / (n - 1);
       gint64 due = MAX (scaled_step (self, released), last + 1);
 
       if (due == t)

@@ -6,6 +6,11 @@
 #include <math.h>
 #include <string.h>
 
+/* Longest side of the slices that the released jitter was made for, about. */
+#define JITTER_SLICE 160
+/* Of the largest component's size, from which another is no speck. */
+#define COMPONENT_SHARE 0.25
+
 typedef struct
 {
   const SegRefreshParams *params;
@@ -17,8 +22,6 @@ typedef struct
   float *q;
   guint8 *z;
   guint8 **masks; /* 3 (K − 1) volumes */
-  SegRefreshEmbed embed;
-  gpointer embed_data;
   SegRefreshReport *report;
 } Refresh;
 
@@ -80,6 +83,41 @@ ask (Refresh *self, SegEmbedding *embedding, const SegSlicePrompt *found, const 
   return TRUE;
 }
 
+/* Never one that is there already: the slices of a scan stay the same from refresh to refresh. */
+static SegEmbedding *
+embed (Refresh *self, const SegSliceView *view, GError **error)
+{
+  SegEmbeddingCache *cache = self->params->cache;
+  g_autoptr (SegPicture) picture = cut_picture (self, view);
+  g_autoptr (GError) local = NULL;
+  SegEmbedding *embedding =
+      cache != NULL ? seg_embedding_cache_get (cache, self->generalist, picture) : NULL;
+
+  if (embedding != NULL)
+    {
+      self->report->n_cached++;
+      return embedding;
+    }
+  embedding = seg_generalist_encode (self->generalist, picture, error);
+  if (embedding == NULL)
+    return NULL;
+  self->report->n_encoded++;
+  if (cache != NULL
+      && !seg_embedding_cache_put (cache, self->generalist, picture, embedding, &local))
+    g_warning ("an embedding could not be kept and will be made again: %s", local->message);
+  return embedding;
+}
+
+/* How far each side of the box may be moved outward. */
+static int
+jitter_of (const Refresh *self, const SegSliceView *view)
+{
+  if (!self->params->clean)
+    return SEG_SELF_PROMPT_JITTER;
+  return MIN (SEG_SELF_PROMPT_JITTER * MAX (view->rows, view->columns) / JITTER_SLICE,
+              SEG_SELF_PROMPT_JITTER);
+}
+
 static gboolean
 refresh_slice (Refresh *self, int axis, int index, GError **error)
 {
@@ -94,20 +132,14 @@ refresh_slice (Refresh *self, int axis, int index, GError **error)
       guint64 seed = seg_hash4 ((guint64) self->params->scan, (guint64) axis, (guint64) index,
                                 (guint64) self->params->refresh * 64 + (guint64) k);
 
-      seg_slice_prompt (self->z, self->q, self->size, k, axis, index, seed, &found);
+      seg_slice_prompt (self->z, self->q, self->size, k, axis, index, jitter_of (self, &view), seed,
+                        &found);
       if (!found.has_prompt)
         continue;
       if (embedding == NULL)
-        {
-          g_autoptr (SegPicture) picture = cut_picture (self, &view);
-
-          embedding = self->embed != NULL
-                          ? self->embed (picture, axis, index, self->embed_data, error)
-                          : seg_generalist_encode (self->generalist, picture, error);
-          if (embedding == NULL)
-            return FALSE;
-          self->report->n_encoded++;
-        }
+        embedding = embed (self, &view, error);
+      if (embedding == NULL)
+        return FALSE;
       if (!ask (self, embedding, &found, &view, self->masks[axis * (self->K - 1) + k - 1], error))
         return FALSE;
     }
@@ -162,11 +194,21 @@ refresh_axis (Refresh *self, int axis, SegRefreshTick tick, gpointer data, GErro
   return TRUE;
 }
 
+/* z stays where the network's own answer is the same class. */
+static void
+where_both_say_so (guint8 *z, const float *p, gsize N, int K)
+{
+  for (gsize v = 0; v < N; v++)
+    for (int k = 0; k < K && z[v] != 0; k++)
+      if (p[(gsize) k * N + v] > p[z[v] * N + v])
+        z[v] = 0;
+}
+
 gboolean
 seg_refresh_scan (const SegRefreshParams *params, SegGeneralist *generalist, const float *image,
                   const int size[3], const float *probabilities, int K, const float *features,
-                  int C, SegRefreshEmbed embed, SegRefreshTick tick, gpointer user_data,
-                  guint8 *labels, SegRefreshReport *report, GError **error)
+                  int C, SegRefreshTick tick, gpointer user_data, guint8 *labels,
+                  SegRefreshReport *report, GError **error)
 {
   gsize N = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
   g_autofree float *prototypes = g_new (float, (gsize) K *(gsize) C);
@@ -182,8 +224,6 @@ seg_refresh_scan (const SegRefreshParams *params, SegGeneralist *generalist, con
                    .K = K,
                    .q = q,
                    .z = z,
-                   .embed = embed,
-                   .embed_data = user_data,
                    .report = report };
 
   *report = (SegRefreshReport){ 0 };
@@ -192,6 +232,11 @@ seg_refresh_scan (const SegRefreshParams *params, SegGeneralist *generalist, con
   self.masks = (guint8 **) masks->pdata;
   seg_prototypes (features, probabilities, N, C, K, prototypes);
   seg_similarity (features, prototypes, N, C, K, q, z);
+  if (params->clean)
+    {
+      where_both_say_so (z, probabilities, N, K);
+      seg_keep_components (z, size, K, COMPONENT_SHARE);
+    }
   for (int axis = 0; axis < 3; axis++)
     if (!refresh_axis (&self, axis, tick, user_data, error))
       return FALSE;

@@ -161,21 +161,22 @@ seg_slice_to_grey (const float *image, const SegSliceView *view, guint8 *grey)
       }
 }
 
-/* Uniform 0 … SEG_SELF_PROMPT_JITTER. */
+/* Uniform 0 … @most. */
 static int
-jitter (guint64 *state)
+draw_jitter (guint64 *state, int most)
 {
   *state = seg_hash4 (*state, 0, 0, 0);
-  return (int) ((*state >> 32) * (SEG_SELF_PROMPT_JITTER + 1) >> 32);
+  return (int) ((*state >> 32) * (guint64) (most + 1) >> 32);
 }
 
 static void
-set_box (SegSlicePrompt *prompt, const int extent[4], const SegSliceView *view, guint64 seed)
+set_box (SegSlicePrompt *prompt, const int extent[4], const SegSliceView *view, int jitter,
+         guint64 seed)
 {
-  int x_min = extent[0] - jitter (&seed);
-  int x_max = extent[2] + jitter (&seed);
-  int y_min = extent[1] - jitter (&seed);
-  int y_max = extent[3] + jitter (&seed);
+  int x_min = extent[0] - draw_jitter (&seed, jitter);
+  int x_max = extent[2] + draw_jitter (&seed, jitter);
+  int y_min = extent[1] - draw_jitter (&seed, jitter);
+  int y_max = extent[3] + draw_jitter (&seed, jitter);
 
   prompt->box[0] = (float) CLAMP (x_min, 0, view->columns);
   prompt->box[1] = (float) CLAMP (y_min, 0, view->rows);
@@ -206,7 +207,7 @@ offer (Ranked *kept, int *n_kept, int capacity, Ranked candidate)
 
 void
 seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int axis, int index,
-                  guint64 seed, SegSlicePrompt *prompt)
+                  int jitter, guint64 seed, SegSlicePrompt *prompt)
 {
   SegSliceView view;
   Ranked best[SEG_SELF_PROMPT_POINTS], worst[1];
@@ -239,7 +240,7 @@ seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int
     return;
 
   prompt->has_prompt = TRUE;
-  set_box (prompt, extent, &view, seed);
+  set_box (prompt, extent, &view, jitter, seed);
   if (n_inside <= SEG_SELF_PROMPT_POINTS)
     return;
   prompt->n_positive = n_best;
@@ -251,6 +252,63 @@ seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int
   prompt->n_negative = 1;
   prompt->negative[0][0] = (float) worst[0].x;
   prompt->negative[0][1] = (float) worst[0].y;
+}
+
+/* The component of @from gets the number @number in @component; its size. */
+static gsize
+flood (const guint8 *z, const int size[3], gsize from, guint32 number, guint32 *component,
+       gsize *stack)
+{
+  const gsize strides[3] = { (gsize) size[1] * (gsize) size[2], (gsize) size[2], 1 };
+  gsize n_stack = 0, n = 0;
+
+  stack[n_stack++] = from;
+  component[from] = number;
+  while (n_stack > 0)
+    {
+      gsize v = stack[--n_stack];
+
+      n++;
+      for (int a = 0; a < 3; a++)
+        {
+          int at = (int) (v / strides[a] % (gsize) size[a]);
+
+          for (int side = -1; side <= 1; side += 2)
+            {
+              gsize next = side < 0 ? v - strides[a] : v + strides[a];
+
+              if (at + side < 0 || at + side >= size[a] || component[next] != 0
+                  || z[next] != z[from])
+                continue;
+              component[next] = number;
+              stack[n_stack++] = next;
+            }
+        }
+    }
+  return n;
+}
+
+void
+seg_keep_components (guint8 *z, const int size[3], int K, double share)
+{
+  gsize N = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
+  g_autofree guint32 *component = g_new0 (guint32, N);
+  g_autofree gsize *stack = g_new (gsize, N);
+  g_autofree gsize *largest = g_new0 (gsize, K);
+  g_autoptr (GArray) sizes = g_array_new (FALSE, FALSE, sizeof (gsize));
+
+  for (gsize v = 0; v < N; v++)
+    if (z[v] != 0 && component[v] == 0)
+      {
+        gsize n = flood (z, size, v, sizes->len + 1, component, stack);
+
+        g_array_append_val (sizes, n);
+        largest[z[v]] = MAX (largest[z[v]], n);
+      }
+  for (gsize v = 0; v < N; v++)
+    if (z[v] != 0
+        && (double) g_array_index (sizes, gsize, component[v] - 1) < share * (double) largest[z[v]])
+      z[v] = 0;
 }
 
 void

@@ -54,15 +54,20 @@ typedef struct
  * seg_slice_prompt:
  * @z: prototype label of the volume; @q: K × N; @k: class asked for
  * @axis, @index: the slice
+ * @jitter: SEG_SELF_PROMPT_JITTER as released
  * @seed: of the jitter; mix volume, axis, slice and refresh into it
  *
  * A slice where no pixel or every pixel is k asks nothing. The box is the extent of z = k, each
- * side moved outward by 0 … 4 pixels (in the order x_min, x_max, y_min, y_max) and clipped to
+ * side moved outward by 0 … @jitter pixels (in the order x_min, x_max, y_min, y_max) and clipped to
  * [0, W] and [0, H]. With more than five such pixels: the five of them with the largest q_k, and
  * the one pixel that is not k with the smallest q_k, the smallest index first among equals.
  */
 void seg_slice_prompt (const guint8 *z, const float *q, const int size[3], int k, int axis,
-                       int index, guint64 seed, SegSlicePrompt *prompt);
+                       int index, int jitter, guint64 seed, SegSlicePrompt *prompt);
+
+/* Of each class 1 … K − 1 of @z, the largest 6-connected component and those of at least @share of
+ * its size stay; the others become 0. */
+void seg_keep_components (guint8 *z, const int size[3], int K, double share);
 
 /* Rows and columns of the slice perpendicular to @axis, and its voxels' strides. */
 typedef struct

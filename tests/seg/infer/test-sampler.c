@@ -193,6 +193,116 @@ test_mirrored (void)
   volume_clear (&volume);
 }
 
+/* A warp of nothing is the plain cut, and the crop overhangs the volume on every side. */
+static void
+test_overhang (void)
+{
+  const SegPatchParams plain = { .patch = { 6, 8, 4 }, .use_last_offset = TRUE, .overhang = 0.5 };
+  SegPatchParams warped = plain;
+  Volume volume;
+  SegPatch a, b;
+  int lo[3] = { 0, 0, 0 }, hi[3] = { 0, 0, 0 };
+
+  warped.warp.contrast = 1e-9;
+  volume_init (&volume, 7, 9, 5);
+  patch_init (&a, plain.patch);
+  patch_init (&b, plain.patch);
+  for (guint64 item = 0; item < 500; item++)
+    {
+      seg_patch_cut (&plain, &volume.volume, 3, item, &a);
+      assert_consistent (&plain, &volume.volume, &a);
+      for (int d = 0; d < 3; d++)
+        {
+          lo[d] = MIN (lo[d], a.offset[d]);
+          hi[d] = MAX (hi[d], a.offset[d]);
+        }
+      seg_patch_cut (&warped, &volume.volume, 3, item, &b);
+      for (gsize v = 0; v < a.n_voxels; v++)
+        g_assert_cmpfloat_with_epsilon (a.image[v], b.image[v], 1e-4);
+      g_assert_cmpmem (a.label, a.n_voxels, b.label, b.n_voxels);
+      g_assert_cmpmem (a.domain, a.n_voxels, b.domain, b.n_voxels);
+    }
+  for (int d = 0; d < 3; d++)
+    {
+      g_assert_cmpint (lo[d], ==, -plain.patch[d] / 2);
+      g_assert_cmpint (hi[d], ==, volume.volume.size[d] - plain.patch[d] / 2);
+    }
+  patch_clear (&a);
+  patch_clear (&b);
+  volume_clear (&volume);
+}
+
+/* I3: whatever a warp does, what is called labelled was labelled, and its label is its own. */
+static void
+test_warped_planes (void)
+{
+  const SegPlane planes[2] = { { 0, 7 }, { 2, 6 } };
+  const SegPatchParams params = { .patch = { 16, 16, 16 },
+                                  .use_last_offset = TRUE,
+                                  .overhang = 0.25,
+                                  .warp = { 20, 0.15, 0.2, 0.2 } };
+  Volume volume;
+  SegPatch patch;
+  gsize n_labelled = 0;
+
+  volume_init (&volume, 16, 14, 15);
+  for (int x = 0; x < 16; x++)
+    for (int y = 0; y < 14; y++)
+      for (int z = 0; z < 15; z++)
+        volume.label[(x * 14 + y) * 15 + z] = x == 7 ? 1 : z == 6 ? 2 : 9;
+  volume.volume.complete = FALSE;
+  volume.volume.planes = planes;
+  volume.volume.n_planes = 2;
+  patch_init (&patch, params.patch);
+  for (guint64 item = 0; item < 100; item++)
+    {
+      seg_patch_cut (&params, &volume.volume, 3, item, &patch);
+      for (gsize v = 0; v < patch.n_voxels; v++)
+        {
+          g_assert_true (patch.domain[v] == (patch.label[v] == 1 || patch.label[v] == 2));
+          n_labelled += patch.domain[v];
+        }
+    }
+  /* Half of what plain cuts would show, at least. */
+  g_assert_cmpuint (n_labelled, >, 100 * 16 * 16);
+  patch_clear (&patch);
+  volume_clear (&volume);
+}
+
+/* Slices three times as thick as the voxels are wide are turned in their own plane alone. */
+static void
+test_thick_slices_are_not_tilted (void)
+{
+  SegPatchParams params = { .patch = { 8, 8, 8 },
+                            .centre_crop = TRUE,
+                            .warp = { .rotate_degrees = 20 } };
+  Volume volume;
+  SegPatch patch;
+  gboolean tilted[2];
+
+  volume_init (&volume, 24, 24, 24);
+  for (int v = 0; v < 24 * 24 * 24; v++)
+    volume.image[v] = (float) (v % 24) + 1;
+  patch_init (&patch, params.patch);
+  for (int thick = 0; thick < 2; thick++)
+    {
+      volume.volume.spacing_mm[0] = volume.volume.spacing_mm[1] = 1;
+      volume.volume.spacing_mm[2] = thick ? 8 : 1;
+      tilted[thick] = FALSE;
+      for (guint64 item = 0; item < 20; item++)
+        {
+          seg_patch_cut (&params, &volume.volume, 3, item, &patch);
+          for (gsize v = 0; v < patch.n_voxels; v++)
+            if (patch.image[v] != 0 && patch.image[v % 8] != 0)
+              tilted[thick] |= fabsf (patch.image[v] - patch.image[v % 8]) > 0.01f;
+        }
+    }
+  g_assert_true (tilted[0]);
+  g_assert_false (tilted[1]);
+  patch_clear (&patch);
+  volume_clear (&volume);
+}
+
 /* rot90 by k, then flip, composed by hand as numpy would, against the cut of a full-size patch. */
 static void
 test_as_numpy (void)
@@ -728,6 +838,9 @@ main (int argc, char **argv)
   g_test_add_func ("/seg/sampler/philox", test_philox);
   g_test_add_func ("/seg/sampler/distributions", test_distributions);
   g_test_add_func ("/seg/sampler/mirrored", test_mirrored);
+  g_test_add_func ("/seg/infer/sampler/overhang", test_overhang);
+  g_test_add_func ("/seg/infer/sampler/warped-planes", test_warped_planes);
+  g_test_add_func ("/seg/infer/sampler/thick-slices", test_thick_slices_are_not_tilted);
   g_test_add_func ("/seg/sampler/as-numpy", test_as_numpy);
   g_test_add_func ("/seg/sampler/padding", test_padding);
   g_test_add_func ("/seg/sampler/planes", test_planes);

@@ -80,7 +80,7 @@ test_slice_prompt (void)
   q1[at (2, 9, 3)] = 0.01f;
 
   /* Axis 2: rows are x, columns are y. */
-  seg_slice_prompt (z, q, size, 1, 2, 3, 99, &prompt);
+  seg_slice_prompt (z, q, size, 1, 2, 3, SEG_SELF_PROMPT_JITTER, 99, &prompt);
   g_assert_true (prompt.has_prompt);
   for (int side = 0; side < 4; side++)
     {
@@ -103,16 +103,37 @@ test_slice_prompt (void)
   g_assert_cmpfloat (prompt.negative[0][1], ==, 2);
 
   /* Axis 0, rows y, columns z: three pixels are too few for points. */
-  seg_slice_prompt (z, q, size, 1, 0, 5, 99, &prompt);
+  seg_slice_prompt (z, q, size, 1, 0, 5, SEG_SELF_PROMPT_JITTER, 99, &prompt);
   g_assert_true (prompt.has_prompt);
   g_assert_cmpint (prompt.n_positive + prompt.n_negative, ==, 0);
 
   /* Nothing there, or nothing else there. */
-  seg_slice_prompt (z, q, size, 1, 2, 0, 99, &prompt);
+  seg_slice_prompt (z, q, size, 1, 2, 0, SEG_SELF_PROMPT_JITTER, 99, &prompt);
   g_assert_false (prompt.has_prompt);
   memset (z, 1, sizeof z);
-  seg_slice_prompt (z, q, size, 1, 2, 3, 99, &prompt);
+  seg_slice_prompt (z, q, size, 1, 2, 3, SEG_SELF_PROMPT_JITTER, 99, &prompt);
   g_assert_false (prompt.has_prompt);
+}
+
+/* Specks go, a second component worth a quarter stays; classes do not touch each other's. */
+static void
+test_components (void)
+{
+  guint8 z[NX * NY * NZ] = { 0 };
+
+  for (int x = 0; x < 8; x++)
+    z[at (x, 2, 2)] = 1;
+  z[at (0, 5, 5)] = z[at (1, 5, 5)] = 1; /* a quarter of it */
+  z[at (8, 3, 2)] = 1; /* a corner's touch is none */
+  z[at (10, 8, 7)] = 2;
+  z[at (8, 2, 2)] = 2;
+  seg_keep_components (z, size, 3, 0.25);
+  g_assert_cmpint (z[at (0, 2, 2)], ==, 1);
+  g_assert_cmpint (z[at (7, 2, 2)], ==, 1);
+  g_assert_cmpint (z[at (1, 5, 5)], ==, 1);
+  g_assert_cmpint (z[at (8, 3, 2)], ==, 0);
+  g_assert_cmpint (z[at (10, 8, 7)], ==, 2);
+  g_assert_cmpint (z[at (8, 2, 2)], ==, 2);
 }
 
 /* Each side moves by 0 … 4, all of them used, and depends on the seed alone. */
@@ -128,8 +149,8 @@ test_jitter_is_uniform (void)
     {
       SegSlicePrompt a, b;
 
-      seg_slice_prompt (z, q, size, 1, 2, 3, seg_hash4 (seed, 2, 3, 1), &a);
-      seg_slice_prompt (z, q, size, 1, 2, 3, seg_hash4 (seed, 2, 3, 1), &b);
+      seg_slice_prompt (z, q, size, 1, 2, 3, SEG_SELF_PROMPT_JITTER, seg_hash4 (seed, 2, 3, 1), &a);
+      seg_slice_prompt (z, q, size, 1, 2, 3, SEG_SELF_PROMPT_JITTER, seg_hash4 (seed, 2, 3, 1), &b);
       g_assert_cmpmem (a.box, sizeof a.box, b.box, sizeof b.box);
       seen[(int) (5 - a.box[0])]++;
     }
@@ -191,6 +212,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/seg/method/self-prompt/components", test_components);
   g_test_add_func ("/seg/method/self-prompt/prototypes", test_prototypes);
   g_test_add_func ("/seg/method/self-prompt/absent-class", test_absent_class_is_zero);
   g_test_add_func ("/seg/method/self-prompt/similarity", test_similarity);
