@@ -15,6 +15,7 @@
   SegStatus seg_cpu_run_spatial_##isa (SegBackendDevice *device, const SegBackendCall *call);      \
   SegStatus seg_cpu_run_loss_##isa (SegBackendDevice *device, const SegBackendCall *call);         \
   SegStatus seg_cpu_run_attention_##isa (SegBackendDevice *device, const SegBackendCall *call);    \
+  SegStatus seg_cpu_run_narrow_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
   void seg_cpu_add_bias_##isa (SegBackendDevice *device, const SegBackendTensor *out,              \
                                const SegBackendTensor *bias);                                      \
   void seg_cpu_sum_channels_##isa (SegBackendDevice *device, const SegBackendTensor *in,           \
@@ -28,6 +29,7 @@
       (device)->run_spatial = seg_cpu_run_spatial_##suffix;                                        \
       (device)->run_loss = seg_cpu_run_loss_##suffix;                                              \
       (device)->run_attention = seg_cpu_run_attention_##suffix;                                    \
+      (device)->run_narrow = seg_cpu_run_narrow_##suffix;                                          \
       (device)->add_bias = seg_cpu_add_bias_##suffix;                                              \
       (device)->sum_channels = seg_cpu_sum_channels_##suffix;                                      \
     }                                                                                              \
@@ -480,6 +482,11 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_CONV:
     case SEG_OP_CONV_BACKWARD_DATA:
     case SEG_OP_CONV_BACKWARD_WEIGHTS:
+      {
+        const SegStatus status = device->run_narrow (device, call);
+
+        return status == SEG_STATUS_UNSUPPORTED ? seg_cpu_dnn_run (device, call) : status;
+      }
     case SEG_OP_MATMUL:
       return seg_cpu_dnn_run (device, call);
     case SEG_OP_NORM:
