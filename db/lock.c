@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ static const struct
   { 0xaad7aaea, "PanFS" }, { 0x19830326, "FhGFS" },
 };
 #define FUSE_TYPE 0x65735546
+#define OWNER_MAX 512
 
 const char *
 db_lock_unsafe_name (guint64 type)
@@ -102,19 +104,63 @@ db_lock_check_file_system (const char *folder, GError **error)
   return FALSE;
 }
 
+/* What the owner wrote about itself, or "". */
 static void
-set_owner_error (int fd, const char *folder, GError **error)
+read_owner (int fd, char owner[OWNER_MAX])
+{
+  gssize length = pread (fd, owner, OWNER_MAX - 1, 0);
+
+  owner[MAX (length, 0)] = '\0';
+  g_strdelimit (g_strchomp (owner), "\n\r", ' ');
+  if (!g_utf8_validate (owner, -1, NULL))
+    owner[0] = '\0';
+}
+
+/* Does the one named still run? Of another machine nothing is known. */
+static gboolean
+owner_lives (const char *owner)
+{
+  g_autofree char *own_host = g_strdup_printf (" on %s since ", g_get_host_name ());
+  g_autofree char *path = NULL;
+  g_autofree char *stat_line = NULL;
+  const char *state;
+  int pid;
+
+  if (sscanf (owner, "process %d on ", &pid) != 1)
+    return FALSE;
+  if (strstr (owner, own_host) == NULL)
+    return TRUE;
+  path = g_strdup_printf ("/proc/%d/stat", pid);
+  if (!g_file_get_contents (path, &stat_line, NULL, NULL))
+    return FALSE;
+  state = strrchr (stat_line, ')');
+  return state == NULL || (strncmp (state, ") Z", 3) != 0 && strncmp (state, ") X", 3) != 0);
+}
+
+/* A program that was killed leaves its name, and holds the lock until the system has cleared it
+ * away; one that has just taken the lock has not written its name yet. Both take a moment. */
+static gboolean
+wait_for_lock (int fd, const char *folder, GError **error)
 {
   g_autofree char *name = g_path_get_basename (folder);
-  char owner[512] = "";
-  gssize length = pread (fd, owner, sizeof owner - 1, 0);
+  char owner[OWNER_MAX];
 
-  if (length < 0)
-    length = 0;
-  owner[length] = '\0';
-  g_strdelimit (g_strchomp (owner), "\n\r", ' ');
-  g_set_error (error, DB_ERROR, DB_ERROR_LOCKED, "%s: in use by %s", name,
-               owner[0] != '\0' && g_utf8_validate (owner, -1, NULL) ? owner : "another program");
+  for (int patience = 0; flock (fd, LOCK_EX | LOCK_NB) != 0; patience++)
+    {
+      gboolean lives;
+
+      read_owner (fd, owner);
+      lives = owner_lives (owner);
+      if (!lives && patience < 20)
+        {
+          g_usleep (50 * G_TIME_SPAN_MILLISECOND);
+          continue;
+        }
+      g_set_error (error, DB_ERROR, DB_ERROR_LOCKED, "%s: in use by %s", name,
+                   lives ? owner : "another program");
+      return FALSE;
+    }
+  return TRUE;
 }
 
 static void
@@ -143,9 +189,8 @@ db_lock_take (const char *folder, GError **error)
                    "%s: the project cannot be locked: %s", folder, g_strerror (errno));
       return NULL;
     }
-  if (flock (fd, LOCK_EX | LOCK_NB) != 0)
+  if (!wait_for_lock (fd, folder, error))
     {
-      set_owner_error (fd, folder, error);
       close (fd);
       return NULL;
     }

@@ -409,6 +409,33 @@ test_mutated_files (Fixture *self, gconstpointer data)
   g_assert_cmpint (n_opened, >, 0);
 }
 
+/* An import's labels and signatures: both or neither. */
+static void
+test_commit_with (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DbLabels) labels = db_labels_open (self->store, 2, &error);
+  g_autoptr (VolumeEdit) refused = fixture_box_edit (labels, 2, 5, 1, VOLUME_PROVENANCE_IMPORT);
+  g_autoptr (VolumeEdit) kept = fixture_box_edit (labels, 2, 5, 1, VOLUME_PROVENANCE_IMPORT);
+  g_autoptr (GBytes) before = fixture_map_bytes (db_labels_get_map (labels));
+
+  g_assert_cmpint (db_labels_commit_with (labels, refused, NULL,
+                                          db_write_sign_slice (2, 0, 10000, "import", NULL),
+                                          &error),
+                   ==, -1);
+  g_assert_error (error, DB_ERROR, DB_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  fixture_assert_same (db_labels_get_map (labels), before);
+  g_assert_cmpint (db_store_get_case (self->store, 2)->n_edits, ==, 0);
+
+  g_assert_cmpint (db_labels_commit_with (labels, kept, NULL,
+                                          db_write_sign_slice (2, 0, 4, "import", NULL), &error),
+                   ==, volume_edit_get_id (kept));
+  g_assert_no_error (error);
+  g_assert_cmpint (db_store_get_case (self->store, 2)->n_edits, ==, 1);
+  g_assert_cmpint (db_store_get_case (self->store, 2)->n_signed, ==, 1);
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/db/labels/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -425,5 +452,6 @@ main (int argc, char **argv)
   ADD ("async", test_async);
   ADD ("taken-back", test_taken_back);
   ADD ("mutated-files", test_mutated_files);
+  ADD ("commit-with", test_commit_with);
   return g_test_run ();
 }

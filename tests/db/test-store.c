@@ -3,9 +3,12 @@
 
 #include "db/lock-private.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 static gint64
 write_ok (Fixture *self, DbWrite *write)
@@ -400,6 +403,41 @@ test_hand_overtakes (Fixture *self, gconstpointer data)
 }
 
 static gpointer
+let_go_cb (gpointer fd)
+{
+  g_usleep (200 * G_TIME_SPAN_MILLISECOND);
+  close (GPOINTER_TO_INT (fd));
+  return NULL;
+}
+
+/* A killed program's name stands in the lock, and the lock is held a moment longer. */
+static void
+test_stale_lock (Fixture *self, gconstpointer data)
+{
+  g_autofree char *file = g_build_filename (self->path, "project.lock", NULL);
+  g_autofree char *owner =
+      g_strdup_printf ("process 2147483646 on %s since 2001-01-01 00:00:00\n", g_get_host_name ());
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+  int fd;
+
+  g_assert_finalize_object (g_steal_pointer (&self->store));
+  g_assert_true (g_file_set_contents (file, owner, -1, NULL));
+  fd = open (file, O_RDWR | O_CLOEXEC);
+  g_assert_cmpint (flock (fd, LOCK_EX | LOCK_NB), ==, 0);
+  g_assert_null (db_store_open (self->path, DB_OPEN_WRITE, &error));
+  g_assert_error (error, DB_ERROR, DB_ERROR_LOCKED);
+  g_assert_nonnull (strstr (error->message, "another program")); /* not one that is no more */
+
+  g_clear_error (&error);
+  thread = g_thread_new ("let-go", let_go_cb, GINT_TO_POINTER (fd));
+  self->store = db_store_open (self->path, DB_OPEN_WRITE, &error);
+  g_assert_no_error (error);
+  g_thread_join (thread);
+  write_ok (self, db_write_set_setting ("a", "b"));
+}
+
+static gpointer
 engine_cb (gpointer data)
 {
   DbStore *store = data;
@@ -464,6 +502,7 @@ main (int argc, char **argv)
   ADD ("group-is-one", test_group_is_one);
   ADD ("settings", test_settings);
   ADD ("one-writer", test_one_writer);
+  ADD ("stale-lock", test_stale_lock);
   ADD ("damaged", test_damaged);
   ADD ("newer", test_newer);
   ADD ("hostile-rows", test_hostile_rows);
