@@ -40,7 +40,12 @@ void app_window_actions_add (AppSession *session);
 void app_window_actions_update (AppSession *session);
 /* app/window-files.c: export, import, statistics. */
 void app_window_files_add (AppSession *session);
-/* app/window-training.c: rounds, predictions, proposals. */
+/* app/window-training.c: rounds, proposals, reports. */
 void app_window_training_add (AppSession *session);
+/* app/window-review.c: predictions of the model in use, and what a person decides about them. */
+void app_window_review_add (AppSession *session);
+/* There are new predictions; another model is in use. */
+void app_window_review_reload (AppSession *session);
+void app_window_review_model_changed (AppSession *session);
 
 G_END_DECLS

@@ -18,9 +18,9 @@ struct _AppEngine
   GListStore *jobs;
 
   GMutex lock;
-  GCond wake;
+  GCond wake, idle;
   GQueue waiting[APP_N_JOB_KINDS]; /* of AppJob, owned */
-  gboolean ending;
+  gboolean ending, is_busy;
   int n_nestable; /* waiting prompts and embeddings; atomic, so that yielding is cheap */
 
   /* engine thread */
@@ -139,9 +139,12 @@ engine_thread (gpointer data)
           g_cond_wait (&self->wake, &self->lock);
           continue;
         }
+      self->is_busy = TRUE;
       g_mutex_unlock (&self->lock);
       execute (self, job);
       g_mutex_lock (&self->lock);
+      self->is_busy = FALSE;
+      g_cond_signal (&self->idle);
     }
   g_mutex_unlock (&self->lock);
   return NULL;
@@ -296,6 +299,40 @@ stop_all (AppEngine *self)
     }
 }
 
+AppJob *
+app_engine_find_job (AppEngine *self, AppJobKind kind)
+{
+  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+
+  for (guint j = n; j-- > 0;)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+
+      if (app_job_get_kind (job) == kind && !app_job_has_ended (job))
+        return job; /* the list keeps it */
+    }
+  return NULL;
+}
+
+void
+app_engine_settle (AppEngine *self)
+{
+  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+
+  stop_all (self);
+  g_mutex_lock (&self->lock);
+  while (self->is_busy)
+    g_cond_wait (&self->idle, &self->lock);
+  g_mutex_unlock (&self->lock);
+  /* What is paused is not to be resumed as this job. */
+  for (guint j = 0; j < n; j++)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+
+      app_job_cancel (job);
+    }
+}
+
 void
 app_engine_shutdown (AppEngine *self)
 {
@@ -338,6 +375,7 @@ app_engine_finalize (GObject *object)
   g_clear_object (&self->jobs);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->wake);
+  g_cond_clear (&self->idle);
   G_OBJECT_CLASS (app_engine_parent_class)->finalize (object);
 }
 
@@ -353,6 +391,7 @@ app_engine_init (AppEngine *self)
   self->jobs = g_list_store_new (APP_TYPE_JOB);
   g_mutex_init (&self->lock);
   g_cond_init (&self->wake);
+  g_cond_init (&self->idle);
   for (int kind = 0; kind < APP_N_JOB_KINDS; kind++)
     g_queue_init (&self->waiting[kind]);
   self->thread = g_thread_new ("engine", engine_thread, self);

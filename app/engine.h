@@ -44,6 +44,13 @@ gboolean app_engine_run (AppEngine *self, const AppJobParams *params, GError **e
 GListModel *app_engine_get_jobs (AppEngine *self);
 void app_engine_remove_ended (AppEngine *self);
 
+/* Whether a job of that kind runs, waits or is paused. (transfer none) (nullable) */
+AppJob *app_engine_find_job (AppEngine *self, AppJobKind kind);
+
+/* Stops what runs and drops what waits, as a shutdown does, and waits for it: within 2 s. The jobs
+ * are over afterwards; a round can be resumed from the project. Before a store is closed. */
+void app_engine_settle (AppEngine *self);
+
 /* Asks the running job to pause, drops what is queued, and joins the thread: within 2 s. */
 void app_engine_shutdown (AppEngine *self);
 

@@ -12,13 +12,12 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
 /* How often measurements are handed to the store, at most. */
 #define FLUSH_INTERVAL_US (G_USEC_PER_SEC / 5)
-/* Shares of the job's bar. */
-#define SHARE_TRAINING 0.9
 
 typedef struct
 {
@@ -33,6 +32,7 @@ typedef struct
 
   /* the round, once it is in the store */
   gint64 round, db_job;
+  gint64 given_up; /* an unfinished round before this one, or 0 */
   gint64 journal_seq;
   gint64 seed;
   AppTrainPlan plan;
@@ -141,9 +141,10 @@ hook_progress (double fraction, const char *message, gpointer data)
 {
   Round *self = data;
 
-  app_job_progress (self->job, fraction * SHARE_TRAINING, message);
+  fraction *= app_train_plan_get_training_share (&self->plan);
+  app_job_progress (self->job, fraction, message);
   if (g_get_monotonic_time () - self->flushed_us >= FLUSH_INTERVAL_US)
-    flush (self, fraction * SHARE_TRAINING, message);
+    flush (self, fraction, message);
 }
 
 static void
@@ -168,7 +169,7 @@ hook_checkpoint (gint64 step, gpointer data)
   g_autofree char *path = g_strdup_printf ("models/round-%" G_GINT64_FORMAT, self->round);
   g_autoptr (GError) error = NULL;
 
-  flush (self, SHARE_TRAINING * (double) step / (double) MAX (self->plan.params.n_steps, 1), NULL);
+  flush (self, app_job_get_told_fraction (self->job), NULL);
   if (write_now (self, db_write_set_job_checkpoint (self->db_job, path), &error) < 0)
     g_warning ("the checkpoint's place could not be noted: %s", error->message);
 }
@@ -250,6 +251,73 @@ make_folder (Round *self, GError **error)
   return FALSE;
 }
 
+/* What follows the training is kept with the job: a resumed round proposes as it was asked to. */
+static char *
+request_to_json (const AppTrainRequest *request)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "strategy");
+  json_builder_add_string_value (builder, active_strategy_get_name (request->strategy));
+  json_builder_set_member_name (builder, "n_select");
+  json_builder_add_int_value (builder, request->n_select);
+  json_builder_set_member_name (builder, "random_share");
+  json_builder_add_double_value (builder, request->random_share);
+  json_builder_set_member_name (builder, "parity");
+  json_builder_add_boolean_value (builder, request->parity);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  return json_to_string (root, FALSE);
+}
+
+static gboolean
+request_from_json (AppTrainRequest *request, const char *json, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object;
+
+  if (!json_parser_load_from_data (parser, json != NULL ? json : "", -1, error))
+    return FALSE;
+  if (json_parser_get_root (parser) == NULL
+      || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
+                   _ ("The plan of the round is damaged."));
+      return FALSE;
+    }
+  object = json_node_get_object (json_parser_get_root (parser));
+  active_strategy_from_name (json_object_get_string_member_with_default (object, "strategy", ""),
+                             &request->strategy);
+  request->n_select = (int) json_object_get_int_member_with_default (object, "n_select", 1);
+  request->random_share = json_object_get_double_member_with_default (object, "random_share", 0);
+  request->parity = json_object_get_boolean_member_with_default (object, "parity", FALSE);
+  return TRUE;
+}
+
+static gboolean
+give_up_unfinished (Round *self, GError **error)
+{
+  g_autofree char *folder = NULL;
+  g_autofree char *message = NULL;
+
+  if (self->given_up == 0)
+    return TRUE;
+  message = g_strdup_printf (_ ("Given up for round %d"), (int) self->round);
+  folder = g_strdup_printf ("%s/models/round-%" G_GINT64_FORMAT,
+                            db_store_get_path (self->data->store), self->given_up);
+  app_trainer_remove_checkpoint (folder);
+  return write_now (self,
+                    db_write_update_round (
+                        self->given_up,
+                        &(DbRoundUpdate){ .flags = DB_ROUND_SET_STATE | DB_ROUND_SET_MESSAGE,
+                                          .state = DB_ROUND_CANCELLED,
+                                          .message = message }),
+                    error)
+         >= 0;
+}
+
 /* The round's row: from here on labels are those of its journal_seq. */
 static gboolean
 begin_round (Round *self, GError **error)
@@ -259,6 +327,7 @@ begin_round (Round *self, GError **error)
   g_autoptr (GArray) validation = NULL;
   g_autofree char *params = NULL;
   g_autofree char *title = NULL;
+  g_autofree char *choices = NULL;
 
   if (!app_round_data_read_domains (self->data, -1, error)
       || !choose_cases (self, &labelled, &unlabelled, &validation, error)
@@ -284,8 +353,9 @@ begin_round (Round *self, GError **error)
   if (self->round < 0)
     return FALSE;
   title = g_strdup_printf (_ ("Round %d"), (int) self->round);
-  self->db_job = write_now (self, db_write_add_job ("train", title, params, self->round), error);
-  return self->db_job >= 0 && make_folder (self, error);
+  choices = request_to_json (&self->request);
+  self->db_job = write_now (self, db_write_add_job ("train", title, choices, self->round), error);
+  return self->db_job >= 0 && make_folder (self, error) && give_up_unfinished (self, error);
 }
 
 /* Labels as of the round's start, cases by their role then (I7). */
@@ -465,6 +535,7 @@ predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **
 {
   const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
   double tau = seg_gm_abs_tau (&schedule, self->plan.params.n_steps);
+  double share = app_train_plan_get_training_share (&self->plan);
   guint n = self->data->scans->len;
 
   candidates->features = g_new0 (ActiveFeatures, n);
@@ -478,7 +549,7 @@ predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **
       AppPredicted predicted;
       gboolean ok;
 
-      app_job_progress (self->job, SHARE_TRAINING + (1 - SHARE_TRAINING) * s / n, message);
+      app_job_progress (self->job, share + (1 - share) * s / n, message);
       if (!app_job_check (self->job, error)
           || !app_round_predict (app_trainer_get_method (trainer), scan, tau, APP_PREDICT_REVIEW,
                                  &predicted, error))
@@ -587,7 +658,7 @@ train_and_predict (Round *self, GError **error)
     return FALSE;
   ok = app_trainer_run (trainer, error);
   self->result.seconds = app_trainer_get_seconds (trainer);
-  flush (self, SHARE_TRAINING, NULL);
+  flush (self, app_job_get_told_fraction (self->job), NULL);
   if (!ok || !keep_model (self, trainer, error)
       || !set_round_state (self, DB_ROUND_PREDICTING, NULL, error))
     return FALSE;
@@ -697,6 +768,7 @@ round_new (DbStore *store, const AppTrainRequest *request)
   self->method = g_strdup (request->method != NULL ? request->method : "gm-abs");
   self->generalist = g_strdup (request->generalist);
   self->settings = g_strdupv ((char **) request->settings);
+  self->given_up = app_flow_train_find_resumable (store);
   self->seed = request->seed >= 0
                    ? request->seed
                    : (gint64) g_list_model_get_n_items (db_store_get_rounds (store)) + 1;
@@ -709,13 +781,13 @@ take_up (Round *self, DbStore *store, gint64 round, GError **error)
 {
   DbRound *row = db_store_get_round (store, round);
   GListModel *jobs = db_store_get_jobs (store);
+  const char *choices = NULL;
 
   self->round = round;
   self->journal_seq = row->journal_seq;
   self->seed = row->seed;
   self->method = g_strdup (row->method);
   self->request.dense = g_strcmp0 (row->supervision, "dense") == 0;
-  self->request.n_select = 1;
   if (isfinite (row->dice))
     self->dice = row->dice;
   for (guint j = 0; j < g_list_model_get_n_items (jobs); j++)
@@ -723,9 +795,13 @@ take_up (Round *self, DbStore *store, gint64 round, GError **error)
       g_autoptr (DbJob) job = g_list_model_get_item (jobs, j);
 
       if (job->round == round && g_strcmp0 (job->kind, "train") == 0)
-        self->db_job = job->id;
+        {
+          self->db_job = job->id;
+          choices = job->params; /* the list keeps it */
+        }
     }
-  if (!app_train_plan_from_json (&self->plan, row->params, error))
+  if (!request_from_json (&self->request, choices, error)
+      || !app_train_plan_from_json (&self->plan, row->params, error))
     return FALSE;
   self->generalist = g_strdup (self->plan.generalist);
   self->result.plan_text = app_round_plan_describe (&self->plan, NULL);
@@ -736,15 +812,11 @@ gint64
 app_flow_train_find_resumable (DbStore *store)
 {
   GListModel *rounds = db_store_get_rounds (store);
+  guint n = g_list_model_get_n_items (rounds);
+  g_autoptr (DbRound) last = n > 0 ? g_list_model_get_item (rounds, n - 1) : NULL;
 
-  for (guint r = g_list_model_get_n_items (rounds); r-- > 0;)
-    {
-      g_autoptr (DbRound) row = g_list_model_get_item (rounds, r);
-
-      if (row->state < DB_ROUND_DONE)
-        return row->id;
-    }
-  return 0;
+  return last != NULL && (last->state < DB_ROUND_DONE || last->state == DB_ROUND_FAILED) ? last->id
+                                                                                         : 0;
 }
 
 AppJob *

@@ -49,7 +49,7 @@ void app_train_result_clear (AppTrainResult *self);
 
 /**
  * app_flow_train:
- * @request: (nullable): NULL resumes the round that was paused or killed last
+ * @request: (nullable): NULL resumes the round that was paused, killed or failed last
  * @done: (nullable): with the result where it ended well, or the error
  *
  * The round as a job of the engine: prepare, train, predict every scan, select, propose. Labels are
@@ -70,7 +70,8 @@ typedef void (*AppTrainPlanned) (const AppTrainPlan *plan, const AppPlanTime *ti
 AppJob *app_flow_train_plan (DbStore *store, AppEngine *engine, const AppTrainRequest *request,
                              AppTrainPlanned planned, gpointer user_data) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The id of a round that can be resumed, or 0. Main thread. */
+/* The id of a round that can be resumed, or 0: the latest one, if it was paused, killed, or failed.
+ * A new round gives it up. Main thread. */
 gint64 app_flow_train_find_resumable (DbStore *store);
 
 G_END_DECLS

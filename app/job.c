@@ -4,6 +4,7 @@
 #include "app/job-private.h"
 
 #define NOTIFY_INTERVAL_US (G_USEC_PER_SEC / 10)
+#define PACE_US (60 * G_USEC_PER_SEC)
 
 typedef enum
 {
@@ -40,8 +41,8 @@ struct _AppJob
 
   /* engine thread */
   gint64 last_notify_us;
-  gint64 started_us;
-  double started_fraction;
+  gint64 pace_us[2]; /* where the pace is measured from, and from where next */
+  double pace_fraction[2];
 };
 
 enum
@@ -116,14 +117,25 @@ app_job_post (AppJob *self, void (*func) (AppJob *job, gpointer data), gpointer 
   g_source_attach (source, self->context);
 }
 
+/* The pace is that of the last PACE_US or more: a machine that was busy when the job began does not
+ * spoil what is said an hour later. */
 static double
 estimate_seconds_left (AppJob *self, double fraction)
 {
-  double elapsed = (double) (g_get_monotonic_time () - self->started_us) / G_USEC_PER_SEC;
-  double done = fraction - self->started_fraction;
+  gint64 now = g_get_monotonic_time ();
+  double elapsed, done;
 
-  /* Too little is known in the first second or hundredth. */
-  if (done < 0.01 || elapsed < 1)
+  if (now - self->pace_us[1] > PACE_US)
+    {
+      self->pace_us[0] = self->pace_us[1];
+      self->pace_fraction[0] = self->pace_fraction[1];
+      self->pace_us[1] = now;
+      self->pace_fraction[1] = fraction;
+    }
+  elapsed = (double) (now - self->pace_us[0]) / G_USEC_PER_SEC;
+  done = fraction - self->pace_fraction[0];
+  /* Too little is known in the first seconds. */
+  if (done < 0.005 || elapsed < 2)
     return -1;
   return elapsed * (1 - fraction) / done;
 }
@@ -177,6 +189,17 @@ app_job_progress (AppJob *self, double fraction, const char *message)
   g_mutex_unlock (&self->lock);
   if (!pending && g_get_monotonic_time () - self->last_notify_us >= NOTIFY_INTERVAL_US)
     notify_progress (self);
+}
+
+double
+app_job_get_told_fraction (AppJob *self)
+{
+  double fraction;
+
+  g_mutex_lock (&self->lock);
+  fraction = self->new_fraction;
+  g_mutex_unlock (&self->lock);
+  return fraction;
 }
 
 gboolean
@@ -258,10 +281,8 @@ app_job_execute (AppJob *self)
   g_autoptr (GError) error = NULL;
 
   app_job_post (self, set_running, NULL, NULL);
-  self->started_us = g_get_monotonic_time ();
-  g_mutex_lock (&self->lock);
-  self->started_fraction = self->new_fraction;
-  g_mutex_unlock (&self->lock);
+  self->pace_us[0] = self->pace_us[1] = g_get_monotonic_time ();
+  self->pace_fraction[0] = self->pace_fraction[1] = app_job_get_told_fraction (self);
 
   if (app_job_check (self, &error) && !self->params.run (self, self->params.data, &error)
       && error == NULL)

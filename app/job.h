@@ -87,8 +87,11 @@ void app_job_pause (AppJob *self);
 void app_job_resume (AppJob *self);
 void app_job_cancel (AppJob *self);
 
-/* For the run function. Cheap enough to be called for every step. */
+/* For the run function. Cheap enough to be called for every step. Time left is reckoned from the
+ * pace of the last minutes: @fraction moves with the clock. */
 void app_job_progress (AppJob *self, double fraction, const char *message);
+/* What was told last; any thread. */
+double app_job_get_told_fraction (AppJob *self);
 
 /* %FALSE with APP_JOB_ERROR_PAUSED or _CANCELLED when the job shall stop now. */
 gboolean app_job_check (AppJob *self, GError **error);

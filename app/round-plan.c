@@ -27,7 +27,16 @@
 #define LAPTOP_REFRESH_SCANS 16
 /* Share of the slices of a volume that ask something, for the estimate. */
 #define ASKING_SHARE 0.6
-#define N_TIMED_STEPS 3
+/* Steps are timed once they no longer get faster, for about this long. */
+#define MAX_WARM_STEPS 6
+#define MIN_TIMED_STEPS 5
+#define MAX_TIMED_STEPS 15
+#define TIMED_SECONDS 1.5
+/* Paper size: a step takes many seconds, and is not asked for this often. */
+#define SLOW_STEP_SECONDS 2
+/* What is neither a step nor a window: crops, checkpoints, the curves' points, reading, writing. */
+#define OVERHEAD 1.08
+#define SCAN_SECONDS 0.3
 
 const char *
 app_profile_get_name (AppProfile profile)
@@ -191,25 +200,65 @@ seconds_since (gint64 start)
   return (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
 }
 
+static int
+compare_doubles (gconstpointer a, gconstpointer b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return x < y ? -1 : x > y;
+}
+
 static gboolean
-time_steps (SegMethod *method, double *per_step, GError **error)
+one_step (SegMethod *method, const SegBatch *batch, double *seconds, GError **error)
+{
+  SegMethodReport report;
+  gint64 start = g_get_monotonic_time ();
+
+  if (!seg_method_step (method, batch, &report, error))
+    return FALSE;
+  *seconds = seconds_since (start);
+  return TRUE;
+}
+
+/* Median of warm steps; @low and @high: its quartiles. The first steps allocate, pack and wake the
+ * threads up: they are run until one is no quicker than the one before. */
+static gboolean
+time_warm_steps (SegMethod *method, const SegBatch *batch, double *per_step, double *low,
+                 double *high, GError **error)
+{
+  double seconds[MAX_TIMED_STEPS], before = INFINITY, sum = 0;
+  int n = 0, n_wanted;
+
+  for (int warm = 0; warm < MAX_WARM_STEPS; warm++)
+    {
+      if (!one_step (method, batch, &seconds[0], error))
+        return FALSE;
+      if (warm > 0 && (seconds[0] > 0.9 * before || seconds[0] > SLOW_STEP_SECONDS))
+        break;
+      before = seconds[0];
+    }
+  n_wanted = seconds[0] > SLOW_STEP_SECONDS ? 2 : MIN_TIMED_STEPS;
+  while (n < n_wanted || (n < MAX_TIMED_STEPS && sum < TIMED_SECONDS))
+    {
+      if (!one_step (method, batch, &seconds[n], error))
+        return FALSE;
+      sum += seconds[n++];
+    }
+  qsort (seconds, (gsize) n, sizeof *seconds, compare_doubles);
+  *per_step = seconds[n / 2];
+  *low = seconds[n / 4];
+  *high = seconds[n - 1 - n / 8];
+  return TRUE;
+}
+
+static gboolean
+time_steps (SegMethod *method, AppPlanTime *time, GError **error)
 {
   MadeUp made_up;
-  SegMethodReport report;
-  double sum = 0;
-  gboolean ok = TRUE;
+  gboolean ok;
 
   made_up_init (&made_up, method);
-  /* The first step allocates and packs. */
-  for (int s = 0; s <= N_TIMED_STEPS && ok; s++)
-    {
-      gint64 start = g_get_monotonic_time ();
-
-      ok = seg_method_step (method, &made_up.batch, &report, error);
-      if (s > 0)
-        sum += seconds_since (start);
-    }
-  *per_step = sum / N_TIMED_STEPS;
+  ok = time_warm_steps (method, &made_up.batch, &time->per_step, &time->low, &time->high, error);
   made_up_clear (&made_up);
   return ok;
 }
@@ -288,6 +337,13 @@ windows_of (const AppTrainPlan *plan, const int size[3])
   return (double) seg_window_count (&window);
 }
 
+/* Passes of the network over each scan at the round's end. */
+static int
+n_passes (const AppTrainPlan *plan)
+{
+  return seg_method_find (plan->method)->uses_unlabelled ? 3 : 2;
+}
+
 static void
 add_up (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const int size[3])
 {
@@ -301,12 +357,21 @@ add_up (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const int
     else
       n_training++;
   n_refreshed = plan->refresh_scans > 0 ? MIN (plan->refresh_scans, n_training) : n_training;
-  time->training = time->per_step * (double) plan->params.n_steps;
+  time->training = OVERHEAD * time->per_step * (double) plan->params.n_steps;
   time->refreshing = plan->params.n_refreshes * n_refreshed
                      * (windows * time->per_window * 1.2 + slices * time->per_slice);
   time->validating = plan->n_validations * n_validation * windows * time->per_window;
-  time->predicting = (n_training + n_validation) * windows * time->per_window;
+  time->predicting =
+      (n_training + n_validation) * (n_passes (plan) * windows * time->per_window + SCAN_SECONDS);
   time->total = time->training + time->refreshing + time->validating + time->predicting;
+}
+
+/* From the steps' spread to the whole's. */
+static void
+spread_out (AppPlanTime *time)
+{
+  time->low = time->total * MIN (time->low / time->per_step, 0.95);
+  time->high = time->total * MAX (time->high / time->per_step, 1.15);
 }
 
 static gboolean
@@ -318,7 +383,7 @@ measure (const AppTrainPlan *plan, AppPlanTime *time, const int size[3], GError 
   if (context == NULL)
     return FALSE;
   method = seg_method_new (plan->method, &plan->params, context, error);
-  if (method == NULL || !time_steps (method, &time->per_step, error)
+  if (method == NULL || !time_steps (method, time, error)
       || !time_window (method, &time->per_window, error))
     return FALSE;
   if (plan->params.n_refreshes > 0 && seg_method_get_info (method)->uses_generalist)
@@ -390,6 +455,18 @@ fit_steps (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const 
   return CLAMP ((gint64) (rest / time->per_step) / 50 * 50, LAPTOP_STEPS_MIN, LAPTOP_STEPS_MAX);
 }
 
+/* So that the bar moves with the clock. */
+static void
+set_shares (AppTrainPlan *plan, const AppPlanTime *time)
+{
+  double per_step = OVERHEAD * time->per_step;
+
+  plan->steps_per_refresh =
+      plan->params.n_refreshes > 0 ? time->refreshing / plan->params.n_refreshes / per_step : 0;
+  plan->steps_per_validation = time->validating / MAX (plan->n_validations, 1) / per_step;
+  plan->steps_of_prediction = time->predicting / per_step;
+}
+
 gboolean
 app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest *request,
                      GPtrArray *scans, GError **error)
@@ -441,7 +518,75 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
   else if (laptop)
     plan->params.n_steps = fit_steps (plan, time, scans, size, seconds);
   add_up (plan, time, scans, size);
+  spread_out (time);
+  set_shares (plan, time);
   return TRUE;
+}
+
+/* A round number of a fitting unit. */
+static char *
+format_range (double low, double high)
+{
+  if (high < 100)
+    return g_strdup_printf (_ ("%.0f to %.0f seconds"), MAX (floor (low / 5) * 5, 1),
+                            ceil (high / 5) * 5);
+  if (high < 90 * 60)
+    return g_strdup_printf (_ ("%.0f to %.0f minutes"), MAX (floor (low / 60), 1),
+                            ceil (high / 60));
+  return g_strdup_printf (_ ("%.1f to %.1f hours"), low / 3600, high / 3600);
+}
+
+char *
+app_plan_time_describe (const AppPlanTime *time)
+{
+  g_autofree char *range = format_range (time->low, time->high);
+
+  return g_strdup_printf (
+      /* Translators: "6 to 9 minutes", then shares of it */
+      _ ("%s: training %.0f %%, generalist %.0f %%, validation %.0f %%, prediction %.0f %%"), range,
+      100 * time->training / time->total, 100 * time->refreshing / time->total,
+      100 * time->validating / time->total, 100 * time->predicting / time->total);
+}
+
+static void
+append_spacing (GString *text, const SegPreprocess *preprocess)
+{
+  const double *mm = preprocess->spacing_mm;
+
+  if (mm[0] > 0 && mm[1] > 0 && mm[2] > 0)
+    g_string_append_printf (text, _ ("Working grid: %.2f × %.2f × %.2f mm"), mm[0], mm[1], mm[2]);
+  else if (mm[0] > 0 || mm[1] > 0 || mm[2] > 0)
+    g_string_append_printf (text, _ ("Working grid: no finer than %.2f mm, else each scan's own"),
+                            MAX (MAX (mm[0], mm[1]), mm[2]));
+  else
+    g_string_append (text, _ ("Working grid: each scan's own"));
+}
+
+char *
+app_round_plan_explain (const AppTrainPlan *plan)
+{
+  const SegMethodParams *p = &plan->params;
+  GString *text = g_string_new (NULL);
+
+  g_string_append_printf (text, _ ("%d steps of %d crops of %d × %d × %d voxels; %d filters, %s"),
+                          (int) p->n_steps, p->batch_labelled + p->batch_unlabelled, p->patch[0],
+                          p->patch[1], p->patch[2], p->filters, p->bf16 ? "bf16" : "f32");
+  g_string_append_c (text, '\n');
+  append_spacing (text, &plan->preprocess);
+  if (p->n_refreshes > 0)
+    {
+      g_string_append_c (text, '\n');
+      if (plan->refresh_scans > 0)
+        g_string_append_printf (
+            text,
+            _ ("The generalist labels at most %d scans, one slice in %d of each plane, %d times"),
+            plan->refresh_scans, plan->refresh_slice_step, p->n_refreshes);
+      else
+        g_string_append_printf (
+            text, _ ("The generalist labels all scans, one slice in %d of each plane, %d times"),
+            plan->refresh_slice_step, p->n_refreshes);
+    }
+  return g_string_free (text, FALSE);
 }
 
 char *
@@ -466,7 +611,10 @@ app_round_plan_describe (const AppTrainPlan *plan, const AppPlanTime *time)
             plan->refresh_slice_step, p->n_refreshes);
     }
   if (time != NULL)
-    g_string_append_printf (text, _ ("; about %.1f minutes (%.0f ms a step)"), time->total / 60,
-                            1000 * time->per_step);
+    {
+      g_autofree char *range = format_range (time->low, time->high);
+
+      g_string_append_printf (text, _ ("; %s (%.0f ms a step)"), range, 1000 * time->per_step);
+    }
   return g_string_free (g_steal_pointer (&text), FALSE);
 }

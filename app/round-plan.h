@@ -32,7 +32,9 @@ typedef struct
   const char *const *settings; /* (nullable): of app_train_plan_set(), after the profile's */
 } AppPlanRequest;
 
-/* Where a round's time is expected to go, in seconds, measured on this machine just now. */
+/* Where a round's time is expected to go, in seconds, measured on this machine just now, warm.
+ * @low, @high: the total if every step were like the quicker and the slower ones that were timed:
+ * far apart on a machine that does other things beside */
 typedef struct
 {
   double per_step;
@@ -42,7 +44,7 @@ typedef struct
   double refreshing;
   double validating;
   double predicting;
-  double total;
+  double total, low, high;
 } AppPlanTime;
 
 /**
@@ -55,8 +57,12 @@ typedef struct
 gboolean app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest *request,
                               GPtrArray *scans, GError **error);
 
-/* One line for people: sizes, steps, precision, refreshes, expected minutes. */
+/* One line for people: sizes, steps, precision, refreshes, expected minutes (@time may be NULL). */
 char *app_round_plan_describe (const AppTrainPlan *plan,
                                const AppPlanTime *time) G_GNUC_WARN_UNUSED_RESULT;
+/* The choices that were made, a line each, for the dialog. */
+char *app_round_plan_explain (const AppTrainPlan *plan) G_GNUC_WARN_UNUSED_RESULT;
+/* "6 to 9 minutes", and what they go into. */
+char *app_plan_time_describe (const AppPlanTime *time) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

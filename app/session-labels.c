@@ -226,16 +226,40 @@ finished (AppSession *self, GAsyncResult *result, const char *what)
     app_session_tell (self, what, error);
 }
 
+/* A commit on its way, and who wants to know. */
+typedef struct
+{
+  AppSession *session;
+  AppCommitted done; /* or NULL */
+  gpointer data;
+} Commit;
+
 static void
 committed_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (AppSession) self = data;
+  Commit *commit = data;
+  g_autoptr (AppSession) self = commit->session;
   g_autoptr (GError) error = NULL;
+  gint64 edit = db_labels_finish (DB_LABELS (source), result, &error);
 
   self->n_pending--;
-  if (db_labels_finish (DB_LABELS (source), result, &error) < 0
-      && !g_error_matches (error, DB_ERROR, DB_ERROR_NOTHING))
+  if (edit < 0 && !g_error_matches (error, DB_ERROR, DB_ERROR_NOTHING))
     app_session_tell (self, _ ("The last edit could not be kept and was taken back"), error);
+  if (commit->done != NULL)
+    commit->done (self, edit, commit->data);
+  g_free (commit);
+}
+
+void
+app_session_commit_then (AppSession *self, VolumeEdit *edit, const DbEditInfo *info,
+                         AppCommitted done, gpointer data)
+{
+  g_autoptr (VolumeEdit) owned = edit;
+  Commit *commit = g_new (Commit, 1);
+
+  *commit = (Commit){ g_object_ref (self), done, data };
+  self->n_pending++;
+  db_labels_commit_async (self->labels, edit, info, NULL, committed_cb, commit);
 }
 
 void
@@ -256,8 +280,7 @@ app_session_commit (AppSession *self, VolumeEditBuilder *builder, VolumeProvenan
         app_session_tell (self, _ ("The last edit could not be kept and was taken back"), error);
       return;
     }
-  self->n_pending++;
-  db_labels_commit_async (self->labels, edit, info, NULL, committed_cb, g_object_ref (self));
+  app_session_commit_then (self, g_steal_pointer (&edit), info, NULL, NULL);
 }
 
 void

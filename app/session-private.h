@@ -74,6 +74,11 @@ VolumeEditBuilder *app_session_new_builder (AppSession *self, VolumeProvenance p
 /* Ends the builder with a fresh id and commits. */
 void app_session_commit_builder (AppSession *self, VolumeEditBuilder *builder,
                                  VolumeProvenance provenance, const char *tool, const char *detail);
+/* As app_session_commit(); @done is told the edit's id, or −1 where it could not be kept, and frees
+ * @data. Not for an edit without voxels. */
+typedef void (*AppCommitted) (AppSession *self, gint64 edit, gpointer data);
+void app_session_commit_then (AppSession *self, VolumeEdit *edit, const DbEditInfo *info,
+                              AppCommitted done, gpointer data);
 /* Whether a slice may be drawn on: not if it is signed; told in the window. */
 gboolean app_session_may_draw (AppSession *self, VolumePlane plane, int index);
 

@@ -80,7 +80,7 @@ show_conflicts (AppSession *self)
     {
       UiShape *shape = g_ptr_array_index (kept, n);
 
-      if (shape->kind == UI_SHAPE_MEASURE)
+      if (shape->kind != UI_SHAPE_CONFLICT)
         {
           UiShape *copy = ui_shape_new (shape->kind, shape->plane, shape->index);
 

@@ -3,6 +3,7 @@
 
 #include "app/session-private.h"
 
+#include "app/engine.h"
 #include "app/flow-open.h"
 #include "app/settings.h"
 
@@ -577,6 +578,8 @@ app_session_close_project (AppSession *self)
       ui_window_set_titles (self->window, NULL, NULL);
       ui_window_show_page (self->window, UI_PAGE_WELCOME);
     }
+  /* A round keeps its last step in the store. */
+  app_engine_settle (app_engine_get_default ());
   db_store_close (self->store);
   g_signal_handlers_disconnect_by_data (self->store, self);
   g_clear_object (&self->store);

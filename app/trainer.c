@@ -87,6 +87,12 @@ app_train_plan_to_json (const AppTrainPlan *self)
   json_builder_add_double_value (builder, self->foreground_share);
   json_builder_set_member_name (builder, "checkpoint_seconds");
   json_builder_add_double_value (builder, self->checkpoint_seconds);
+  json_builder_set_member_name (builder, "steps_per_refresh");
+  json_builder_add_double_value (builder, self->steps_per_refresh);
+  json_builder_set_member_name (builder, "steps_per_validation");
+  json_builder_add_double_value (builder, self->steps_per_validation);
+  json_builder_set_member_name (builder, "steps_of_prediction");
+  json_builder_add_double_value (builder, self->steps_of_prediction);
   json_builder_end_object (builder);
   root = json_builder_get_root (builder);
   return json_to_string (root, FALSE);
@@ -134,6 +140,12 @@ app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error)
       json_object_get_double_member_with_default (object, "foreground_share", 0);
   self->checkpoint_seconds =
       json_object_get_double_member_with_default (object, "checkpoint_seconds", 60);
+  self->steps_per_refresh =
+      json_object_get_double_member_with_default (object, "steps_per_refresh", 0);
+  self->steps_per_validation =
+      json_object_get_double_member_with_default (object, "steps_per_validation", 0);
+  self->steps_of_prediction =
+      json_object_get_double_member_with_default (object, "steps_of_prediction", 0);
   return TRUE;
 
 wrong:
@@ -379,15 +391,35 @@ app_trainer_free (AppTrainer *self)
 /* Telling
  * --------------------------------------------------------------------------------------------- */
 
-static void
-tell_progress (AppTrainer *self, double inside_step, const char *message)
+/* All work before prediction, in steps. */
+static double
+count_work (const AppTrainPlan *plan)
 {
-  gint64 n = self->plan->params.n_steps;
+  return (double) MAX (plan->params.n_steps, 1) + plan->params.n_refreshes * plan->steps_per_refresh
+         + plan->n_validations * plan->steps_per_validation;
+}
 
-  if (self->hooks.progress != NULL)
-    self->hooks.progress (((double) seg_method_get_step (self->method) + inside_step)
-                              / (double) MAX (n, 1),
-                          message, self->hooks.data);
+double
+app_train_plan_get_training_share (const AppTrainPlan *self)
+{
+  double work = count_work (self);
+
+  return work / (work + self->steps_of_prediction);
+}
+
+/* @of_refresh: how far the refresh that runs is. */
+static void
+tell_progress (AppTrainer *self, double of_refresh, const char *message)
+{
+  const AppTrainPlan *plan = self->plan;
+  double step = (double) seg_method_get_step (self->method), done;
+  int v = MAX (plan->n_validations, 1);
+
+  if (self->hooks.progress == NULL)
+    return;
+  done = step + (self->n_refreshed + of_refresh) * plan->steps_per_refresh
+         + floor (step * v / (double) MAX (plan->params.n_steps, 1)) * plan->steps_per_validation;
+  self->hooks.progress (MIN (done / count_work (plan), 1), message, self->hooks.data);
 }
 
 static void
@@ -769,7 +801,7 @@ refresh_tick (double fraction, gpointer data)
   g_autofree char *message =
       g_strdup_printf (_ ("The generalist labels scan %.0f of %.0f"), tick->done + 1, tick->of);
 
-  tell_progress (tick->self, 0, message);
+  tell_progress (tick->self, (tick->done + fraction) / tick->of, message);
   return check (tick->self, NULL);
 }
 

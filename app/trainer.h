@@ -12,6 +12,8 @@ G_BEGIN_DECLS
  * @refresh_scans: scans a refresh of the generalist's labels visits, 0 for all
  * @refresh_slice_step: 1 every slice, 2 every second, …
  * @generalist: (nullable): a weight file; NULL the built-in network; "rule" the rule without one
+ * @steps_per_refresh, @steps_per_validation, @steps_of_prediction: how long these are expected to
+ *   take, in steps, so that progress moves with the clock
  * @n_validations: how often the frozen set is measured, evenly spread, the end included
  * @foreground_share: of the crops, see SegPatchParams
  */
@@ -26,6 +28,7 @@ typedef struct
   int n_validations;
   double foreground_share;
   double checkpoint_seconds;
+  double steps_per_refresh, steps_per_validation, steps_of_prediction;
 } AppTrainPlan;
 
 void app_train_plan_clear (AppTrainPlan *self);
@@ -38,6 +41,7 @@ gboolean app_train_plan_set (AppTrainPlan *self, const char *assignment, GError 
 typedef struct
 {
   gboolean (*check) (gpointer data, GError **error); /* FALSE: stop now */
+  /* @fraction: of the training, refreshes and validations in it, as time goes */
   void (*progress) (double fraction, const char *message, gpointer data);
   void (*metric) (gint64 step, const char *name, double value, gpointer data);
   /* A checkpoint of @step is on the disk. */
@@ -77,6 +81,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppTrainer, app_trainer_free)
 /* Resumes from the checkpoint in the folder where there is one, else begins. %FALSE with
  * APP_JOB_ERROR_PAUSED or _CANCELLED (of the check hook) or what went wrong. */
 gboolean app_trainer_run (AppTrainer *self, GError **error);
+
+/* Which part of the round the training is, as time goes; the rest is prediction. */
+double app_train_plan_get_training_share (const AppTrainPlan *self);
 
 /* Seconds spent in this and, after a resume, the earlier runs. */
 double app_trainer_get_seconds (const AppTrainer *self);

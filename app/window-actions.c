@@ -428,12 +428,17 @@ static const char *const project_actions[] = {
   "review",        "next-case",        "previous-case",
   "find-case",     "label-add",        "close-project",
   "show-cases",    "show-panel",       "label",
-  "label-visible", "label-locked"
+  "label-visible", "label-locked",     "predict",
+  "review-next",   "review-previous"
 };
 static const char *const case_actions[] = { "import-labels",
                                             "accept-prediction",
                                             "show-prediction",
+                                            "show-differences",
                                             "show-uncertainty",
+                                            "review-accept",
+                                            "review-fix",
+                                            "review-unsure",
                                             "skip-case",
                                             "complete",
                                             "go-to-tasks",
@@ -524,6 +529,7 @@ app_window_actions_add (AppSession *session)
   g_action_map_add_action_entries (G_ACTION_MAP (window), entries, G_N_ELEMENTS (entries), session);
   app_window_files_add (session);
   app_window_training_add (session);
+  app_window_review_add (session);
   g_signal_connect_object (app_session_get_state (session), "notify", G_CALLBACK (state_changed_cb),
                            window, 0);
   g_signal_connect (session, "project-changed", G_CALLBACK (app_window_actions_update), NULL);

@@ -9,7 +9,7 @@ struct _UiCaseBar
 {
   GtkWidget parent_instance;
 
-  GtkWidget *box, *name, *reason, *dots, *progress, *conflicts, *propose, *next;
+  GtkWidget *box, *name, *reason, *overlay, *dots, *progress, *conflicts, *propose, *next;
 };
 
 G_DEFINE_FINAL_TYPE (UiCaseBar, ui_case_bar, GTK_TYPE_WIDGET)
@@ -91,6 +91,11 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_actionable_set_action_name (GTK_ACTIONABLE (self->next), "win.next-case");
   gtk_widget_set_valign (self->next, GTK_ALIGN_CENTER);
   gtk_box_append (GTK_BOX (self->box), column);
+  self->overlay = gtk_label_new (NULL);
+  gtk_widget_add_css_class (self->overlay, "overlay-badge");
+  gtk_widget_set_valign (self->overlay, GTK_ALIGN_CENTER);
+  gtk_widget_set_visible (self->overlay, FALSE);
+  gtk_box_append (GTK_BOX (self->box), self->overlay);
   gtk_box_append (GTK_BOX (self->box), self->conflicts);
   gtk_box_append (GTK_BOX (self->box), self->dots);
   gtk_box_append (GTK_BOX (self->box), self->progress);
@@ -105,6 +110,13 @@ ui_case_bar_set_case (UiCaseBar *self, const char *name, const char *reason)
   gtk_label_set_text (GTK_LABEL (self->reason), reason != NULL ? reason : "");
   gtk_widget_set_tooltip_text (self->reason, reason);
   gtk_widget_set_visible (self->reason, reason != NULL && *reason != '\0');
+}
+
+void
+ui_case_bar_set_overlay (UiCaseBar *self, const char *text)
+{
+  gtk_label_set_text (GTK_LABEL (self->overlay), text != NULL ? text : "");
+  gtk_widget_set_visible (self->overlay, text != NULL);
 }
 
 void

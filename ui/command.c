@@ -112,7 +112,16 @@ static const Entry entries[] = {
 
   { N_ ("Training"), "win.start-round", "<Control>r", N_ ("Start a round…") },
   { N_ ("Training"), "win.show-rounds", "<Control><Shift>r", N_ ("Rounds") },
+  { N_ ("Training"), "win.show-prediction", "<Shift>p", N_ ("Show or hide the prediction") },
+  { N_ ("Training"), "win.show-differences", "<Shift>d",
+    N_ ("Show or hide where labels and prediction differ") },
+  { N_ ("Training"), "win.show-uncertainty", "<Shift>e", N_ ("Show or hide the uncertainty") },
   { N_ ("Training"), "win.review", "<Control>e", N_ ("Review predictions") },
+  { N_ ("Training"), "win.review-accept", "<Shift>a", N_ ("Review: accept this place") },
+  { N_ ("Training"), "win.review-fix", "<Shift>f", N_ ("Review: fix this place by hand") },
+  { N_ ("Training"), "win.review-unsure", "<Shift>u", N_ ("Review: unsure about this place") },
+  { N_ ("Training"), "win.review-next", "period", N_ ("Review: next place") },
+  { N_ ("Training"), "win.review-previous", "comma", N_ ("Review: previous place") },
 
   { N_ ("Project"), "app.new-project", "<Control>n", N_ ("New project…") },
   { N_ ("Project"), "app.open-project", "<Control>o", N_ ("Open project…") },

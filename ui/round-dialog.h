@@ -11,6 +11,7 @@ typedef struct
   const char *method; /* "gm-abs", … */
   const char *profile; /* "laptop", "paper" */
   const char *strategy; /* "uncertainty-diversity", … */
+  guint generalist; /* position in the list given */
   int n_steps; /* 0: as many as fit */
   double seconds; /* 0: the profile's */
   int budget;
@@ -26,10 +27,17 @@ typedef struct
 #define UI_TYPE_ROUND_DIALOG (ui_round_dialog_get_type ())
 G_DECLARE_FINAL_TYPE (UiRoundDialog, ui_round_dialog, UI, ROUND_DIALOG, AdwMessageDialog)
 
-UiRoundDialog *ui_round_dialog_new (GtkWindow *parent, int budget) G_GNUC_WARN_UNUSED_RESULT;
+/* @generalists: names for people, NULL-terminated */
+UiRoundDialog *ui_round_dialog_new (GtkWindow *parent,
+                                    const char *const *generalists) G_GNUC_WARN_UNUSED_RESULT;
+/* What is shown at first; unknown names leave what is. */
+void ui_round_dialog_set_choice (UiRoundDialog *self, const UiRoundChoice *choice);
 void ui_round_dialog_get_choice (UiRoundDialog *self, UiRoundChoice *choice);
-/* What the round learns from, expected time; NULL while it is measured. */
+/* What the round learns from. */
 void ui_round_dialog_set_data (UiRoundDialog *self, const char *text);
-void ui_round_dialog_set_expected (UiRoundDialog *self, const char *text, gboolean may_start);
+/* How it will be trained, and how long it will take; NULL while that is measured. */
+void ui_round_dialog_set_expected (UiRoundDialog *self, const char *plan, const char *time);
+/* Why it cannot start. */
+void ui_round_dialog_set_problem (UiRoundDialog *self, const char *text);
 
 G_END_DECLS

@@ -15,7 +15,7 @@ struct _UiViewState
   VolumeLabelMap *labels;
   RenderScan *render_scan;
   RenderLabels *render_labels;
-  RenderLabels *compare;
+  RenderLabels *compare, *prediction;
   RenderField *field;
   double field_min, field_max;
   VolumeLabelSet *look;
@@ -294,6 +294,7 @@ ui_view_state_finalize (GObject *object)
   g_clear_pointer (&self->render_scan, render_scan_unref);
   g_clear_pointer (&self->render_labels, render_labels_unref);
   g_clear_pointer (&self->compare, render_labels_unref);
+  g_clear_pointer (&self->prediction, render_labels_unref);
   g_clear_pointer (&self->field, render_field_unref);
   g_clear_pointer (&self->look, volume_label_set_free);
   g_clear_pointer (&self->tool_shapes, g_ptr_array_unref);
@@ -411,6 +412,7 @@ forget_scan (UiViewState *self)
   g_clear_pointer (&self->render_labels, render_labels_unref);
   g_clear_pointer (&self->render_scan, render_scan_unref);
   g_clear_pointer (&self->compare, render_labels_unref);
+  g_clear_pointer (&self->prediction, render_labels_unref);
   g_clear_pointer (&self->field, render_field_unref);
   g_clear_pointer (&self->labels, volume_label_map_unref);
   g_clear_pointer (&self->scan, volume_scan_unref);
@@ -530,6 +532,8 @@ ui_view_state_set_look (UiViewState *self, const VolumeLabelSet *labels)
   self->look = volume_label_set_copy (labels);
   if (self->render_labels != NULL)
     render_labels_set_look (self->render_labels, self->look);
+  if (self->prediction != NULL)
+    render_labels_set_look (self->prediction, self->look);
   redraw (self);
 }
 
@@ -537,6 +541,16 @@ const VolumeLabelSet *
 ui_view_state_get_look (UiViewState *self)
 {
   return self->look;
+}
+
+void
+ui_view_state_set_prediction (UiViewState *self, RenderLabels *prediction)
+{
+  g_clear_pointer (&self->prediction, render_labels_unref);
+  self->prediction = prediction != NULL ? render_labels_ref (prediction) : NULL;
+  if (self->prediction != NULL && self->look != NULL)
+    render_labels_set_look (self->prediction, self->look);
+  redraw (self);
 }
 
 void
@@ -837,7 +851,7 @@ ui_view_state_init_slice (UiViewState *self, VolumePlane plane, RenderSliceParam
   params->window_width = self->window_width;
   params->colour_map = self->colour_map;
   params->interpolation = self->interpolation;
-  params->labels = self->render_labels;
+  params->labels = self->prediction != NULL ? self->prediction : self->render_labels;
   params->label_style = label_style (self);
   params->label_opacity = self->opacity;
   params->compare = self->compare;
@@ -848,8 +862,9 @@ ui_view_state_init_slice (UiViewState *self, VolumePlane plane, RenderSliceParam
   params->field_colour_map = RENDER_COLOUR_MAP_EMBER;
   params->provenance_opacity = self->provenance_visible ? 0.5 : 0;
   /* I3: a slice to be labelled says which of its voxels have no label yet. */
-  params->hatch_unlabelled = self->render_labels != NULL && ui_view_state_get_labels_shown (self)
-                             && (mark & UI_MARK_PROPOSED) && !(mark & UI_MARK_SIGNED);
+  params->hatch_unlabelled = self->render_labels != NULL && self->prediction == NULL
+                             && ui_view_state_get_labels_shown (self) && (mark & UI_MARK_PROPOSED)
+                             && !(mark & UI_MARK_SIGNED);
   return TRUE;
 }
 

@@ -67,6 +67,8 @@ RenderLabels *ui_view_state_get_render_labels (UiViewState *self);
 void ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box);
 void ui_view_state_set_look (UiViewState *self, const VolumeLabelSet *labels);
 const VolumeLabelSet *ui_view_state_get_look (UiViewState *self); /* NULL before it was set */
+/* A model's answer, shown in the place of the labels until it is taken away; NULL for none. */
+void ui_view_state_set_prediction (UiViewState *self, RenderLabels *prediction);
 /* A labelling to compare the shown one with, and a scalar field over it; NULL for none. */
 void ui_view_state_set_compare (UiViewState *self, RenderLabels *compare);
 void ui_view_state_set_field (UiViewState *self, RenderField *field, double min, double max);

@@ -23,7 +23,7 @@ struct _UiWindow
   GtkWidget *pages, *spinner, *loading_label, *toasts, *notice, *notice_label;
   GtkWidget *welcome, *cases, *cases_flap, *panel_flap, *panel, *centre, *case_bar, *tool_bar;
   GtkWidget *cases_toggle, *panel_toggle, *edit_buttons, *undo, *redo, *pointer_label, *activity;
-  GtkWidget *tool_options, *labels, *history;
+  GtkWidget *tool_options, *labels, *history, *review, *panel_pages;
 };
 
 enum
@@ -273,6 +273,9 @@ build_panel (UiWindow *self)
   gtk_stack_add_titled (GTK_STACK (stack), ui_display_options_new (self->state), "display",
                         _ ("Display"));
   gtk_stack_add_titled (GTK_STACK (stack), self->history, "history", _ ("History"));
+  self->review = ui_review_list_new ();
+  gtk_stack_add_titled (GTK_STACK (stack), self->review, "review", _ ("Review"));
+  self->panel_pages = stack;
   gtk_stack_switcher_set_stack (GTK_STACK_SWITCHER (switcher), GTK_STACK (stack));
   gtk_widget_set_vexpand (stack, TRUE);
   gtk_box_append (GTK_BOX (self->panel), switcher);
@@ -409,6 +412,18 @@ UiHistoryList *
 ui_window_get_history_list (UiWindow *self)
 {
   return UI_HISTORY_LIST (self->history);
+}
+
+UiReviewList *
+ui_window_get_review_list (UiWindow *self)
+{
+  return UI_REVIEW_LIST (self->review);
+}
+
+void
+ui_window_show_review (UiWindow *self)
+{
+  gtk_stack_set_visible_child_name (GTK_STACK (self->panel_pages), "review");
 }
 
 UiActivityArea *

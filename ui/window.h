@@ -6,6 +6,7 @@
 #include "ui/case-list.h"
 #include "ui/history-list.h"
 #include "ui/label-list.h"
+#include "ui/review-list.h"
 #include "ui/tool-bar.h"
 #include "ui/tool-options.h"
 #include "ui/view-grid.h"
@@ -51,6 +52,9 @@ UiCaseList *ui_window_get_case_list (UiWindow *self);
 UiCaseBar *ui_window_get_case_bar (UiWindow *self);
 UiLabelList *ui_window_get_label_list (UiWindow *self);
 UiHistoryList *ui_window_get_history_list (UiWindow *self);
+UiReviewList *ui_window_get_review_list (UiWindow *self);
+/* Brings the page with the review list to the front. */
+void ui_window_show_review (UiWindow *self);
 UiActivityArea *ui_window_get_activity (UiWindow *self);
 UiToolBar *ui_window_get_tool_bar (UiWindow *self);
 UiToolOptions *ui_window_get_tool_options (UiWindow *self);

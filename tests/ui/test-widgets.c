@@ -253,7 +253,7 @@ static void
 test_dialogs (void)
 {
   GtkWindow *windows[3] = { GTK_WINDOW (ui_export_dialog_new (NULL)),
-                            GTK_WINDOW (ui_round_dialog_new (NULL, 4)),
+                            GTK_WINDOW (ui_round_dialog_new (NULL, (const char *const[]){ "one", NULL })),
                             GTK_WINDOW (ui_statistics_window_new (NULL)) };
 
   ui_statistics_window_set_project (UI_STATISTICS_WINDOW (windows[2]), &(UiStatistics){ 0 });
