@@ -512,7 +512,7 @@ draw_slice (Scene *scene, const Options *options, int width, int height, GError 
 static RenderFrame *
 draw_volume (Scene *scene, const Options *options, int width, int height, GError **error)
 {
-  static const char *const modes[] = { "composite", "mip", "labels", NULL };
+  static const char *const modes[] = { "composite", "mip", "labels", "planes", NULL };
   RenderVolumeParams params = { .scan = scene->scan,
                                 .labels = scene->labels,
                                 .width = width,
@@ -523,7 +523,8 @@ draw_volume (Scene *scene, const Options *options, int width, int height, GError
 
   if ((options->camera != NULL && !parse_numbers ("camera", options->camera, camera, 3, error))
       || (options->window != NULL && !parse_numbers ("window", options->window, window, 2, error))
-      || (options->mode != NULL && !parse_choice ("mode", options->mode, modes, 3, &mode, error))
+      || (options->mode != NULL
+          && !parse_choice ("mode", options->mode, modes, G_N_ELEMENTS (modes) - 1, &mode, error))
       || (options->cut != NULL && !parse_numbers ("cut", options->cut, params.cut_ijk, 3, error))
       || !parse_colour_map ("colour-map", options->colour_map, &params.colour_map, error)
       || !set_background (options, params.background, error))
@@ -535,7 +536,15 @@ draw_volume (Scene *scene, const Options *options, int width, int height, GError
   params.window_centre = window[0];
   params.window_width = window[1];
   params.highlight_label = (guint16) CLAMP (options->highlight, 0, 65535);
-  params.cut = options->cut != NULL ? RENDER_VOLUME_CUT_OCTANT : RENDER_VOLUME_CUT_NONE;
+  if (params.mode == RENDER_VOLUME_MODE_PLANES)
+    {
+      const VolumeGeometry *geometry = render_scan_get_geometry (scene->scan);
+
+      for (int axis = 0; options->cut == NULL && axis < 3; axis++)
+        params.cut_ijk[axis] = geometry->size[axis] / 2;
+    }
+  else
+    params.cut = options->cut != NULL ? RENDER_VOLUME_CUT_OCTANT : RENDER_VOLUME_CUT_NONE;
   return render_volume_sync (scene->device, &params, error);
 }
 
@@ -642,8 +651,9 @@ app_verb_render (int argc, char **argv)
     { "volume", 0, 0, G_OPTION_ARG_NONE, &o.volume, "The 3-D view instead of a slice", NULL },
     { "camera", 0, 0, G_OPTION_ARG_STRING, &o.camera, "3-D: azimuth and elevation in degrees, zoom",
       "AZ,EL,ZOOM" },
-    { "mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "3-D: composite, mip or labels", "MODE" },
-    { "cut", 0, 0, G_OPTION_ARG_STRING, &o.cut, "3-D: cut an octant away at a voxel", "I,J,K" },
+    { "mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "3-D: composite, mip, labels or planes", "MODE" },
+    { "cut", 0, 0, G_OPTION_ARG_STRING, &o.cut,
+      "3-D: cut an octant away at a voxel; where planes cross", "I,J,K" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &o.device, "Part of the Vulkan device's name", "NAME" },
     { "validate", 0, 0, G_OPTION_ARG_NONE, &o.validate, "Fail on Vulkan validation messages",
       NULL },

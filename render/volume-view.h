@@ -15,6 +15,7 @@ typedef enum
   RENDER_VOLUME_MODE_COMPOSITE, /* emission and absorption through a transfer function */
   RENDER_VOLUME_MODE_MIP, /* maximum intensity projection */
   RENDER_VOLUME_MODE_LABELS, /* label surfaces alone */
+  RENDER_VOLUME_MODE_PLANES, /* the three slices through @cut_ijk, and the label surfaces */
 } RenderVolumeMode;
 
 typedef enum

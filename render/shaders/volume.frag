@@ -7,7 +7,7 @@
 #include "uniforms.h"
 #include "bindings.glsl"
 
-layout (constant_id = 0) const int MODE = 0; // 0 composite, 1 maximum, 2 label surfaces alone
+layout (constant_id = 0) const int MODE = 0; // 0 composite, 1 maximum, 2 label surfaces alone, 3 planes
 layout (constant_id = 1) const bool SURFACE = false;
 layout (constant_id = 2) const bool CUT = false;
 layout (constant_id = 3) const bool COLOUR_MAP = false;
@@ -112,6 +112,28 @@ cut_face (vec3 ijk)
   return vec4 (base, cover);
 }
 
+// The planes through the cut, seen from the front to the back, up to the ray's length @until.
+// @passed: the light left behind them.
+vec3
+planes (vec3 origin, vec3 along, vec3 safe, float from, float until, inout float passed)
+{
+  vec3 at = (u.cut_ijk.xyz - origin) / safe;
+  vec3 sum = vec3 (0.0);
+  float behind = from;
+  for (int n = 0; n < 3; n++)
+    {
+      vec3 ahead = mix (at, vec3 (1e30), lessThan (at, vec3 (behind)));
+      float next = min (min (ahead.x, ahead.y), ahead.z);
+      if (next > until || passed < 0.02)
+        break;
+      vec4 face = cut_face (origin + along * next);
+      sum += passed * face.a * face.rgb;
+      passed *= 1.0 - face.a;
+      behind = next + 1e-4;
+    }
+  return sum;
+}
+
 void
 main ()
 {
@@ -168,7 +190,7 @@ main ()
   float start = fract (52.9829189 * fract (dot (floor (pixel), vec2 (0.06711056, 0.00583715))));
   float t = from + start;
   float before = 0.0;
-  for (int n = 0; n < (MODE == 2 ? 0 : int (u.direction_ijk.w)); n++)
+  for (int n = 0; n < (MODE >= 2 ? 0 : int (u.direction_ijk.w)); n++)
     {
       if (!hits || t >= stop || transmitted < 0.02)
         break;
@@ -190,11 +212,15 @@ main ()
         greatest = max (greatest, shade);
       t += 1.0;
     }
+  if (MODE == 3 && hits)
+    sum += planes (origin, along, safe, from, found ? hit : to, transmitted);
   if (found && hit_transmitted < 0.0)
     {
       hit_transmitted = transmitted;
       transmitted *= 1.0 - u.label.x;
     }
+  if (MODE == 3 && found)
+    sum += planes (origin, along, safe, hit, to, transmitted);
   if (MODE == 1)
     {
       sum += transmitted * ink (greatest);
