@@ -178,9 +178,14 @@ make_mask_decoder (SegSamNetwork *self)
 static void
 make_image_encoder (SegSamNetwork *self)
 {
-  static const char *const names[] = { "vit_b", "vit_l", "vit_h" };
+  static const char *const names[] = {
+    [SEG_SAM_VIT_B] = "vit_b",
+    [SEG_SAM_VIT_L] = "vit_l",
+    [SEG_SAM_VIT_H] = "vit_h",
+    [SEG_SAM_VIT_B_ADAPTED] = "sam_med2d",
+  };
 
-  if (self->encoder <= SEG_SAM_VIT_H)
+  if (names[self->encoder] != NULL)
     {
       SegVitParams params;
 
@@ -263,21 +268,21 @@ seg_sam_network_tell (SegWeights *weights, SegSamEncoder *encoder, GError **erro
   const char *path = seg_weights_get_path (weights);
   const SegWeight *position = seg_weights_find (weights, "image_encoder.pos_embed");
   const SegWeight *tiny = seg_weights_find (weights, "image_encoder.patch_embed.seq.0.c.weight");
-  const char *what = NULL;
 
   if (path == NULL)
     path = "weights";
-  if (seg_weights_find (weights, "image_encoder.blocks.0.Adapter.norm.weight") != NULL)
-    what = "SAM-Med2D";
-  else if (seg_weights_find (weights, "image_encoder.trunk.pos_embed") != NULL)
-    what = "SAM 2";
-  if (what != NULL)
+  if (seg_weights_find (weights, "image_encoder.trunk.pos_embed") != NULL)
     {
       g_set_error (error, SEG_ERROR, SEG_ERROR_UNSUPPORTED,
-                   "%s: these are weights of %s, which is not supported; SAM ViT-B/L/H, MedSAM, "
-                   "MobileSAM and LiteMedSAM are",
-                   path, what);
+                   "%s: these are weights of SAM 2, which is not supported; SAM ViT-B/L/H, MedSAM, "
+                   "SAM-Med2D, MobileSAM and LiteMedSAM are",
+                   path);
       return FALSE;
+    }
+  if (seg_weights_find (weights, "image_encoder.blocks.0.Adapter.norm.weight") != NULL)
+    {
+      *encoder = SEG_SAM_VIT_B_ADAPTED;
+      return TRUE;
     }
   if (tiny != NULL && tiny->n_dims == 4)
     {

@@ -14,6 +14,7 @@ typedef enum
   SEG_SAM_VIT_H,
   SEG_SAM_TINY_VIT, /* MobileSAM */
   SEG_SAM_TINY_VIT_LITE, /* LiteMedSAM */
+  SEG_SAM_VIT_B_ADAPTED, /* SAM-Med2D */
 } SegSamEncoder;
 
 #define SEG_SAM_N_MASKS 4 /* 0: the one for the whole prompt; 1…3: part to whole */
@@ -43,7 +44,7 @@ int seg_sam_network_get_low_res (SegSamNetwork *self);
  *
  * Which encoder the tensors of a file belong to, by names and shapes.
  * Returns: FALSE with SEG_ERROR_MISMATCH, or SEG_ERROR_UNSUPPORTED for relatives that are known but
- *   not read (SAM-Med2D, SAM 2)
+ *   not read (SAM 2)
  */
 gboolean seg_sam_network_tell (SegWeights *weights, SegSamEncoder *encoder, GError **error);
 

@@ -114,12 +114,28 @@ seg_sam_frame_init (SegSamFrame *self, SegSamLook look, int width, int height, i
   self->width = width;
   self->height = height;
   self->frame = frame;
-  if (look == SEG_SAM_LOOK_MEDSAM)
+  if (look == SEG_SAM_LOOK_MEDSAM || look == SEG_SAM_LOOK_MED2D)
     self->new_width = self->new_height = frame;
   else
     seg_sam_frame_size (width, height, frame, &self->new_width, &self->new_height);
   self->scale_x = (double) self->new_width / width;
   self->scale_y = (double) self->new_height / height;
+}
+
+static void
+resize_nearest (const guint8 *src, int width, int height, int new_width, int new_height,
+                guint8 *dst)
+{
+  for (int y = 0; y < new_height; y++)
+    for (int x = 0; x < new_width; x++)
+      {
+        const gsize from_y =
+            MIN ((gsize) y * (gsize) height / (gsize) new_height, (gsize) height - 1);
+        const gsize from_x = MIN ((gsize) x * (gsize) width / (gsize) new_width, (gsize) width - 1);
+
+        for (int c = 0; c < 3; c++)
+          *dst++ = src[(from_y * (gsize) width + from_x) * 3 + (gsize) c];
+      }
 }
 
 void
@@ -132,8 +148,12 @@ seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out)
   g_autofree guint8 *resized = g_malloc (n_pixels * 3);
   guint8 low = 0, high = 255;
 
-  seg_sam_resize_u8 (rgb, self->width, self->height, 3, self->new_width, self->new_height, resized);
-  if (self->look != SEG_SAM_LOOK_STANDARD)
+  if (self->look == SEG_SAM_LOOK_MED2D)
+    resize_nearest (rgb, self->width, self->height, self->new_width, self->new_height, resized);
+  else
+    seg_sam_resize_u8 (rgb, self->width, self->height, 3, self->new_width, self->new_height,
+                       resized);
+  if (self->look == SEG_SAM_LOOK_MEDSAM || self->look == SEG_SAM_LOOK_LITE)
     {
       low = 255;
       high = 0;
@@ -151,7 +171,7 @@ seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out)
         {
           float value = resized[((gsize) y * self->new_width + x) * 3 + c];
 
-          if (self->look == SEG_SAM_LOOK_STANDARD)
+          if (self->look == SEG_SAM_LOOK_STANDARD || self->look == SEG_SAM_LOOK_MED2D)
             value = (value - mean[c]) / deviation[c];
           else
             value = high > low ? (value - low) / (float) (high - low) : 0;

@@ -26,7 +26,8 @@ typedef enum
 {
   SEG_SAM_LOOK_STANDARD, /* longest side to the frame, mean and deviation of SAM, zero padding */
   SEG_SAM_LOOK_MEDSAM, /* stretched to the frame, to 0…1 */
-  SEG_SAM_LOOK_LITE, /* longest side to the frame, to 0…1, zero padding */
+  SEG_SAM_LOOK_LITE, /* longest side to the frame by areas, to 0…1, zero padding */
+  SEG_SAM_LOOK_MED2D, /* stretched to the frame, nearest pixels, mean and deviation of SAM */
 } SegSamLook;
 
 /**

@@ -354,6 +354,7 @@ static const struct
   [SEG_SAM_VIT_H] = { SEG_GENERALIST_SAM_VIT_H, "SAM ViT-H", SEG_SAM_LOOK_STANDARD },
   [SEG_SAM_TINY_VIT] = { SEG_GENERALIST_MOBILE_SAM, "MobileSAM", SEG_SAM_LOOK_STANDARD },
   [SEG_SAM_TINY_VIT_LITE] = { SEG_GENERALIST_LITEMEDSAM, "LiteMedSAM", SEG_SAM_LOOK_LITE },
+  [SEG_SAM_VIT_B_ADAPTED] = { SEG_GENERALIST_SAM_MED2D, "SAM-Med2D", SEG_SAM_LOOK_MED2D },
 };
 
 /* MedSAM has the tensors of SAM ViT-B: only a hint or the file's name tells it. */

@@ -7,6 +7,14 @@
 #include <math.h>
 #include <string.h>
 
+/* Channels gated by their means, then a look around at half the resolution. */
+typedef struct
+{
+  SegLinearLayer *squeeze, *gate;
+  SegConvLayer *down, *up;
+  SegNormLayer *norm;
+} Adapter;
+
 typedef struct
 {
   SegNormLayer *norm1;
@@ -18,6 +26,7 @@ typedef struct
   SegTensor *rel_h;
   SegTensor *rel_w;
   int window; /* 0: global */
+  Adapter adapter;
 } Block;
 
 struct _SegVit
@@ -40,27 +49,44 @@ seg_vit_params_from_name (const char *name, SegVitParams *params)
     const char *name;
     int dim, depth, heads;
     int global[4];
+    int image_size;
+    gboolean adapters;
   } known[] = {
-    { "vit_b", 768, 12, 12, { 2, 5, 8, 11 } },
-    { "vit_l", 1024, 24, 16, { 5, 11, 17, 23 } },
-    { "vit_h", 1280, 32, 16, { 7, 15, 23, 31 } },
+    { "vit_b", 768, 12, 12, { 2, 5, 8, 11 }, 1024, FALSE },
+    { "vit_l", 1024, 24, 16, { 5, 11, 17, 23 }, 1024, FALSE },
+    { "vit_h", 1280, 32, 16, { 7, 15, 23, 31 }, 1024, FALSE },
+    { "sam_med2d", 768, 12, 12, { 2, 5, 8, 11 }, 256, TRUE },
   };
 
   for (gsize k = 0; k < G_N_ELEMENTS (known); k++)
     if (strcmp (known[k].name, name) == 0)
       {
-        *params = (SegVitParams){ .image_size = 1024,
+        *params = (SegVitParams){ .image_size = known[k].image_size,
                                   .patch = 16,
                                   .dim = known[k].dim,
                                   .depth = known[k].depth,
                                   .heads = known[k].heads,
                                   .window = 14,
-                                  .out_channels = 256 };
+                                  .out_channels = 256,
+                                  .adapters = known[k].adapters };
         for (int g = 0; g < 4; g++)
           params->global_blocks |= G_GUINT64_CONSTANT (1) << known[k].global[g];
         return TRUE;
       }
   return FALSE;
+}
+
+static void
+adapter_init (Adapter *self, SegModule *module, gint64 dim)
+{
+  const SegConvParams down = seg_conv_params (2, 2, 1), up = seg_conv_transposed_params (2, 2, 1);
+  const SegNormParams norm = seg_layer_norm_params (1e-5);
+
+  self->squeeze = seg_linear_layer_new (module, "channel.0", dim, dim / 4, FALSE);
+  self->gate = seg_linear_layer_new (module, "channel.2", dim / 4, dim, FALSE);
+  self->down = seg_conv_layer_new (module, "spatial.0", dim, dim, 3, &down, FALSE);
+  self->up = seg_conv_layer_new (module, "spatial.2", dim, dim, 4, &up, FALSE);
+  self->norm = seg_norm_layer_new (module, "norm", dim, &norm);
 }
 
 static void
@@ -87,6 +113,8 @@ block_init (SegVit *self, int index)
   block->norm2 = seg_norm_layer_new (module, "norm2", dim, &norm);
   block->lin1 = seg_linear_layer_new (module, "mlp.lin1", dim, 4 * dim, TRUE);
   block->lin2 = seg_linear_layer_new (module, "mlp.lin2", 4 * dim, dim, TRUE);
+  if (self->params.adapters)
+    adapter_init (&block->adapter, seg_module_child (module, "Adapter"), dim);
 }
 
 SegVit *
@@ -140,10 +168,32 @@ attend (SegVit *self, Block *block, SegTensor *tokens, int side)
 }
 
 static SegTensor *
+adapter_forward (const Adapter *self, SegTensor *x)
+{
+  const gint64 one[2] = { 1, 1 };
+  const gint64 dim = seg_tensor_get_size (x, 1);
+  g_autoptr (SegTensor) gate = seg_adaptive_average_pool (x, one);
+  g_autoptr (SegTensor) y = NULL;
+
+  seg_tensor_set (&gate, seg_reshape (gate, 2, (gint64[]){ -1, dim }));
+  seg_tensor_set (&gate, seg_linear_layer_forward_act (self->squeeze, gate, SEG_ACT_RELU));
+  seg_tensor_set (&gate, seg_linear_layer_forward_act (self->gate, gate, SEG_ACT_SIGMOID));
+  seg_tensor_set (&gate, seg_reshape (gate, 4, (gint64[]){ -1, dim, 1, 1 }));
+  y = seg_mul (x, gate);
+  seg_tensor_set (&y, seg_conv_layer_forward (self->down, y));
+  seg_tensor_set (&y, seg_relu (y));
+  seg_tensor_set (&y, seg_conv_layer_forward (self->up, y));
+  seg_tensor_set (&y, seg_relu (y));
+  seg_tensor_set (&y, seg_add (x, y));
+  return seg_norm_layer_forward (self->norm, y);
+}
+
+static SegTensor *
 block_forward (SegVit *self, Block *block, SegTensor *x)
 {
   const gint64 grid = seg_tensor_get_size (x, 2);
   g_autoptr (SegTensor) y = seg_norm_layer_forward (block->norm1, x);
+  g_autoptr (SegTensor) beside = NULL;
   g_autoptr (SegTensor) sum = NULL;
 
   if (x == NULL)
@@ -163,8 +213,12 @@ block_forward (SegVit *self, Block *block, SegTensor *x)
     }
   sum = seg_add (x, y);
   seg_tensor_set (&y, seg_norm_layer_forward (block->norm2, sum));
+  if (self->params.adapters && y != NULL)
+    beside = adapter_forward (&block->adapter, y);
   seg_tensor_set (&y, seg_linear_layer_forward_act (block->lin1, y, SEG_ACT_GELU));
   seg_tensor_set (&y, seg_linear_layer_forward (block->lin2, y));
+  if (beside != NULL)
+    seg_tensor_set (&y, seg_add (y, beside));
   return seg_add (sum, y);
 }
 

@@ -15,15 +15,16 @@ typedef struct
   int window; /* 14 */
   guint64 global_blocks; /* bit i: block i attends everywhere */
   int out_channels; /* 256 */
+  gboolean adapters; /* beside each block's MLP, as SAM-Med2D's */
 } SegVitParams;
 
-/* "vit_b", "vit_l", "vit_h". FALSE if there is none of that name. */
+/* "vit_b", "vit_l", "vit_h", "sam_med2d". FALSE if there is none of that name. */
 gboolean seg_vit_params_from_name (const char *name, SegVitParams *params);
 
 /**
  * SegVit: SAM's image encoder (Kirillov et al. 2023): patch embedding, absolute positions, blocks
- * with windowed or global attention and decomposed relative position, convolutional neck. Names as
- * in SAM's files below "image_encoder." ("blocks.0.attn.qkv.weight").
+ * with windowed or global attention and decomposed relative position, convolutional neck; with
+ * adapters (SAM-Med2D, Cheng et al. 2023) where asked. Names as in SAM's files below "image_encoder." ("blocks.0.attn.qkv.weight").
  */
 typedef struct _SegVit SegVit;
 

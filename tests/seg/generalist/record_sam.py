@@ -155,15 +155,53 @@ def tiny(size):
                    mbconv_expand_ratio=4.0, local_conv_size=3)
 
 
-def record_vit(name, params):
+class Adapter(torch.nn.Module):
+    """SAM-Med2D's, beside the MLP of each block."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(dim)
+        self.channel = torch.nn.Sequential(
+            torch.nn.Linear(dim, dim // 4, bias=False), torch.nn.ReLU(),
+            torch.nn.Linear(dim // 4, dim, bias=False), torch.nn.Sigmoid())
+        self.spatial = torch.nn.Sequential(
+            torch.nn.Conv2d(dim, dim, 3, 2, 1, bias=False), torch.nn.ReLU(),
+            torch.nn.ConvTranspose2d(dim, dim, 4, 2, 1, bias=False), torch.nn.ReLU())
+
+    def forward(self, x):
+        x = x.permute(0, 3, 1, 2)
+        gate = self.channel(x.mean(dim=(2, 3)))
+        x = x + self.spatial(x * gate[:, :, None, None])
+        return self.norm(x.permute(0, 2, 3, 1))
+
+
+class BesideMlp(torch.nn.Module):
+    def __init__(self, mlp, adapter):
+        super().__init__()
+        self.lin1, self.lin2, self.act = mlp.lin1, mlp.lin2, mlp.act
+        self.beside = [adapter]
+
+    def forward(self, x):
+        return self.lin2(self.act(self.lin1(x))) + self.beside[0](x)
+
+
+def with_adapters(encoder, dim):
+    for block in encoder.blocks:
+        block.Adapter = Adapter(dim)
+        block.mlp = BesideMlp(block.mlp, block.Adapter)
+    return encoder
+
+
+def record_vit(name, params, adapters=False):
     dim, depth, heads, global_blocks, size = params
-    encoder = fill(vit(dim, depth, heads, global_blocks, size))
+    encoder = vit(dim, depth, heads, global_blocks, size)
+    encoder = fill(with_adapters(encoder, dim) if adapters else encoder)
     image = torch.from_numpy(2 * uniform("image", 3 * size * size)).reshape(1, 3, size, size)
     with torch.no_grad():
         values, largest = samples(encoder(image))
     bits = sum(1 << block for block in global_blocks)
     print(f"  {{\n    .name = \"{name}\",\n    .params = {{ {size}, 16, {dim}, {depth}, {heads}, 14, "
-          f"{bits}, 256 }},\n    .largest = {largest:.9g}f,")
+          f"{bits}, 256, {int(adapters)} }},\n    .largest = {largest:.9g}f,")
     print("    .embedding = {\n" + c_array(values) + "\n    },\n  },")
 
 
@@ -174,6 +212,7 @@ def main():
     print("/* clang-format off */")
     print("static const GoldenVit golden_vits[] = {")
     record_vit("small, padded windows", (48, 3, 3, (1,), 256))
+    record_vit("small, with adapters", (48, 3, 3, (1,), 256), adapters=True)
     record_vit("two blocks of ViT-L", (1024, 2, 16, (1,), 256))
     record_vit("two blocks of ViT-H", (1280, 2, 16, (1,), 256))
     print("};\n\nstatic const GoldenSam golden_sams[] = {")
