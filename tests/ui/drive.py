@@ -17,6 +17,7 @@ WAIT_S = 20
 def inside_display(test_file, screen="1600x1000", arguments=()):
     """Starts this test anew under Xvfb with an isolated home, unless it is there already."""
     if os.environ.get("CROSSLABEL_DRIVEN"):
+        os.dup2(int(os.environ["CROSSLABEL_STDOUT"]), 1)
         return
     for tool in ("xvfb-run", "xdotool", "openbox", "dbus-run-session", "import", "xwininfo"):
         if shutil.which(tool) is None:
@@ -46,7 +47,11 @@ def inside_display(test_file, screen="1600x1000", arguments=()):
             env[name] = os.environ[name]
     command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24 -nolisten tcp",
                "dbus-run-session", "--", "/usr/bin/python3", test_file, *arguments]
-    status = subprocess.call(command, env=env, stdin=subprocess.DEVNULL)
+    # The session's daemons inherit what is standard output then, and one of them writes to it.
+    stdout = os.dup(1)
+    env["CROSSLABEL_STDOUT"] = str(stdout)
+    status = subprocess.call(command, env=env, stdin=subprocess.DEVNULL, stdout=sys.stderr,
+                             pass_fds=(stdout,))
     shutil.rmtree(home, ignore_errors=True)
     sys.exit(status)
 
