@@ -195,6 +195,13 @@ load_in_thread_cb (GTask *task, gpointer object, gpointer data, GCancellable *ca
 
   keep_new_place (data);
   if (scan != NULL)
+    {
+      double centre, width;
+
+      /* Looks at every voxel, once: here, and not when the main thread shows the scan (I8). */
+      volume_scan_get_default_window (scan, &centre, &width);
+    }
+  if (scan != NULL)
     g_task_return_pointer (task, scan, (GDestroyNotify) volume_scan_unref);
   else
     g_task_return_error (task, error);

@@ -103,32 +103,49 @@ copy_box (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox
     fall_behind (self, error);
 }
 
+/* @changed grows by what the pieces covered: a stroke has hundreds, the views are told once. */
+static void
+revert_preview (AppShownLabels *self, VolumeBox *changed)
+{
+  while (self->preview->len > 0)
+    {
+      g_autoptr (VolumeEdit) edit = g_ptr_array_steal_index (self->preview, self->preview->len - 1);
+      g_autoptr (GError) error = NULL;
+      VolumeBox box = volume_edit_get_box (edit);
+
+      if (!volume_label_map_revert_edit (self->map, edit, &error))
+        fall_behind (self, error);
+      volume_box_join (changed, &box);
+    }
+}
+
 void
 app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committed, const VolumeBox *box,
                        UiViewState *state)
 {
-  VolumeBox layer, all;
+  VolumeBox layer, all, changed = *box;
   int size[3];
 
-  app_shown_labels_drop_preview (self, state);
+  revert_preview (self, &changed);
   if (self->stale)
     {
       volume_label_map_get_size (self->map, size);
       all = volume_box_of_grid (size);
       box = &all;
+      changed = all;
       self->stale = FALSE;
     }
-  if (volume_box_is_empty (box))
+  if (volume_box_is_empty (&changed))
     return;
   layer = *box;
   /* By layers: an import may change a whole large scan. */
-  for (int k = box->lo[2]; k < box->hi[2]; k++)
+  for (int k = box->lo[2]; k < box->hi[2] && !volume_box_is_empty (box); k++)
     {
       layer.lo[2] = k;
       layer.hi[2] = k + 1;
       copy_box (self, committed, &layer);
     }
-  ui_view_state_labels_changed (state, box);
+  ui_view_state_labels_changed (state, &changed);
 }
 
 void
@@ -147,16 +164,11 @@ app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewState *s
 void
 app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state)
 {
-  while (self->preview->len > 0)
-    {
-      g_autoptr (VolumeEdit) edit = g_ptr_array_steal_index (self->preview, self->preview->len - 1);
-      g_autoptr (GError) error = NULL;
-      VolumeBox box = volume_edit_get_box (edit);
+  VolumeBox changed = { { 0 } };
 
-      if (!volume_label_map_revert_edit (self->map, edit, &error))
-        fall_behind (self, error);
-      ui_view_state_labels_changed (state, &box);
-    }
+  revert_preview (self, &changed);
+  if (!volume_box_is_empty (&changed))
+    ui_view_state_labels_changed (state, &changed);
 }
 
 VolumeLabelMap *

@@ -5,6 +5,8 @@
 
 #include "volume/tool-brush.h"
 
+#include <string.h>
+
 /* Brush and eraser. The stroke is collected on the committed map, and piece by piece on the shown
  * one, so that it is seen while it is drawn; it becomes one edit when the button is let go. */
 typedef struct
@@ -44,22 +46,27 @@ paint (Brush *self, VolumeEditBuilder *builder, const double (*points)[2], gsize
                      n_points, self->label);
 }
 
+/* From where the last piece ended. */
 static void
-paint_to (Brush *self, const double uv[2])
+paint_along (Brush *self, const UiGesture *gesture)
 {
   AppSession *session = self->tool.session;
-  const double points[2][2] = { { self->last[0], self->last[1] }, { uv[0], uv[1] } };
+  const gsize n = gesture->n_path + 1;
+  g_autofree double (*path)[2] = g_malloc_n (n, sizeof *path);
+  const double (*points)[2] = (const double (*)[2]) path;
   g_autoptr (VolumeEditBuilder) piece =
       app_session_new_builder (session, VOLUME_PROVENANCE_HAND, TRUE);
 
-  paint (self, self->stroke, points, 2);
-  paint (self, piece, points, 2);
+  memcpy (path[0], self->last, sizeof path[0]);
+  for (gsize p = 0; p < gesture->n_path; p++)
+    app_tool_to_uv (&self->tool, gesture->plane, gesture->path_ijk[p], path[p + 1]);
+  paint (self, self->stroke, points, n);
+  paint (self, piece, points, n);
   app_shown_labels_preview (session->shown,
                             volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_HAND, "preview",
                                                      NULL),
                             session->state);
-  self->last[0] = uv[0];
-  self->last[1] = uv[1];
+  memcpy (self->last, path[n - 1], sizeof self->last);
 }
 
 static void
@@ -80,7 +87,7 @@ begin (Brush *self, const UiGesture *gesture)
   self->label = self->erasing ? 0 : ui_view_state_get_active_label (session->state);
   self->stroke = app_session_new_builder (session, VOLUME_PROVENANCE_HAND, FALSE);
   app_tool_to_uv (&self->tool, gesture->plane, gesture->ijk, self->last);
-  paint_to (self, self->last);
+  paint_along (self, gesture);
 }
 
 static void
@@ -107,7 +114,6 @@ static void
 gesture (AppTool *tool, const UiGesture *gesture)
 {
   Brush *self = (Brush *) tool;
-  double uv[2];
 
   if (gesture->phase == UI_GESTURE_BEGIN)
     {
@@ -116,14 +122,13 @@ gesture (AppTool *tool, const UiGesture *gesture)
     }
   if (self->stroke == NULL || gesture->plane != self->raster.frame.plane)
     return;
-  app_tool_to_uv (tool, gesture->plane, gesture->ijk, uv);
   switch (gesture->phase)
     {
     case UI_GESTURE_MOTION:
-      paint_to (self, uv);
+      paint_along (self, gesture);
       break;
     case UI_GESTURE_END:
-      paint_to (self, uv);
+      paint_along (self, gesture);
       end (self);
       break;
     case UI_GESTURE_CANCEL:

@@ -184,5 +184,7 @@ ui_label_row_set_volume (UiLabelRow *self, double ml)
   /* Translators: a volume in millilitres */
   g_autofree char *text = ml > 0 ? g_strdup_printf (_ ("%.2f ml"), ml) : NULL;
 
-  gtk_label_set_text (GTK_LABEL (self->volume), text != NULL ? text : "");
+  /* The same text again would have the panel laid out anew. */
+  if (g_strcmp0 (gtk_label_get_text (GTK_LABEL (self->volume)), text != NULL ? text : "") != 0)
+    gtk_label_set_text (GTK_LABEL (self->volume), text != NULL ? text : "");
 }

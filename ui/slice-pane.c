@@ -18,6 +18,9 @@ struct _UiSlicePane
   GtkWidget *state_icon;
   GtkWidget *go, *move, *sign, *maximise;
   GtkWidget *view;
+  guint shown_mark; /* what the header says, so that scrolling does not say it again */
+  int shown_task;
+  gboolean is_task_shown;
 };
 
 enum
@@ -134,10 +137,15 @@ update_task (UiSlicePane *self)
       && !(ui_view_state_get_mark (self->state, self->plane, task) & UI_MARK_SIGNED);
   g_autofree char *text = NULL;
 
-  show_sign_button (self, mark);
-  show_state_icon (self, mark);
   gtk_widget_set_visible (self->move, may_move);
   gtk_widget_set_visible (self->go, task >= 0 && !is_here);
+  if (self->is_task_shown && self->shown_mark == mark && self->shown_task == task)
+    return;
+  self->is_task_shown = TRUE;
+  self->shown_mark = mark;
+  self->shown_task = task;
+  show_sign_button (self, mark);
+  show_state_icon (self, mark);
   if (task >= 0)
     /* Translators: a button that shows the slice proposed for labelling */
     text = g_strdup_printf (_ ("To %d"), task + 1);

@@ -72,7 +72,7 @@ queue_frame (UiSliceView *self)
     }
   params.width = gtk_widget_get_width (GTK_WIDGET (self)) * scale;
   params.height = gtk_widget_get_height (GTK_WIDGET (self)) * scale;
-  serial = ui_view_state_get_serial (self->state);
+  serial = ui_view_state_get_slice_serial (self->state, self->plane);
   if (serial == self->queued_serial && memcmp (&params, &self->queued, sizeof params) == 0)
     return;
   self->queued = params;
@@ -166,23 +166,38 @@ ui_slice_view_ijk_to_widget (UiSliceView *self, const double ijk[3], double *x, 
 
 /* Gestures */
 
+/* @path: widget coordinates, the last of them where the pointer is now. */
 static void
-emit_gesture (UiSliceView *self, UiGesturePhase phase, double x, double y, int n_press)
+emit_path (UiSliceView *self, UiGesturePhase phase, const double (*path)[2], gsize n_path,
+           int n_press)
 {
   int scale = gtk_widget_get_scale_factor (GTK_WIDGET (self));
   const VolumeSliceFrame *frame;
   RenderSliceView view;
   UiGesture gesture = { .phase = phase, .plane = self->plane, .n_press = n_press };
+  g_autofree double (*path_ijk)[3] = g_malloc_n (n_path, sizeof *path_ijk);
 
   if (!ui_slice_view_get_transform (self, &view))
     return;
   frame = ui_view_state_get_frame (self->state, self->plane);
-  render_slice_view_pixel_to_ijk (&view, x * scale, y * scale, gesture.ijk);
   gesture.index = ui_view_state_get_index (self->state, self->plane);
-  gesture.ijk[frame->axis_normal] = gesture.index;
+  for (gsize n = 0; n < n_path; n++)
+    {
+      render_slice_view_pixel_to_ijk (&view, path[n][0] * scale, path[n][1] * scale, path_ijk[n]);
+      path_ijk[n][frame->axis_normal] = gesture.index;
+    }
+  memcpy (gesture.ijk, path_ijk[n_path - 1], sizeof gesture.ijk);
+  gesture.path_ijk = path_ijk;
+  gesture.n_path = n_path;
   gesture.voxels_per_px = scale / (view.px_per_mm * MIN (frame->du_mm, frame->dv_mm));
   gesture.modifiers = self->modifiers;
   g_signal_emit (self, signals[GESTURE], 0, &gesture);
+}
+
+static void
+emit_gesture (UiSliceView *self, UiGesturePhase phase, double x, double y, int n_press)
+{
+  emit_path (self, phase, &(const double[2]){ x, y }, 1, n_press);
 }
 
 static void
@@ -256,15 +271,41 @@ drag_begin_cb (GtkGestureDrag *drag, double x, double y, UiSliceView *self)
     emit_gesture (self, UI_GESTURE_BEGIN, x, y, 1);
 }
 
+/* GTK hands over one motion for each picture, with the places between that it left out: a quick
+ * stroke bends where the pointer did. */
 static void
-drag_to (UiSliceView *self, double x, double y)
+drag_tool (UiSliceView *self, GtkGesture *drag, double x, double y)
+{
+  GdkEventSequence *sequence = gtk_gesture_single_get_current_sequence (GTK_GESTURE_SINGLE (drag));
+  GdkEvent *event = gtk_gesture_get_last_event (drag, sequence);
+  double surface_x, surface_y;
+  guint n_between = 0;
+  g_autofree GdkTimeCoord *between = NULL;
+  g_autofree double (*path)[2] = NULL;
+
+  if (event != NULL && gdk_event_get_event_type (event) == GDK_MOTION_NOTIFY
+      && gdk_event_get_position (event, &surface_x, &surface_y))
+    between = gdk_event_get_history (event, &n_between);
+  path = g_malloc_n (n_between + 1, sizeof *path);
+  for (guint n = 0; n < n_between; n++)
+    {
+      path[n][0] = between[n].axes[GDK_AXIS_X] - surface_x + x;
+      path[n][1] = between[n].axes[GDK_AXIS_Y] - surface_y + y;
+    }
+  path[n_between][0] = x;
+  path[n_between][1] = y;
+  emit_path (self, UI_GESTURE_MOTION, (const double (*)[2]) path, n_between + 1, 1);
+}
+
+static void
+drag_to (UiSliceView *self, GtkGesture *drag, double x, double y)
 {
   self->pointer_x = self->last_x = x;
   self->pointer_y = self->last_y = y;
   switch (self->action)
     {
     case UI_MOUSE_ACTION_TOOL:
-      emit_gesture (self, UI_GESTURE_MOTION, x, y, 1);
+      drag_tool (self, drag, x, y);
       gtk_widget_queue_draw (GTK_WIDGET (self));
       break;
     case UI_MOUSE_ACTION_CROSSHAIR:
@@ -287,7 +328,7 @@ drag_to (UiSliceView *self, double x, double y)
 static void
 drag_update_cb (GtkGestureDrag *drag, double dx, double dy, UiSliceView *self)
 {
-  drag_to (self, self->start_x + dx, self->start_y + dy);
+  drag_to (self, GTK_GESTURE (drag), self->start_x + dx, self->start_y + dy);
 }
 
 static void
@@ -695,6 +736,7 @@ ui_slice_view_set_state (UiSliceView *self, UiViewState *state)
   if (state == NULL)
     return;
   g_signal_connect_swapped (state, "redraw", G_CALLBACK (state_redraw_cb), self);
+  g_signal_connect_swapped (state, "labels-changed", G_CALLBACK (queue_frame), self);
   g_signal_connect_swapped (state, "scan-changed", G_CALLBACK (scan_changed_cb), self);
   g_signal_connect_swapped (state, "cursor-changed", G_CALLBACK (describe), self);
   scan_changed_cb (self);

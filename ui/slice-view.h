@@ -14,13 +14,16 @@ typedef enum
   UI_GESTURE_CANCEL,
 } UiGesturePhase;
 
-/* What the tool's button does on a slice. Points are continuous voxel indices. */
+/* What the tool's button does on a slice. Points are continuous voxel indices. @path_ijk: where the
+ * pointer went since the gesture before, up to and with @ijk; several points to one picture. */
 typedef struct
 {
   UiGesturePhase phase;
   VolumePlane plane;
   int index;
   double ijk[3];
+  const double (*path_ijk)[3];
+  gsize n_path;
   double voxels_per_px; /* along the slice, for handles and tolerances */
   GdkModifierType modifiers;
   int n_press;

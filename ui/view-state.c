@@ -26,6 +26,7 @@ struct _UiViewState
   GPtrArray *tool_shapes, *fixed_shapes; /* UiShape */
   gboolean overlay_held;
   guint64 serial; /* grows with what frames show beyond their parameters */
+  guint64 slice_serials[VOLUME_N_PLANES];
 
   double window_centre;
   double window_width;
@@ -86,6 +87,7 @@ enum
   SCAN_CHANGED,
   CURSOR_CHANGED,
   REDRAW,
+  LABELS_CHANGED,
   MARKS_CHANGED,
   POINTER,
   N_SIGNALS
@@ -353,6 +355,8 @@ ui_view_state_class_init (UiViewStateClass *klass)
                                           G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[REDRAW] = g_signal_new ("redraw", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
                                   NULL, NULL, G_TYPE_NONE, 0);
+  signals[LABELS_CHANGED] = g_signal_new ("labels-changed", G_TYPE_FROM_CLASS (klass),
+                                          G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[MARKS_CHANGED] = g_signal_new ("marks-changed", G_TYPE_FROM_CLASS (klass),
                                          G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[POINTER] = g_signal_new ("pointer", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
@@ -505,6 +509,21 @@ ui_view_state_get_render_labels (UiViewState *self)
   return self->render_labels;
 }
 
+/* A slice that is shown later is another wish by its index. */
+static void
+grow_serials (UiViewState *self, const VolumeBox *box)
+{
+  self->serial++;
+  for (int p = 0; p < VOLUME_N_PLANES; p++)
+    {
+      const int axis = self->frames[p].axis_normal;
+
+      if (box == NULL
+          || (self->cursor[axis] >= box->lo[axis] && self->cursor[axis] < box->hi[axis]))
+        self->slice_serials[p]++;
+    }
+}
+
 void
 ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box)
 {
@@ -513,7 +532,7 @@ ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box)
 
   if (self->labels == NULL || self->render_labels == NULL)
     return;
-  self->serial++;
+  grow_serials (self, box);
   snapshot = volume_label_map_snapshot (self->labels, &error);
   if (snapshot == NULL)
     {
@@ -521,13 +540,13 @@ ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box)
       return;
     }
   render_labels_update (self->render_labels, snapshot, box);
-  redraw (self);
+  g_signal_emit (self, signals[LABELS_CHANGED], 0);
 }
 
 void
 ui_view_state_set_look (UiViewState *self, const VolumeLabelSet *labels)
 {
-  self->serial++;
+  grow_serials (self, NULL);
   g_clear_pointer (&self->look, volume_label_set_free);
   self->look = volume_label_set_copy (labels);
   if (self->render_labels != NULL)
@@ -732,6 +751,8 @@ ui_view_state_get_brush_radius (UiViewState *self, int axis)
 void
 ui_view_state_set_marks (UiViewState *self, VolumePlane plane, const guint8 *marks, int n)
 {
+  if (self->marks[plane]->len == (guint) n && memcmp (self->marks[plane]->data, marks, n) == 0)
+    return;
   g_array_set_size (self->marks[plane], 0);
   g_array_append_vals (self->marks[plane], marks, n);
   g_signal_emit (self, signals[MARKS_CHANGED], 0);
@@ -794,6 +815,12 @@ guint64
 ui_view_state_get_serial (UiViewState *self)
 {
   return self->serial;
+}
+
+guint64
+ui_view_state_get_slice_serial (UiViewState *self, VolumePlane plane)
+{
+  return self->slice_serials[plane];
 }
 
 void

@@ -26,7 +26,8 @@ G_BEGIN_DECLS
  * Signals:
  *   "scan-changed" (): another scan, or none
  *   "cursor-changed" (): the linked crosshair moved
- *   "redraw" (): anything visible changed, the above included
+ *   "redraw" (): anything visible changed, the above included, but for:
+ *   "labels-changed" (): labels changed in some box, and nothing else
  *   "marks-changed" (): slider marks changed
  *   "pointer" (UiPointer *): what is under the pointer; NULL when it left
  */
@@ -111,8 +112,10 @@ void ui_view_state_set_fixed_shapes (UiViewState *self, GPtrArray *shapes);
 GPtrArray *ui_view_state_get_tool_shapes (UiViewState *self);
 GPtrArray *ui_view_state_get_fixed_shapes (UiViewState *self);
 
-/* For panes. The serial grows with what frames show beyond their parameters (labels, looks). */
+/* For panes. The serials grow with what frames show beyond their parameters (labels, looks); a
+ * plane's does not for labels that changed beside the slice it shows. */
 guint64 ui_view_state_get_serial (UiViewState *self);
+guint64 ui_view_state_get_slice_serial (UiViewState *self, VolumePlane plane);
 void ui_view_state_point (UiViewState *self, VolumePlane plane, const double ijk[3]);
 void ui_view_state_point_nowhere (UiViewState *self);
 /* Fills scan, labels, looks and placement; the caller adds size and background. */

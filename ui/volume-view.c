@@ -369,6 +369,7 @@ ui_volume_view_new (UiViewState *state)
 
   self->state = g_object_ref (state);
   g_signal_connect_swapped (state, "redraw", G_CALLBACK (state_redraw_cb), self);
+  g_signal_connect_swapped (state, "labels-changed", G_CALLBACK (state_redraw_cb), self);
   g_signal_connect_swapped (state, "scan-changed", G_CALLBACK (scan_changed_cb), self);
   scan_changed_cb (self);
   return GTK_WIDGET (self);

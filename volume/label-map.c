@@ -4,6 +4,8 @@
 #include "volume/label-map.h"
 #include "volume/memory.h"
 
+#include "volume/mask.h"
+
 #include <string.h>
 
 #define TILE_SHIFT 5
@@ -364,23 +366,6 @@ grid_read_ids (const TileGrid *grid, const VolumeBox *box, guint32 *dst)
 
 /* Boxes */
 
-static void
-box_unite (VolumeBox *box, const VolumeBox *other)
-{
-  if (box_n_voxels (other) == 0)
-    return;
-  if (box_n_voxels (box) == 0)
-    {
-      *box = *other;
-      return;
-    }
-  for (int a = 0; a < 3; a++)
-    {
-      box->lo[a] = MIN (box->lo[a], other->lo[a]);
-      box->hi[a] = MAX (box->hi[a], other->hi[a]);
-    }
-}
-
 /* The map */
 
 VolumeLabelMap *
@@ -527,7 +512,7 @@ remember_change (VolumeLabelMap *self, const VolumeBox *box)
     {
       g_autofree Change *oldest = g_queue_pop_head (&self->changes);
 
-      box_unite (&self->older_box, &oldest->box);
+      volume_box_join (&self->older_box, &oldest->box);
       self->older_version = oldest->version;
     }
 }
@@ -649,10 +634,10 @@ volume_label_map_get_dirty_box (const VolumeLabelMap *self, guint64 version)
 
       if (change->version <= version)
         return box;
-      box_unite (&box, &change->box);
+      volume_box_join (&box, &change->box);
     }
   if (version < self->older_version)
-    box_unite (&box, &self->older_box);
+    volume_box_join (&box, &self->older_box);
   return box;
 }
 

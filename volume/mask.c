@@ -102,6 +102,20 @@ volume_box_of_slice (const VolumeSliceFrame *frame, const int size[3], int index
   return box;
 }
 
+void
+volume_box_join (VolumeBox *self, const VolumeBox *other)
+{
+  if (volume_box_is_empty (other))
+    return;
+  if (volume_box_is_empty (self))
+    *self = *other;
+  for (int a = 0; a < 3; a++)
+    {
+      self->lo[a] = MIN (self->lo[a], other->lo[a]);
+      self->hi[a] = MAX (self->hi[a], other->hi[a]);
+    }
+}
+
 VolumeBox
 volume_box_intersect (const VolumeBox *a, const VolumeBox *b)
 {

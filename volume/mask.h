@@ -36,5 +36,6 @@ gboolean volume_box_is_empty (const VolumeBox *box);
 VolumeBox volume_box_of_grid (const int size[3]);
 VolumeBox volume_box_of_slice (const VolumeSliceFrame *frame, const int size[3], int index);
 VolumeBox volume_box_intersect (const VolumeBox *a, const VolumeBox *b);
+void volume_box_join (VolumeBox *self, const VolumeBox *other); /* grows to hold both */
 
 G_END_DECLS

@@ -35,7 +35,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "ui")]
+sys.path.insert(0, str(HERE.parent / "ui"))
 import drive  # noqa: E402
 import x11  # noqa: E402
 
