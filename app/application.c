@@ -75,6 +75,16 @@ apply_mouse (AppApplication *self)
     g_object_set (app_session_get_state (self->session), "mouse-profile", (int) profile, NULL);
 }
 
+/* The engine's device is opened once: what is chosen in the preferences holds from the next start.
+ */
+static void
+prefer_backend (GSettings *settings)
+{
+  g_autofree char *backend = g_settings_get_string (settings, "backend");
+
+  app_engine_prefer_backend (backend);
+}
+
 /* The generalist */
 
 static char *
@@ -279,6 +289,7 @@ app_application_startup (GApplication *application)
   G_APPLICATION_CLASS (app_application_parent_class)->startup (application);
   ui_init ();
   self->commands = ui_commands_new ();
+  prefer_backend (settings);
   app_application_add_dialogs (self);
   g_signal_connect (settings, "changed::theme", G_CALLBACK (theme_changed_cb), NULL);
   g_signal_connect_object (settings, "changed::shortcuts", G_CALLBACK (apply_keys), self,

@@ -13,6 +13,15 @@ device_free (gpointer data)
 /* Closed when the engine thread ends, on that thread. */
 static GPrivate current_device = G_PRIVATE_INIT (device_free);
 
+static char *preferred; /* set before the engine thread starts its first job */
+
+void
+app_engine_prefer_backend (const char *name)
+{
+  g_free (preferred);
+  preferred = name != NULL && *name != '\0' ? g_strdup (name) : NULL;
+}
+
 SegDevice *
 app_engine_get_device (GError **error)
 {
@@ -20,7 +29,9 @@ app_engine_get_device (GError **error)
 
   if (device == NULL)
     {
-      device = seg_device_open (g_getenv ("CROSSLABEL_DEVICE"), 0, error);
+      const char *named = g_getenv ("CROSSLABEL_DEVICE");
+
+      device = seg_device_open (named != NULL ? named : preferred, 0, error);
       g_private_set (&current_device, device);
     }
   return device;

@@ -62,7 +62,11 @@ gboolean app_engine_is_current_thread (void);
 typedef struct _SegContext SegContext;
 typedef struct _SegDevice SegDevice;
 
-/* (transfer none): the device, opened at first use; $CROSSLABEL_DEVICE names another one. */
+/* The backend that a person prefers, by name; NULL or "" for the best one. Before the first job. */
+void app_engine_prefer_backend (const char *name);
+
+/* (transfer none): the device, opened at first use: the one that $CROSSLABEL_DEVICE names, or else
+ * the one preferred. An error, and no other device, where that one is not to be had. */
 SegDevice *app_engine_get_device (GError **error);
 
 /* A fresh context on the device whose yield hook is app_engine_yield(). */

@@ -9,6 +9,7 @@
 #include "app/round-predict.h"
 
 #include <glib/gi18n.h>
+#include <json-glib/json-glib.h>
 #include <string.h>
 
 #define SKIPPED_KEY "skipped-scans"
@@ -163,6 +164,23 @@ look_at_scan (Select *self, AppModel *model, AppRoundScan *scan, Ranked *ranked,
   return TRUE;
 }
 
+char *
+app_flow_describe_proposal (const char *reason, const char *planes_reason)
+{
+  gunichar first;
+  g_autofree char *sentence = NULL;
+  char letter[6];
+
+  if (reason == NULL)
+    return g_strdup_printf (_ ("A validation scan: it is never trained on, but measures every "
+                               "round. Slices: %s."),
+                            planes_reason);
+  first = g_unichar_toupper (g_utf8_get_char (reason));
+  sentence = g_strdup_printf ("%.*s%s", g_unichar_to_utf8 (first, letter), letter,
+                              *reason != '\0' ? g_utf8_next_char (reason) : "");
+  return g_strdup_printf (_ ("%s. Slices: %s."), sentence, planes_reason);
+}
+
 static AppProposal *
 propose (const AppRoundScan *scan, const VolumeGeometry *geometry, const ActivePlanes *planes,
          const char *reason)
@@ -172,11 +190,7 @@ propose (const AppRoundScan *scan, const VolumeGeometry *geometry, const ActiveP
   proposal->case_id = scan->id;
   proposal->name = g_strdup (scan->name);
   proposal->validation = scan->validation;
-  proposal->reason = reason != NULL
-                         ? g_strdup_printf (_ ("%s. Slices: %s."), reason, planes->reason)
-                         : g_strdup_printf (_ ("A validation scan: it is never trained on, but "
-                                               "measures every round. Slices: %s."),
-                                            planes->reason);
+  proposal->reason = app_flow_describe_proposal (reason, planes->reason);
   for (int axis = 0; axis < 3; axis++)
     {
       proposal->slices[proposal->n_slices].plane = app_plane_of_axis (geometry, axis);
@@ -366,11 +380,31 @@ app_flow_select_finish (GAsyncResult *result, GError **error)
 }
 
 gboolean
-app_flow_skip_proposal (DbStore *store, gint64 case_id, const char *reason, GError **error)
+app_flow_is_skipped (DbStore *store, gint64 case_id)
+{
+  g_autoptr (GHashTable) skipped = read_skipped (store);
+
+  return g_hash_table_contains (skipped, &case_id);
+}
+
+/* Text as a JSON string. */
+static char *
+json_quote (const char *text)
+{
+  g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), text);
+
+  return json_to_string (node, FALSE);
+}
+
+void
+app_flow_skip_proposal_async (DbStore *store, gint64 case_id, const char *reason,
+                              GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autofree char *before = db_store_get_setting (store, SKIPPED_KEY);
   g_autofree char *after =
       g_strdup_printf ("%s %" G_GINT64_FORMAT, before != NULL ? before : "", case_id);
+  g_autofree char *quoted = json_quote (reason != NULL ? reason : "");
+  g_autofree char *detail = g_strdup_printf ("{\"reason\":%s}", quoted);
   GListModel *tasks = db_store_get_tasks (store, case_id);
   g_autoptr (GPtrArray) writes = g_ptr_array_new ();
 
@@ -381,7 +415,15 @@ app_flow_skip_proposal (DbStore *store, gint64 case_id, const char *reason, GErr
       if (task->state != DB_TASK_SIGNED)
         g_ptr_array_add (writes, db_write_remove_task (task->id));
     }
-  g_ptr_array_add (writes, db_write_set_setting (SKIPPED_KEY, g_strstrip (after)));
-  g_ptr_array_add (writes, db_write_add_event ("skip", case_id, reason));
-  return db_store_write (store, db_write_all ((DbWrite **) writes->pdata, writes->len), error) >= 0;
+  if (!app_flow_is_skipped (store, case_id))
+    g_ptr_array_add (writes, db_write_set_setting (SKIPPED_KEY, g_strstrip (after)));
+  g_ptr_array_add (writes, db_write_add_event ("skip", case_id, detail));
+  db_store_write_async (store, db_write_all ((DbWrite **) writes->pdata, writes->len), NULL,
+                        callback, user_data);
+}
+
+gboolean
+app_flow_skip_proposal_finish (DbStore *store, GAsyncResult *result, GError **error)
+{
+  return db_store_write_finish (store, result, error) >= 0;
 }

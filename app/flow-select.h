@@ -51,13 +51,20 @@ void app_flow_select_async (DbStore *store, AppEngine *engine, const AppSelectRe
 /* Returns: (transfer full) (element-type AppProposal) */
 GPtrArray *app_flow_select_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* (transfer full): the sentences a person reads: why this scan (NULL: a validation scan), and why
+ * these slices of it. */
+char *app_flow_describe_proposal (const char *reason,
+                                  const char *planes_reason) G_GNUC_WARN_UNUSED_RESULT;
+
 /**
- * app_flow_skip_proposal:
+ * app_flow_skip_proposal_async:
  *
  * The person puts a proposed scan aside; the reason is kept in the project and it is not offered
  * again. Its unsigned slices are taken back.
  */
-gboolean app_flow_skip_proposal (DbStore *store, gint64 case_id, const char *reason,
-                                 GError **error);
+void app_flow_skip_proposal_async (DbStore *store, gint64 case_id, const char *reason,
+                                   GAsyncReadyCallback callback, gpointer user_data);
+gboolean app_flow_skip_proposal_finish (DbStore *store, GAsyncResult *result, GError **error);
+gboolean app_flow_is_skipped (DbStore *store, gint64 case_id);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
 #include "app/flow-train.h"
 
 #include "app/current-model.h"
+#include "app/flow-select.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
 #include "app/settings.h"
@@ -616,7 +617,7 @@ select_next (Round *self, Candidates *candidates, GError **error)
           "\"foreground_voxels\":%" G_GSIZE_FORMAT ",\"random\":%s,\"cluster\":%d}",
           f->uncertain_share, f->mean_entropy, f->least_confidence, f->foreground_voxels,
           choice->from_random ? "true" : "false", choice->cluster);
-      char *reason = g_strdup_printf (_ ("%s. Slices: %s."), choice->reason, planes->reason);
+      char *reason = app_flow_describe_proposal (choice->reason, planes->reason);
 
       g_ptr_array_add (texts, scores);
       g_ptr_array_add (texts, reason);

@@ -5,6 +5,7 @@
 
 #include "app/engine.h"
 #include "app/flow-open.h"
+#include "app/flow-select.h"
 #include "app/settings.h"
 
 #include <glib/gi18n.h>
@@ -310,9 +311,13 @@ app_session_open_case (AppSession *self, gint64 case_id)
 /* Order of work: validation scans first (I6), then the selection's rank, then as added. */
 
 static gboolean
-wants_labels (DbCase *row)
+wants_labels (DbStore *store, DbCase *row)
 {
-  return !row->complete && (row->n_tasks == 0 ? row->rank > 0 : row->n_signed < row->n_tasks);
+  if (row->complete)
+    return FALSE;
+  if (row->n_tasks > 0)
+    return row->n_signed < row->n_tasks;
+  return row->rank > 0 && !app_flow_is_skipped (store, row->id);
 }
 
 static int
@@ -341,7 +346,7 @@ find_next (AppSession *self)
     {
       g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
 
-      if (row == current || !wants_labels (row))
+      if (row == current || !wants_labels (self->store, row))
         continue;
       if (first == NULL || compare_urgency (row, first) < 0)
         g_set_object (&first, row);
@@ -398,35 +403,25 @@ app_session_previous_case (AppSession *self)
     }
 }
 
-static char *
-json_quote (const char *text)
+/* The next case is chosen once the skipped one no longer wants labels. */
+static void
+skipped_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
-  GString *json = g_string_new ("\"");
+  g_autoptr (AppSession) self = data;
+  g_autoptr (GError) error = NULL;
 
-  for (const char *c = text; *c != '\0'; c++)
-    {
-      if (*c == '"' || *c == '\\')
-        g_string_append_c (json, '\\');
-      if ((guchar) *c < 0x20)
-        g_string_append_printf (json, "\\u%04x", (guchar) *c);
-      else
-        g_string_append_c (json, *c);
-    }
-  g_string_append_c (json, '"');
-  return g_string_free (json, FALSE);
+  if (!app_flow_skip_proposal_finish (DB_STORE (source), result, &error))
+    app_session_tell (self, _ ("This could not be kept"), error);
+  else if (self->store == DB_STORE (source))
+    app_session_next_case (self);
 }
 
 void
 app_session_skip_case (AppSession *self, const char *reason)
 {
-  g_autofree char *quoted = NULL, *detail = NULL;
-
-  if (self->store == NULL || self->case_id < 0)
-    return;
-  quoted = json_quote (reason != NULL ? reason : "");
-  detail = g_strdup_printf ("{\"reason\":%s}", quoted);
-  db_store_write_later (self->store, db_write_add_event ("skip", self->case_id, detail));
-  app_session_next_case (self);
+  if (self->store != NULL && self->case_id >= 0)
+    app_flow_skip_proposal_async (self->store, self->case_id, reason, skipped_cb,
+                                  g_object_ref (self));
 }
 
 /* Reading ahead: switching to the next case shall not wait for its file. */

@@ -49,7 +49,8 @@ skip_case (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   GtkWidget *dialog = adw_message_dialog_new (
       GTK_WINDOW (app_session_get_window (data)), _ ("Skip This Case?"),
-      _ ("It stays in the project and comes back later. The reason is kept."));
+      _ ("It stays in the project but is not proposed again; its unsigned slices are taken back. "
+         "The reason is kept."));
   GtkWidget *entry = gtk_entry_new ();
 
   gtk_entry_set_placeholder_text (GTK_ENTRY (entry), _ ("Reason"));

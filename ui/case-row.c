@@ -107,8 +107,9 @@ ui_case_row_init (UiCaseRow *self)
 
   self->box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 10);
   gtk_widget_set_parent (self->box, GTK_WIDGET (self));
-  self->thumbnail = gtk_picture_new ();
-  gtk_picture_set_can_shrink (GTK_PICTURE (self->thumbnail), TRUE);
+  /* Not a GtkPicture: it grows with the height of the row's text. */
+  self->thumbnail = gtk_image_new ();
+  gtk_image_set_pixel_size (GTK_IMAGE (self->thumbnail), 52);
   gtk_widget_set_size_request (self->thumbnail, 52, 52);
   gtk_widget_set_valign (self->thumbnail, GTK_ALIGN_CENTER);
   gtk_widget_add_css_class (self->thumbnail, "thumbnail");
@@ -155,5 +156,5 @@ ui_case_row_bind (UiCaseRow *self, GObject *item)
 void
 ui_case_row_set_thumbnail (UiCaseRow *self, GdkPaintable *thumbnail)
 {
-  gtk_picture_set_paintable (GTK_PICTURE (self->thumbnail), thumbnail);
+  gtk_image_set_from_paintable (GTK_IMAGE (self->thumbnail), thumbnail);
 }

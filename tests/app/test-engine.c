@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/engine.h"
+#include "seg/tensor/context.h"
 
+#include <string.h>
 #include <sys/resource.h>
 
 typedef struct
@@ -294,6 +296,51 @@ test_shutdown_pauses (void)
   g_assert_cmpint (app_job_get_state (job), ==, APP_JOB_STATE_PAUSED);
 }
 
+static gboolean
+open_device (AppJob *job, gpointer data, GError **error)
+{
+  SegDevice *device = app_engine_get_device (error);
+
+  if (device != NULL)
+    *(char **) data = g_strdup (seg_device_get_backend (device)->name);
+  return device != NULL;
+}
+
+/* The backend chosen is the one used, or the reason why not is told: never another in its place. */
+static void
+test_preferred_backend (void)
+{
+  static const char *const names[] = { "ref", "no-such-backend" };
+
+  for (gsize n = 0; n < G_N_ELEMENTS (names); n++)
+    {
+      g_autoptr (AppEngine) engine = app_engine_new ();
+      g_autoptr (GError) error = NULL;
+      g_autofree char *opened = NULL;
+      gboolean done;
+
+      app_engine_prefer_backend (names[n]);
+      done = app_engine_run (
+          engine,
+          &(AppJobParams){
+              .kind = APP_JOB_PROMPT, .title = "device", .run = open_device, .data = &opened },
+          &error);
+      if (n == 0)
+        {
+          g_assert_no_error (error);
+          g_assert_true (done);
+          g_assert_cmpstr (opened, ==, "ref");
+        }
+      else
+        {
+          g_assert_false (done);
+          g_assert_nonnull (strstr (error->message, "no-such-backend"));
+        }
+      app_engine_shutdown (engine);
+    }
+  app_engine_prefer_backend (NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -306,6 +353,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/engine/failure", test_failure_is_told);
   g_test_add_func ("/app/engine/progress", test_progress_is_rare);
   g_test_add_func ("/app/engine/nice", test_runs_below_the_strokes);
+  g_test_add_func ("/app/engine/preferred-backend", test_preferred_backend);
   g_test_add_func ("/app/engine/shutdown", test_shutdown_pauses);
   return g_test_run ();
 }
