@@ -57,9 +57,12 @@ fill_params (UiVolumeView *self, RenderVolumeParams *params)
   ui_view_state_get_window (self->state, &params->window_centre, &params->window_width);
   params->label_opacity = 1;
   params->cut = self->mode == RENDER_VOLUME_MODE_COMPOSITE ? RENDER_VOLUME_CUT_OCTANT : 0;
-  ui_view_state_get_cursor (self->state, cursor);
-  for (int axis = 0; params->cut && axis < 3; axis++)
-    params->cut_ijk[axis] = cursor[axis];
+  if (params->cut || self->mode == RENDER_VOLUME_MODE_PLANES)
+    {
+      ui_view_state_get_cursor (self->state, cursor);
+      for (int axis = 0; axis < 3; axis++)
+        params->cut_ijk[axis] = cursor[axis];
+    }
   return params->width > 0 && params->height > 0;
 }
 
@@ -207,10 +210,12 @@ pressed_cb (GtkGestureClick *click, int n_press, double x, double y, UiVolumeVie
 static void
 mode_changed_cb (UiVolumeView *self)
 {
-  self->mode =
-      gtk_drop_down_get_selected (GTK_DROP_DOWN (self->modes)) == 1   ? RENDER_VOLUME_MODE_COMPOSITE
-      : gtk_drop_down_get_selected (GTK_DROP_DOWN (self->modes)) == 2 ? RENDER_VOLUME_MODE_MIP
-                                                                      : RENDER_VOLUME_MODE_LABELS;
+  static const RenderVolumeMode modes[] = { RENDER_VOLUME_MODE_PLANES, RENDER_VOLUME_MODE_LABELS,
+                                            RENDER_VOLUME_MODE_COMPOSITE, RENDER_VOLUME_MODE_MIP };
+  const guint selected = gtk_drop_down_get_selected (GTK_DROP_DOWN (self->modes));
+
+  if (selected < G_N_ELEMENTS (modes))
+    self->mode = modes[selected];
   queue_frame (self);
 }
 
@@ -296,7 +301,7 @@ build_header (UiVolumeView *self)
   GtkWidget *title = gtk_label_new (_ ("3-D"));
   GtkWidget *spring = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 0);
   GtkWidget *maximise = gtk_button_new_from_icon_name ("view-fullscreen-symbolic");
-  const char *const modes[] = { _ ("Label surfaces"), _ ("Scan, cut open"),
+  const char *const modes[] = { _ ("Crossing slices"), _ ("Label surfaces"), _ ("Scan, cut open"),
                                 /* Translators: MIP: the brightest voxel along each ray */
                                 _ ("Maximum intensity"), NULL };
 
@@ -333,7 +338,7 @@ ui_volume_view_init (UiVolumeView *self)
   GtkEventController *scroll =
       gtk_event_controller_scroll_new (GTK_EVENT_CONTROLLER_SCROLL_VERTICAL);
 
-  self->mode = RENDER_VOLUME_MODE_LABELS;
+  self->mode = RENDER_VOLUME_MODE_PLANES;
   self->azimuth_deg = 30;
   self->elevation_deg = 20;
   self->zoom = 1;
