@@ -15,11 +15,11 @@ class Skip(Exception):
     """Raised by a test that cannot run here; the reason is printed."""
 
 
-def run(*words, input=None, env=None, cwd=None, timeout=300):
+def run(*words, input=None, env=None, cwd=None, timeout=300, who=None):
     """The program with these words: (status, stdout, stderr). Death by a signal fails the test."""
     done = subprocess.run([CROSSLABEL, *map(str, words)], input=input, capture_output=True,
                           text=True, timeout=timeout, cwd=cwd,
-                          env={**os.environ, **env} if env else None)
+                          env={**os.environ, **env} if env else None, **(who or {}))
     assert done.returncode >= 0, f"{words}: killed by signal {-done.returncode}: {done.stderr}"
     return done.returncode, done.stdout, done.stderr
 
@@ -40,6 +40,18 @@ def fails(*words, status=1, **more):
     assert got == status, f"{words}: exit {got}, not {status}: {err}"
     assert err.startswith("crosslabel: ") and err.count("\n") == 1, f"{words}: {err!r}"
     return err
+
+
+# Root may do everything: what an ordinary user may not is tried as nobody.
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def nobody_can_run():
+    """Whether nobody reaches the program: not from a folder of root's own."""
+    try:
+        return subprocess.run([CROSSLABEL, "--version"], capture_output=True, cwd="/", **NOBODY).returncode == 0
+    except PermissionError:
+        return False
 
 
 def main(tests):

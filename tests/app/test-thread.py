@@ -273,13 +273,21 @@ def test_full_disk(folder):
 
 
 def test_no_permission(folder):
-    if os.geteuid() == 0:
-        raise tap.Skip("root may write everything")
-    project, _, _ = make_project(folder)
-    project.chmod(0o500)
+    if not tap.nobody_can_run():
+        raise tap.Skip("the program lies where only root may run it")
+    project, scans, _ = make_project(folder)
+    folder.chmod(0o755)
+    for path in [project, *project.iterdir()]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    who = {"cwd": "/", "env": {"HOME": "/nonexistent"}, "who": tap.NOBODY}
     try:
-        ok("info", project)
-        fails("edit", project, "--script", "-", input="scan 1\nset 1 1,1,1\n")
+        ok("info", project, **who)
+        fails("edit", project, "--script", "-", input="scan 1\nset 1 1,1,1\n", **who)
+        fails("export", project, "--out", folder / "not-mine" / "o", **who)
+        fails("phantom", "--count", "1", "--seed", "1", "--out", project, **who)
+        scans[0].chmod(0)
+        assert "ermission" in fails("info", scans[0], **who)
+        fails("new", folder / "q", "--scan", scans[1], "--label", "a", **who)
     finally:
         project.chmod(0o700)
 
