@@ -21,7 +21,8 @@ struct _UiWindow
 
   AdwWindowTitle *title;
   GtkWidget *pages, *spinner, *loading_label, *toasts, *notice, *notice_label;
-  GtkWidget *welcome, *cases, *cases_flap, *panel_flap, *panel, *centre, *case_bar, *tool_bar;
+  GtkWidget *welcome, *cases, *cases_flap, *panel_flap, *panel, *centre, *case_bar, *tool_bar,
+      *menu_button;
   GtkWidget *cases_toggle, *panel_toggle, *edit_buttons, *undo, *redo, *pointer_label, *activity;
   GtkWidget *tool_options, *labels, *history, *review, *panel_pages;
 };
@@ -208,6 +209,7 @@ bind_children (GtkWidgetClass *klass)
   gtk_widget_class_bind_template_child (klass, UiWindow, panel_flap);
   gtk_widget_class_bind_template_child (klass, UiWindow, panel);
   gtk_widget_class_bind_template_child (klass, UiWindow, centre);
+  gtk_widget_class_bind_template_child (klass, UiWindow, menu_button);
   gtk_widget_class_bind_template_child (klass, UiWindow, case_bar);
   gtk_widget_class_bind_template_child (klass, UiWindow, tool_bar);
   gtk_widget_class_bind_template_child (klass, UiWindow, cases_toggle);
@@ -282,6 +284,26 @@ build_panel (UiWindow *self)
   gtk_box_append (GTK_BOX (self->panel), stack);
 }
 
+static gboolean
+focus_views_cb (gpointer data)
+{
+  UiWindow *self = data;
+  GtkWidget *focus = gtk_window_get_focus (GTK_WINDOW (self));
+
+  if (gtk_widget_get_mapped (GTK_WIDGET (self->grid))
+      && (focus == NULL || !gtk_widget_get_mapped (focus)))
+    gtk_widget_grab_focus (
+        GTK_WIDGET (ui_view_grid_get_slice_view (self->grid, VOLUME_PLANE_AXIAL)));
+  return G_SOURCE_REMOVE;
+}
+
+/* A chosen item of the menu leaves the focus nowhere, and then no key would be heard. */
+static void
+menu_closed_cb (UiWindow *self)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT_IDLE, focus_views_cb, g_object_ref (self), g_object_unref);
+}
+
 static void
 ui_window_init (UiWindow *self)
 {
@@ -294,6 +316,8 @@ ui_window_init (UiWindow *self)
   gtk_widget_set_hexpand (GTK_WIDGET (self->grid), TRUE);
   gtk_widget_set_vexpand (GTK_WIDGET (self->grid), TRUE);
   build_panel (self);
+  g_signal_connect_swapped (gtk_menu_button_get_popover (GTK_MENU_BUTTON (self->menu_button)),
+                            "closed", G_CALLBACK (menu_closed_cb), self);
   g_signal_connect_swapped (self->grid, "gesture", G_CALLBACK (gesture_cb), self);
   g_signal_connect_swapped (self->state, "pointer", G_CALLBACK (pointer_cb), self);
   g_signal_connect_swapped (self->state, "notify::tool", G_CALLBACK (show_hint), self);
