@@ -22,6 +22,7 @@ struct _AppApplication
   RenderDevice *device;
   char *device_error;
   AppEnginePrompter *prompter;
+  char *generalist; /* the choice at work: the setting's value */
 };
 
 G_DEFINE_FINAL_TYPE (AppApplication, app_application, ADW_TYPE_APPLICATION)
@@ -104,6 +105,8 @@ open_prompter (AppApplication *self)
   const int mib = g_settings_get_int (app_settings_get_default (), "embedding-cache-mib");
   const guint64 budget = (guint64) mib << 20;
 
+  if (self->generalist == NULL)
+    self->generalist = g_strdup (path != NULL ? path : "");
   if (self->prompter == NULL)
     self->prompter = app_engine_prompter_new (app_engine_get_default (), path, cache, budget);
   app_session_set_prompter (self->session, APP_PROMPTER (self->prompter));
@@ -115,9 +118,17 @@ generalist_used_cb (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (AppApplication) self = data;
   g_autoptr (GError) error = NULL;
 
-  if (!app_engine_prompter_use_finish (APP_ENGINE_PROMPTER (source), result, &error)
-      && self->session != NULL && app_session_get_window (self->session) != NULL)
+  if (app_engine_prompter_use_finish (APP_ENGINE_PROMPTER (source), result, &error))
+    {
+      g_free (self->generalist);
+      self->generalist = g_settings_get_string (app_settings_get_default (), "generalist");
+      return;
+    }
+  if (self->session != NULL && app_session_get_window (self->session) != NULL)
     ui_window_set_notice (app_session_get_window (self->session), error->message);
+  /* The one before stays: in the engine, and as the choice. */
+  g_settings_set_string (app_settings_get_default (), "generalist",
+                         self->generalist != NULL ? self->generalist : "");
 }
 
 static void
@@ -125,7 +136,7 @@ generalist_changed_cb (AppApplication *self)
 {
   g_autofree char *path = generalist_path ();
 
-  if (self->prompter != NULL)
+  if (self->prompter != NULL && g_strcmp0 (path != NULL ? path : "", self->generalist) != 0)
     app_engine_prompter_use_async (self->prompter, path, NULL, generalist_used_cb,
                                    g_object_ref (self));
 }
@@ -336,6 +347,7 @@ app_application_shutdown (GApplication *application)
   g_clear_object (&self->session);
   g_clear_object (&self->commands);
   g_clear_object (&self->prompter);
+  g_clear_pointer (&self->generalist, g_free);
   app_engine_shutdown (app_engine_get_default ());
   g_clear_pointer (&self->device, render_device_unref);
   g_clear_pointer (&self->device_error, g_free);

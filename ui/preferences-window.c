@@ -15,12 +15,15 @@ struct _UiPreferencesWindow
 
   GSettings *settings;
   GListModel *commands;
-  GtkWidget *generalist;
+  GtkWidget *generalists; /* group of … */
+  GPtrArray *generalist_rows;
+  GtkWidget *sources;
 };
 
 enum
 {
   GENERALIST_FILE,
+  GENERALIST_CHOSEN,
   N_SIGNALS
 };
 static guint signals[N_SIGNALS];
@@ -171,12 +174,6 @@ choose_generalist_cb (UiPreferencesWindow *self)
 }
 
 static void
-reset_generalist_cb (UiPreferencesWindow *self)
-{
-  g_signal_emit (self, signals[GENERALIST_FILE], 0, NULL);
-}
-
-static void
 build_computing (UiPreferencesWindow *self, const char *const *backends)
 {
   GtkWidget *page = add_page (self, _ ("Computing"), "applications-science-symbolic");
@@ -184,9 +181,8 @@ build_computing (UiPreferencesWindow *self, const char *const *backends)
   GtkWidget *prompts = add_group (
       page, _ ("Generalist"),
       _ ("Answers prompts. Files of the SAM family (SAM, MobileSAM, MedSAM, SAM-Med2D) can be "
-         "used as they are: choose one, or drop it here. The program downloads nothing."));
-  GtkWidget *choose = gtk_button_new_with_mnemonic (_ ("C_hoose File…"));
-  GtkWidget *reset = gtk_button_new_with_mnemonic (_ ("_Built-in"));
+         "used as they are: add one, or drop it here. The program downloads nothing."));
+  GtkWidget *choose = gtk_button_new_with_mnemonic (_ ("_Add File…"));
   GtkDropTarget *target = gtk_drop_target_new (G_TYPE_FILE, GDK_ACTION_COPY);
   g_autoptr (GStrvBuilder) values = g_strv_builder_new (), names = g_strv_builder_new ();
   g_auto (GStrv) value_list = NULL, name_list = NULL;
@@ -204,14 +200,13 @@ build_computing (UiPreferencesWindow *self, const char *const *backends)
               (const char *const *) value_list, (const char *const *) name_list);
   add_entry (self, engine, _ ("Vulkan device for drawing (part of its name; empty: the fastest)"),
              "render-device");
-  self->generalist = adw_action_row_new ();
+  self->generalists = prompts;
   gtk_widget_set_valign (choose, GTK_ALIGN_CENTER);
-  gtk_widget_set_valign (reset, GTK_ALIGN_CENTER);
   g_signal_connect_swapped (choose, "clicked", G_CALLBACK (choose_generalist_cb), self);
-  g_signal_connect_swapped (reset, "clicked", G_CALLBACK (reset_generalist_cb), self);
-  adw_action_row_add_suffix (ADW_ACTION_ROW (self->generalist), reset);
-  adw_action_row_add_suffix (ADW_ACTION_ROW (self->generalist), choose);
-  adw_preferences_group_add (ADW_PREFERENCES_GROUP (prompts), self->generalist);
+  adw_preferences_group_set_header_suffix (ADW_PREFERENCES_GROUP (prompts), choose);
+  self->sources = add_group (page, _ ("Where to get generalists"),
+                             _ ("From their makers. Add the file here once it is on this computer; "
+                                "its SHA-256 is compared."));
   g_signal_connect (target, "drop", G_CALLBACK (drop_cb), self);
   gtk_widget_add_controller (page, GTK_EVENT_CONTROLLER (target));
 }
@@ -285,6 +280,7 @@ ui_preferences_window_finalize (GObject *object)
 
   g_clear_object (&self->settings);
   g_clear_object (&self->commands);
+  g_clear_pointer (&self->generalist_rows, g_ptr_array_unref);
   G_OBJECT_CLASS (ui_preferences_window_parent_class)->finalize (object);
 }
 
@@ -295,11 +291,15 @@ ui_preferences_window_class_init (UiPreferencesWindowClass *klass)
   signals[GENERALIST_FILE] =
       g_signal_new ("generalist-file", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                     NULL, G_TYPE_NONE, 1, G_TYPE_FILE);
+  signals[GENERALIST_CHOSEN] =
+      g_signal_new ("generalist-chosen", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                    NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
 ui_preferences_window_init (UiPreferencesWindow *self)
 {
+  self->generalist_rows = g_ptr_array_new ();
   gtk_window_set_default_size (GTK_WINDOW (self), 640, 680);
 }
 
@@ -318,13 +318,86 @@ ui_preferences_window_new (GtkWindow *parent, GSettings *settings, GListModel *c
   return self;
 }
 
-void
-ui_preferences_window_set_generalist (UiPreferencesWindow *self, const char *name,
-                                      const char *detail)
+static void
+generalist_toggled_cb (GtkCheckButton *button, UiPreferencesWindow *self)
 {
-  g_autofree char *title = g_markup_escape_text (name, -1);
-  g_autofree char *subtitle = detail != NULL ? g_markup_escape_text (detail, -1) : NULL;
+  if (gtk_check_button_get_active (button))
+    g_signal_emit (self, signals[GENERALIST_CHOSEN], 0,
+                   g_object_get_data (G_OBJECT (button), "path"));
+}
 
-  adw_preferences_row_set_title (ADW_PREFERENCES_ROW (self->generalist), title);
-  adw_action_row_set_subtitle (ADW_ACTION_ROW (self->generalist), subtitle != NULL ? subtitle : "");
+/* Titles of rows are markup. */
+static GtkWidget *
+new_row (const char *title, const char *subtitle)
+{
+  GtkWidget *row = adw_action_row_new ();
+  g_autofree char *title_markup = g_markup_escape_text (title, -1);
+  g_autofree char *subtitle_markup = g_markup_escape_text (subtitle != NULL ? subtitle : "", -1);
+
+  adw_preferences_row_set_title (ADW_PREFERENCES_ROW (row), title_markup);
+  adw_action_row_set_subtitle (ADW_ACTION_ROW (row), subtitle_markup);
+  adw_action_row_set_subtitle_lines (ADW_ACTION_ROW (row), 0);
+  return row;
+}
+
+void
+ui_preferences_window_set_generalists (UiPreferencesWindow *self, const UiGeneralistChoice *choices,
+                                       guint n)
+{
+  GtkCheckButton *first = NULL;
+
+  for (guint r = 0; r < self->generalist_rows->len; r++)
+    adw_preferences_group_remove (ADW_PREFERENCES_GROUP (self->generalists),
+                                  g_ptr_array_index (self->generalist_rows, r));
+  g_ptr_array_set_size (self->generalist_rows, 0);
+  for (guint c = 0; c < n; c++)
+    {
+      GtkWidget *row = new_row (choices[c].name, choices[c].detail);
+
+      if (choices[c].usable)
+        {
+          GtkWidget *button = gtk_check_button_new ();
+
+          gtk_check_button_set_group (GTK_CHECK_BUTTON (button), first);
+          first = GTK_CHECK_BUTTON (button);
+          gtk_check_button_set_active (first, choices[c].chosen);
+          gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
+          g_object_set_data_full (G_OBJECT (button), "path", g_strdup (choices[c].path), g_free);
+          g_signal_connect (button, "toggled", G_CALLBACK (generalist_toggled_cb), self);
+          adw_action_row_add_prefix (ADW_ACTION_ROW (row), button);
+          adw_action_row_set_activatable_widget (ADW_ACTION_ROW (row), button);
+        }
+      else
+        adw_action_row_add_prefix (ADW_ACTION_ROW (row),
+                                   gtk_image_new_from_icon_name ("dialog-warning-symbolic"));
+      adw_preferences_group_add (ADW_PREFERENCES_GROUP (self->generalists), row);
+      g_ptr_array_add (self->generalist_rows, row);
+    }
+}
+
+void
+ui_preferences_window_add_source (UiPreferencesWindow *self, const char *name, const char *detail)
+{
+  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_VERTICAL, 2);
+  GtkWidget *title = gtk_label_new (name), *text = gtk_label_new (detail);
+
+  gtk_label_set_xalign (GTK_LABEL (title), 0);
+  gtk_label_set_xalign (GTK_LABEL (text), 0);
+  gtk_label_set_selectable (GTK_LABEL (text), TRUE);
+  gtk_label_set_wrap (GTK_LABEL (text), TRUE);
+  gtk_label_set_wrap_mode (GTK_LABEL (text), PANGO_WRAP_WORD_CHAR);
+  gtk_widget_add_css_class (text, "caption");
+  gtk_widget_add_css_class (text, "dim-label");
+  gtk_widget_set_margin_top (box, 6);
+  gtk_box_append (GTK_BOX (box), title);
+  gtk_box_append (GTK_BOX (box), text);
+  adw_preferences_group_add (ADW_PREFERENCES_GROUP (self->sources), box);
+}
+
+void
+ui_preferences_window_tell (UiPreferencesWindow *self, const char *text)
+{
+  g_autofree char *markup = g_markup_escape_text (text, -1);
+
+  adw_preferences_window_add_toast (ADW_PREFERENCES_WINDOW (self), adw_toast_new (markup));
 }

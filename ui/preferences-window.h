@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  * What a person sets for the whole program, bound to its settings; the keys of the commands; which
  * generalist answers prompts.
  *
- * Signals: "generalist-file" (GFile *): a weight file was chosen or dropped.
+ * Signals: "generalist-file" (GFile *): a weight file was chosen or dropped. "generalist-chosen"
+ * (char *): the choice of this path; "" for the built-in one.
  */
 #define UI_TYPE_PREFERENCES_WINDOW (ui_preferences_window_get_type ())
 G_DECLARE_FINAL_TYPE (UiPreferencesWindow, ui_preferences_window, UI, PREFERENCES_WINDOW,
@@ -21,8 +22,22 @@ G_DECLARE_FINAL_TYPE (UiPreferencesWindow, ui_preferences_window, UI, PREFERENCE
 UiPreferencesWindow *
 ui_preferences_window_new (GtkWindow *parent, GSettings *settings, GListModel *commands,
                            const char *const *backends) G_GNUC_WARN_UNUSED_RESULT;
-/* What answers prompts now, for people; @detail may be NULL. */
-void ui_preferences_window_set_generalist (UiPreferencesWindow *self, const char *name,
-                                           const char *detail);
+
+/* One generalist that can be chosen, or, with @usable FALSE, a file that is none and why. */
+typedef struct
+{
+  const char *path; /* "" for the built-in one */
+  const char *name, *detail;
+  gboolean usable, chosen;
+} UiGeneralistChoice;
+
+/* Shows these in place of those before. */
+void ui_preferences_window_set_generalists (UiPreferencesWindow *self,
+                                            const UiGeneralistChoice *choices, guint n);
+/* One more line of where to get generalists. */
+void ui_preferences_window_add_source (UiPreferencesWindow *self, const char *name,
+                                       const char *detail);
+/* A sentence that passes. */
+void ui_preferences_window_tell (UiPreferencesWindow *self, const char *text);
 
 G_END_DECLS

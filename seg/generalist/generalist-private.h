@@ -51,6 +51,8 @@ SegGeneralist *seg_builtin_open_bytes (GBytes *weights, const char *name, SegDev
                                        GError **error);
 
 /* Any of the SAM family, told by its tensors; @weights must come from a file. */
+gboolean seg_sam_probe (SegWeights *weights, const char *kind_hint, SegGeneralistProbe *probe,
+                        GError **error);
 SegGeneralist *seg_sam_open (SegWeights *weights, const char *kind_hint, SegDevice *device,
                              GError **error);
 

@@ -96,6 +96,19 @@ seg_generalist_open (const char *path, const char *kind_hint, SegDevice *device,
   return seg_builtin_open_bytes (bytes, path, device, error);
 }
 
+gboolean
+seg_generalist_probe (const char *path, SegGeneralistProbe *probe, GError **error)
+{
+  g_autoptr (SegWeights) weights = seg_weights_load (path, error);
+
+  if (weights == NULL)
+    return FALSE;
+  if (seg_weights_get_metadata (weights, "recipe") == NULL)
+    return seg_sam_probe (weights, NULL, probe, error);
+  *probe = (SegGeneralistProbe){ SEG_GENERALIST_BUILTIN, "Crosslabel" };
+  return TRUE;
+}
+
 SegGeneralist *
 seg_generalist_ref (SegGeneralist *self)
 {

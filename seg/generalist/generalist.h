@@ -153,6 +153,16 @@ typedef struct
  */
 SegGeneralist *seg_generalist_open (const char *path, const char *kind_hint, SegDevice *device,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * seg_generalist_probe: what a file holds, by its tensors' names and shapes, without loading it.
+ * Runs on any thread.
+ */
+typedef struct
+{
+  SegGeneralistKind kind;
+  const char *name; /* static */
+} SegGeneralistProbe;
+gboolean seg_generalist_probe (const char *path, SegGeneralistProbe *probe, GError **error);
 /* The deterministic rule, which needs neither weights nor a device. */
 SegGeneralist *seg_generalist_new_rule (void) G_GNUC_WARN_UNUSED_RESULT;
 SegGeneralist *seg_generalist_ref (SegGeneralist *self);

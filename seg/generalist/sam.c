@@ -381,6 +381,20 @@ hash_file (const char *path, GError **error)
   return g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, bytes);
 }
 
+gboolean
+seg_sam_probe (SegWeights *weights, const char *kind_hint, SegGeneralistProbe *probe,
+               GError **error)
+{
+  SegSamEncoder encoder;
+
+  if (!seg_sam_network_tell (weights, &encoder, error))
+    return FALSE;
+  *probe = (SegGeneralistProbe){ kinds[encoder].kind, kinds[encoder].name };
+  if (is_medsam (encoder, seg_weights_get_path (weights), kind_hint))
+    *probe = (SegGeneralistProbe){ SEG_GENERALIST_MEDSAM, "MedSAM" };
+  return TRUE;
+}
+
 SegGeneralist *
 seg_sam_open (SegWeights *weights, const char *kind_hint, SegDevice *device, GError **error)
 {
