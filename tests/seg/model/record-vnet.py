@@ -3,7 +3,8 @@
 """Records what PyTorch computes for V-Net, for test-vnet.c: record-vnet.py > data/vnet.txt
 
 Parameters, input and target come from a formula, so only results are recorded: logits and gradients
-as their norm and their product with formula values, in double precision; ten losses of SGD."""
+as their norm and their product with formula values, in double precision; ten losses of SGD whose
+parameters, gradients and momentum are kept in single precision, as the engine keeps them."""
 import sys
 
 import torch
@@ -80,6 +81,23 @@ def loss_of(logits, target):
     return 0.5 * (nn.functional.cross_entropy(logits, target) + dice)
 
 
+class Sgd:
+    """torch.optim.SGD (momentum 0.9, decay 1e-4), computed in double, kept in single precision."""
+
+    def __init__(self, parameters):
+        self.parameters = list(parameters)
+        self.momentum = None
+
+    def step(self, lr=0.01):
+        grads = [p.grad.float().double() + 1e-4 * p.data for p in self.parameters]
+        if self.momentum is not None:
+            grads = [0.9 * m + g for m, g in zip(self.momentum, grads)]
+        for p, m in zip(self.parameters, grads):
+            p.data = (p.data - lr * m).float().double()
+            p.grad = None
+        self.momentum = [m.float().double() for m in grads]
+
+
 def say(what, name, t):
     flat = t.detach().reshape(-1).double()
     print(what, name, "%.17g %.17g" % (flat.norm(), (flat * formula(flat.numel(), 7)).sum()))
@@ -106,9 +124,8 @@ def main():
     x = formula(n, 1001).float().double().reshape(SIZE)
     smooth = nn.functional.avg_pool3d(x, 5, 1, 2)
     target = (smooth[:, 0] > 0).long()
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    optimiser = Sgd(net.parameters())
     for step in range(10):
-        optimiser.zero_grad()
         logits = net(x)
         loss = loss_of(logits, target)
         print("loss", step, "%.17g" % loss.item())
