@@ -26,6 +26,7 @@ struct _SegBackendDevice
   SegStatus (*run_spatial) (SegBackendDevice *device, const SegBackendCall *call);
   SegStatus (*run_loss) (SegBackendDevice *device, const SegBackendCall *call);
   SegStatus (*run_attention) (SegBackendDevice *device, const SegBackendCall *call);
+  SegStatus (*run_choice) (SegBackendDevice *device, const SegBackendCall *call);
   /* some convolutions; UNSUPPORTED: oneDNN's */
   SegStatus (*run_narrow) (SegBackendDevice *device, const SegBackendCall *call);
   void (*add_bias) (SegBackendDevice *device, const SegBackendTensor *out,

@@ -16,6 +16,7 @@
   SegStatus seg_cpu_run_loss_##isa (SegBackendDevice *device, const SegBackendCall *call);         \
   SegStatus seg_cpu_run_attention_##isa (SegBackendDevice *device, const SegBackendCall *call);    \
   SegStatus seg_cpu_run_narrow_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
+  SegStatus seg_cpu_run_choice_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
   void seg_cpu_add_bias_##isa (SegBackendDevice *device, const SegBackendTensor *out,              \
                                const SegBackendTensor *bias);                                      \
   void seg_cpu_sum_channels_##isa (SegBackendDevice *device, const SegBackendTensor *in,           \
@@ -30,6 +31,7 @@
       (device)->run_loss = seg_cpu_run_loss_##suffix;                                              \
       (device)->run_attention = seg_cpu_run_attention_##suffix;                                    \
       (device)->run_narrow = seg_cpu_run_narrow_##suffix;                                          \
+      (device)->run_choice = seg_cpu_run_choice_##suffix;                                          \
       (device)->add_bias = seg_cpu_add_bias_##suffix;                                              \
       (device)->sum_channels = seg_cpu_sum_channels_##suffix;                                      \
     }                                                                                              \
@@ -431,6 +433,19 @@ supports_attention (const SegBackendCall *call)
          && call->in[0]->shape[2] / p->heads <= 1024 && call->in[2]->shape[2] / p->heads <= 1024;
 }
 
+static bool
+supports_choice (const SegBackendCall *call)
+{
+  const SegBackendTensor *in = call->in[0], *out = call->out[0];
+
+  if (call->op == SEG_OP_TOPK)
+    return is_number (in) && in->shape[((const SegTopkParams *) call->params)->axis] < 1 << 24
+           && out->dtype == in->dtype && call->out[1]->dtype == SEG_DTYPE_I32
+           && ((const SegTopkParams *) call->params)->k <= 256;
+  return is_number (in) && is_plain (in) && is_plain (out) && is_index (call->in[1])
+         && is_plain (call->in[1]) && (call->op == SEG_OP_GATHER ? is_number (out) : is_f32 (out));
+}
+
 static int
 op_supported (SegBackendDevice *device, const SegBackendCall *call)
 {
@@ -468,6 +483,10 @@ op_supported (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_ATTENTION:
     case SEG_OP_ATTENTION_BACKWARD:
       return supports_attention (call);
+    case SEG_OP_GATHER:
+    case SEG_OP_SCATTER_ADD:
+    case SEG_OP_TOPK:
+      return supports_choice (call);
     default:
       return supports_basic (call);
     }
@@ -509,6 +528,10 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_ATTENTION:
     case SEG_OP_ATTENTION_BACKWARD:
       return device->run_attention (device, call);
+    case SEG_OP_GATHER:
+    case SEG_OP_SCATTER_ADD:
+    case SEG_OP_TOPK:
+      return device->run_choice (device, call);
     default:
       return device->run_basic (device, call);
     }

@@ -605,9 +605,30 @@ attention (Run *run)
                         &(SegAttentionParams){ .heads = 4, .scale = 0.25, .grid = { 5, 7 } });
 }
 
+/* many queries of few keys and the other way round, in several blocks */
+static SegTensor *
+cross_attention (Run *run)
+{
+  return seg_attention (run->x[0], run->x[1], run->x[2], NULL, NULL, NULL,
+                        &(SegAttentionParams){ .heads = 2, .scale = 0.3 });
+}
+
 static void
 test_attention (void)
 {
+  static const gint64 sizes[][3] = {
+    { 1, 1, 2 }, { 7, 1100, 34 }, { 301, 5, 6 }, { 97, 513, 128 }
+  };
+
+  for (gsize s = 0; s < G_N_ELEMENTS (sizes); s++)
+    {
+      Case c = { .n_leaves = 3,
+                 .leaf = { { 3, { 2, sizes[s][0], sizes[s][2] }, -1, 1, FALSE, 0 },
+                           { 3, { 2, sizes[s][1], sizes[s][2] }, -1, 1, FALSE, 0 },
+                           { 3, { 2, sizes[s][1], 10 }, -1, 1, FALSE, 0 } } };
+
+      check_tolerance (&c, cross_attention, 1e-4, 4e-2);
+    }
   for (int with = 0; with < 3; with++)
     {
       Case c = { .n_leaves = 6,
@@ -661,6 +682,18 @@ best (Run *run)
   return seg_add (shaped, largest);
 }
 
+static SegTensor *
+top_three (Run *run)
+{
+  const int *axis = run->c->params;
+  g_autoptr (SegTensor) places = NULL;
+  g_autoptr (SegTensor) values = seg_top_k (run->x[0], *axis, 3, &places);
+  g_autoptr (SegTensor) stopped = seg_stop_gradient (values);
+  g_autoptr (SegTensor) numbers = seg_cast (places, SEG_DTYPE_F32);
+
+  return seg_add (stopped, numbers);
+}
+
 static void
 test_choice (void)
 {
@@ -670,6 +703,14 @@ test_choice (void)
 
   check (&table, embedding);
   check (&scores, best);
+  for (int axis = 0; axis < 4; axis++)
+    {
+      Case lines = { .n_leaves = 1,
+                     .leaf = { { 4, { 3, 9, 13, 5 }, -1, 1, FALSE, 0 } },
+                     .params = &axis };
+
+      check (&lines, top_three);
+    }
 }
 
 int
