@@ -3,6 +3,7 @@
 
 #include "render/labels.h"
 #include "render/region.h"
+#include "render/surface.h"
 
 G_BEGIN_DECLS
 
@@ -20,7 +21,8 @@ const guint8 *render_labels_get_looks (RenderLabels *self); /* 65 536 × RGBA, a
 /* Another one after every change, on the whole device. */
 guint64 render_labels_get_serial (RenderLabels *self);
 RenderTexture *render_labels_prepare_palette (RenderLabels *self, GError **error);
-/* The share of visible labels about each point, coarse and smooth, for surfaces; linear. */
-gboolean render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError **error);
+/* Where the visible labels' surfaces are. */
+RenderSurface *render_labels_prepare_surface (RenderLabels *self, const double spacing_mm[3],
+                                              GError **error);
 
 G_END_DECLS

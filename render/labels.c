@@ -11,7 +11,6 @@
 #define N_STREAMS 4
 #define N_LOOKS 65536
 #define TILE 32
-#define SMOOTH_SIDE 160 /* texels along the longest side */
 
 /* Whole numbers per voxel on the device, sent piece by piece, thin slabs ahead of the rest. */
 typedef struct
@@ -43,8 +42,7 @@ struct _RenderLabels
   guint64 serial; /* of the last change */
   RenderTexture *palette;
   gboolean palette_sent;
-  RenderRegion smooth;
-  gboolean smooth_sent;
+  RenderSurface surface;
 };
 
 typedef enum
@@ -490,9 +488,8 @@ drop (RenderResident *resident, RenderDevice *device)
   grid_destroy (&self->labels, device);
   grid_destroy (&self->provenance, device);
   render_texture_destroy (device, g_steal_pointer (&self->palette));
-  render_region_destroy (&self->smooth, device);
+  render_surface_destroy (&self->surface, device);
   self->palette_sent = FALSE;
-  self->smooth_sent = FALSE;
 }
 
 /* --- preparing a frame --- */
@@ -590,118 +587,13 @@ render_labels_prepare_palette (RenderLabels *self, GError **error)
   return self->palette;
 }
 
-/* --- smooth occupancy --- */
-
-/* One pass of the binomial 1 2 1 along an axis, in place. */
-static void
-blur_axis (float *values, const int texels[3], int axis)
+RenderSurface *
+render_labels_prepare_surface (RenderLabels *self, const double spacing_mm[3], GError **error)
 {
-  const gsize steps[3] = { 1, (gsize) texels[0], (gsize) texels[0] * (gsize) texels[1] };
-  const gsize step = steps[axis];
-  const int u = (axis + 1) % 3, v = (axis + 2) % 3;
-
-  for (int b = 0; b < texels[v]; b++)
-    for (int a = 0; a < texels[u]; a++)
-      {
-        float *line = values + (gsize) a * steps[u] + (gsize) b * steps[v];
-        float before = line[0];
-
-        for (int n = 0; n < texels[axis]; n++)
-          {
-            const float here = line[(gsize) n * step];
-            const float after = n + 1 < texels[axis] ? line[(gsize) (n + 1) * step] : here;
-
-            line[(gsize) n * step] = 0.25f * before + 0.5f * here + 0.25f * after;
-            before = here;
-          }
-      }
-}
-
-static void
-accumulate_shares (RenderLabels *self, const int texels[3], float *shares)
-{
-  const int *stride = self->smooth.stride;
-  const float part = 1.0f / (float) (stride[0] * stride[1] * stride[2]);
-  g_autofree guint16 *row = g_new (guint16, (gsize) self->size[0]);
-
-  for (int k = 0; k < self->size[2]; k++)
-    for (int j = 0; j < self->size[1]; j++)
-      {
-        const VolumeBox box = { { 0, j, k }, { self->size[0], j + 1, k + 1 } };
-        float *line = shares
-                      + ((gsize) (k / stride[2]) * (gsize) texels[1] + (gsize) (j / stride[1]))
-                            * (gsize) texels[0];
-
-        read_labels (self, &box, row);
-        for (int i = 0; i < self->size[0]; i++)
-          if (row[i] != 0 && self->looks[(gsize) row[i] * 4 + 3] != 0)
-            line[i / stride[0]] += part;
-      }
-}
-
-typedef struct
-{
-  const float *shares;
-  int texels[3];
-} Shares;
-
-static gboolean
-fill_smooth_cb (gpointer data, const RenderRegion *region, const VolumeBox *texels, gpointer dst,
-                GError **error)
-{
-  const Shares *shares = data;
-  guint8 *out = dst;
-
-  for (int k = texels->lo[2]; k < texels->hi[2]; k++)
-    for (int j = texels->lo[1]; j < texels->hi[1]; j++)
-      for (int i = texels->lo[0]; i < texels->hi[0]; i++)
-        {
-          const gsize at =
-              ((gsize) k * (gsize) shares->texels[1] + (gsize) j) * (gsize) shares->texels[0]
-              + (gsize) i;
-
-          *out++ = (guint8) CLAMP (shares->shares[at] * 255.0f + 0.5f, 0.0f, 255.0f);
-        }
-  return TRUE;
-}
-
-gboolean
-render_labels_prepare_smooth (RenderLabels *self, RenderRegion **region, GError **error)
-{
-  g_autofree float *values = NULL;
-  Shares shares;
-  VolumeBox all = { { 0 } };
-  int longest = 1;
-
-  *region = NULL;
-  if (!has_labels (self))
-    return TRUE;
-  *region = &self->smooth;
-  if (self->smooth_sent)
-    return TRUE;
-  ensure_looks (self);
   render_device_add_resident (self->device, &self->resident);
-  for (int c = 0; c < 3; c++)
-    longest = MAX (longest, self->size[c]);
-  self->smooth.box = whole_box (self);
-  for (int c = 0; c < 3; c++)
-    self->smooth.stride[c] = (longest + SMOOTH_SIDE - 1) / SMOOTH_SIDE;
-  if (self->smooth.texture == NULL
-      && !render_region_create (&self->smooth, self->device, VK_FORMAT_R8_UNORM, error))
-    return FALSE;
-  render_region_get_texels (&self->smooth, shares.texels);
-  values = g_new0 (float,
-                   (gsize) shares.texels[0] * (gsize) shares.texels[1] * (gsize) shares.texels[2]);
-  accumulate_shares (self, shares.texels, values);
-  for (int axis = 0; axis < 3; axis++)
-    for (int pass = 0; pass < 2; pass++)
-      blur_axis (values, shares.texels, axis);
-  shares.shares = values;
-  memcpy (all.hi, shares.texels, sizeof all.hi);
-  if (!render_region_send (&self->smooth, self->device, 1, &all, fill_smooth_cb, &shares, error))
-    return FALSE;
-  self->smooth_sent = TRUE;
-  return TRUE;
+  return render_surface_prepare (&self->surface, self, self->device, self->size, spacing_mm, error)
+             ? &self->surface
+             : NULL;
 }
 
 /* --- jobs --- */
@@ -717,7 +609,7 @@ record_update (LabelsJob *job, GError **error)
     self->snapshot = volume_label_snapshot_ref (job->snapshot);
   else
     self->array = g_bytes_ref (job->bytes);
-  self->smooth_sent = FALSE;
+  render_surface_change (&self->surface, job->has_box ? &job->box : NULL);
   return grid_update (self, &self->labels, job->has_box ? &job->box : NULL, error);
 }
 
@@ -744,7 +636,7 @@ record_look (LabelsJob *job)
         self->looks[(gsize) label->id * 4 + 3] = 0;
     }
   self->palette_sent = FALSE;
-  self->smooth_sent = FALSE;
+  render_surface_change (&self->surface, NULL);
 }
 
 static gboolean
@@ -782,8 +674,9 @@ leave (RenderLabels *self, RenderDevice *device)
       grid_release (&self->labels, device);
       grid_release (&self->provenance, device);
       render_texture_release (device, g_steal_pointer (&self->palette));
-      render_region_release (&self->smooth, device);
+      render_surface_release (&self->surface, device);
     }
+  g_free (self->surface.channel_of);
   if (self->provenance_tiles != NULL)
     for (gsize t = 0; t < n_tiles (self); t++)
       g_free (self->provenance_tiles[t]);

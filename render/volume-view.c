@@ -18,6 +18,8 @@ enum
   CONSTANT_SURFACE,
   CONSTANT_CUT,
   CONSTANT_COLOUR_MAP,
+  CONSTANT_SHARED,
+  CONSTANT_TRANSLUCENT,
 };
 
 #define MAX_STEPS 4096
@@ -30,7 +32,9 @@ typedef struct
   RenderVolumeParams params; /* holds references */
   double diameter_mm, step_mm;
 
-  RenderRegion *scan, *labels, *smooth;
+  RenderRegion *scan, *labels;
+  RenderSurface *surface; /* NULL: no label shows */
+  gboolean is_translucent;
   RenderTexture *palette;
   VkPipeline pipeline;
   VkDescriptorSet set;
@@ -182,7 +186,8 @@ prepare_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
                           { geometry->size[0], geometry->size[1], geometry->size[2] } };
   gboolean exact, exact_labels = TRUE;
 
-  self->labels = self->smooth = NULL;
+  self->labels = NULL;
+  self->surface = NULL;
   self->palette = NULL;
   self->scan = render_scan_prepare (self->params.scan, &all, -1, &exact, error);
   if (self->scan == NULL)
@@ -191,8 +196,13 @@ prepare_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
       && (!render_labels_prepare (self->params.labels, &all, -1, &self->labels, &exact_labels,
                                   error)
           || (self->palette = render_labels_prepare_palette (self->params.labels, error)) == NULL
-          || !render_labels_prepare_smooth (self->params.labels, &self->smooth, error)))
+          || (self->surface =
+                  render_labels_prepare_surface (self->params.labels, geometry->spacing_mm, error))
+                 == NULL))
     return FALSE;
+  if (self->surface != NULL
+      && (self->surface->region.texture == NULL || !(self->params.label_opacity > 0.0)))
+    self->surface = NULL;
   frame_job->exact = exact && exact_labels && self->params.quality == RENDER_QUALITY_FINAL;
   return TRUE;
 }
@@ -216,6 +226,53 @@ choose_step (VolumeJob *self)
                       : step;
 }
 
+/* A label that is not the highlighted one steps back. */
+static void
+set_channel_look (const VolumeJob *self, guint16 id, float look[4])
+{
+  const RenderVolumeParams *params = &self->params;
+  const guint8 *rgba = render_labels_get_looks (params->labels) + (gsize) id * 4;
+  const gboolean others = params->highlight_label > 0 && id != params->highlight_label;
+  const float grey = (float) (rgba[0] + rgba[1] + rgba[2]) / (3.0f * 255.0f);
+
+  for (int c = 0; c < 3; c++)
+    look[c] =
+        others ? 0.6f * (0.7f * grey + 0.3f * (float) rgba[c] / 255.0f) : (float) rgba[c] / 255.0f;
+  /* A hidden label has no channel; in turns, the first one's opacity is all the others'. */
+  look[3] = id != 0 ? (float) (CLAMP (params->label_opacity, 0.0, 1.0) * rgba[3] / 255.0) : 0.0f;
+}
+
+static void
+set_surface (VolumeJob *self, struct RenderVolumeUniforms *u)
+{
+  float *looks[RENDER_N_CHANNELS] = { u->look0, u->look1, u->look2, u->look3 };
+  const RenderSurface *surface = self->surface;
+  double finest_mm = INFINITY;
+
+  self->is_translucent = FALSE;
+  render_region_get_uniforms (surface != NULL ? &surface->region : NULL, &u->surface_region);
+  if (surface == NULL)
+    return;
+  for (int channel = 0; channel < RENDER_N_CHANNELS; channel++)
+    {
+      set_channel_look (self, surface->label[channel], looks[channel]);
+      self->is_translucent |= surface->label[channel] != 0 && looks[channel][3] < 0.99f;
+    }
+  for (int c = 0; c < 3; c++)
+    {
+      const double texel_mm =
+          surface->region.stride[c] * render_scan_get_geometry (self->params.scan)->spacing_mm[c];
+
+      u->surface_lo[c] = (float) surface->region.box.lo[c] - 0.5f;
+      u->surface_hi[c] = (float) surface->region.box.hi[c] - 0.5f;
+      finest_mm = MIN (finest_mm, texel_mm);
+    }
+  /* No step leaps over a slice of one voxel; other things are thicker and smooth. */
+  u->label[3] =
+      (float) ((surface->has_sheets ? 0.8 : 2.0) * finest_mm
+               * (self->params.quality == RENDER_QUALITY_MOVING ? 1.5 : 1.0) / self->step_mm);
+}
+
 static gboolean
 bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
 {
@@ -234,14 +291,17 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   set_cut (self, &u);
   render_region_get_uniforms (self->scan, &u.scan_region);
   render_region_get_uniforms (self->labels, &u.label_region);
-  render_region_get_uniforms (self->smooth, &u.smooth_region);
+  set_surface (self, &u);
   key.constants[CONSTANT_MODE] = params->mode;
-  key.constants[CONSTANT_SURFACE] = self->smooth != NULL && params->label_opacity > 0.0;
+  key.constants[CONSTANT_SURFACE] = self->surface != NULL;
   key.constants[CONSTANT_CUT] = params->cut == RENDER_VOLUME_CUT_OCTANT;
+  key.constants[CONSTANT_SHARED] = self->surface != NULL && self->surface->is_shared;
+  key.constants[CONSTANT_TRANSLUCENT] = self->is_translucent;
   key.constants[CONSTANT_COLOUR_MAP] = params->colour_map > RENDER_COLOUR_MAP_GREY_INVERTED;
   bindings.textures[RENDER_BINDING_SCAN_LINEAR] = self->scan->texture;
   bindings.textures[RENDER_BINDING_LABELS] = self->labels != NULL ? self->labels->texture : NULL;
-  bindings.textures[RENDER_BINDING_FIELD] = self->smooth != NULL ? self->smooth->texture : NULL;
+  bindings.textures[RENDER_BINDING_FIELD] =
+      self->surface != NULL ? self->surface->region.texture : NULL;
   bindings.textures[RENDER_BINDING_PALETTE] = self->palette;
   if (!render_frame_job_stage_uniforms (device, &u, sizeof u, &bindings, error))
     return FALSE;

@@ -52,7 +52,14 @@ struct RenderVolumeUniforms
   RENDER_VEC4 (frame); /* as above */
   RENDER_VEC4 (background);
   RENDER_VEC4 (window); /* shade = texture value × x + y; colour map row z; opacity of a step w */
-  RENDER_VEC4 (label); /* opacity; highlighted label or 0; shading gradient step, texels */
+  RENDER_VEC4 (label); /* opacity; highlighted label or 0; shading gradient step, texels; step of
+                          the search for surfaces, in steps of the ray */
+  RENDER_VEC4 (surface_lo); /* ijk: where surfaces may be */
+  RENDER_VEC4 (surface_hi);
+  RENDER_VEC4 (look0); /* colour and opacity of each channel's label */
+  RENDER_VEC4 (look1);
+  RENDER_VEC4 (look2);
+  RENDER_VEC4 (look3);
   RENDER_VEC4 (cut_ijk); /* w: 1 with a cut */
   RENDER_VEC4 (cut_sign); /* the octant taken away: sign × (ijk − cut) > 0 on all axes */
   RENDER_VEC4 (metric0); /* rows of the matrix ijk gradient → view space normal */
@@ -60,7 +67,7 @@ struct RenderVolumeUniforms
   RENDER_VEC4 (metric2);
   RENDER_REGION (scan_region);
   RENDER_REGION (label_region);
-  RENDER_REGION (smooth_region);
+  RENDER_REGION (surface_region);
 };
 
 #endif

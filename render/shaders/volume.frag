@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parallel rays through the scan: emission and absorption or the maximum, with one smooth label
-// surface and an octant cut away. The surface's gradient is taken once, after the loop.
+// Parallel rays through the scan: emission and absorption or the maximum, with the labels' smooth
+// surfaces and an octant cut away. Gradients are taken after the loops, not in them.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define RENDER_GLSL
@@ -11,6 +11,10 @@ layout (constant_id = 0) const int MODE = 0; // 0 composite, 1 maximum, 2 label 
 layout (constant_id = 1) const bool SURFACE = false;
 layout (constant_id = 2) const bool CUT = false;
 layout (constant_id = 3) const bool COLOUR_MAP = false;
+layout (constant_id = 4) const bool SHARED = false;      // more labels than channels
+layout (constant_id = 5) const bool TRANSLUCENT = false; // some label can be seen through
+
+const float FAR = 1e9;
 
 layout (set = 0, binding = 0, std140) uniform Uniforms { RenderVolumeUniforms u; };
 layout (location = 0) out vec4 colour;
@@ -28,10 +32,11 @@ shade_at (vec3 ijk)
   return clamp (value * u.window.x + u.window.y, 0.0, 1.0);
 }
 
-float
-share_at (vec3 ijk)
+// How much of each channel's label there is.
+vec4
+shares_at (vec3 ijk)
 {
-  return textureLod (field_texture, to_tex (u.smooth_region, ijk), 0.0).r;
+  return textureLod (field_texture, to_tex (u.surface_region, ijk), 0.0);
 }
 
 uint
@@ -60,9 +65,9 @@ lit (vec3 base, vec3 normal)
   return base * (0.30 + 0.75 * diffuse) * (1.0 - 0.35 * rim) + vec3 (0.22 * gloss);
 }
 
-// The colour of the label just inside the surface: shares are smoothed, labels are not.
+// With labels that take turns in a channel: the colour of the one just inside the surface.
 vec3
-surface_colour (vec3 ijk, vec3 inward)
+colour_inside (vec3 ijk, vec3 inward)
 {
   vec4 look = vec4 (0.0);
   uint found = 0u;
@@ -76,22 +81,56 @@ surface_colour (vec3 ijk, vec3 inward)
     }
   bool others = u.label.y > 0.5 && float (found) != u.label.y;
   vec3 base = found == 0u ? vec3 (0.6) : look.rgb;
-  return others ? mix (base, vec3 (dot (base, vec3 (0.33))), 0.7) * 0.6 : base;
+  return others ? mix (base, vec3 (dot (base, vec3 (1.0 / 3.0))), 0.7) * 0.6 : base;
 }
 
+// The lit surface of the channels in @mask, of which one is there.
 vec3
-surface (vec3 ijk)
+surface (vec3 ijk, vec4 mask)
 {
-  vec3 h = u.label.z / max (u.smooth_region.scale.xyz, vec3 (1e-6));
-  vec3 gradient = vec3 (share_at (ijk + vec3 (h.x, 0.0, 0.0)) - share_at (ijk - vec3 (h.x, 0.0, 0.0)),
-                        share_at (ijk + vec3 (0.0, h.y, 0.0)) - share_at (ijk - vec3 (0.0, h.y, 0.0)),
-                        share_at (ijk + vec3 (0.0, 0.0, h.z)) - share_at (ijk - vec3 (0.0, 0.0, h.z)))
+  vec3 h = u.label.z / max (u.surface_region.scale.xyz, vec3 (1e-6));
+  vec3 x = vec3 (h.x, 0.0, 0.0);
+  vec3 y = vec3 (0.0, h.y, 0.0);
+  vec3 z = vec3 (0.0, 0.0, h.z);
+  vec3 gradient = vec3 (dot (shares_at (ijk + x) - shares_at (ijk - x), mask),
+                        dot (shares_at (ijk + y) - shares_at (ijk - y), mask),
+                        dot (shares_at (ijk + z) - shares_at (ijk - z), mask))
                   / h;
   vec3 out_of = -vec3 (dot (u.metric0.xyz, gradient), dot (u.metric1.xyz, gradient),
                        dot (u.metric2.xyz, gradient));
-  vec3 normal = out_of / max (length (out_of), 1e-6);
-  vec3 inward = gradient / max (length (gradient), 1e-6);
-  return lit (surface_colour (ijk, inward), normal);
+  // In the middle of a sheet there is no gradient: it faces the viewer then.
+  vec3 normal = length (out_of) > 1e-4 ? normalize (out_of) : vec3 (0.0, 0.0, 1.0);
+  vec3 base = mask.x * u.look0.rgb + mask.y * u.look1.rgb + mask.z * u.look2.rgb
+              + mask.w * u.look3.rgb;
+  if (SHARED)
+    base = colour_inside (ijk, gradient / max (length (gradient), 1e-6));
+  return lit (base, normal);
+}
+
+// Where between @low, outside, and @high, inside, the channels in @mask begin.
+float
+refine (vec3 origin, vec3 along, float low, float high, vec4 mask)
+{
+  for (int n = 0; n < 6; n++)
+    {
+      float middle = 0.5 * (low + high);
+      vec4 shares = shares_at (origin + along * middle) * mask;
+      bool inside = max (max (shares.x, shares.y), max (shares.z, shares.w)) >= 0.5;
+      high = inside ? middle : high;
+      low = inside ? low : middle;
+    }
+  return high;
+}
+
+// The one channel of @mask with the most there.
+vec4
+greatest_channel (vec4 shares, vec4 mask)
+{
+  vec4 s = shares * mask;
+  float most = max (max (s.x, s.y), max (s.z, s.w));
+  vec4 is_most = step (vec4 (most), s) * mask;
+  vec3 before = vec3 (is_most.x, max (is_most.x, is_most.y), max (max (is_most.x, is_most.y), is_most.z));
+  return vec4 (is_most.x, is_most.yzw * (1.0 - before));
 }
 
 // What the knife leaves: the slice itself, labels laid over it.
@@ -170,23 +209,52 @@ main ()
         }
     }
 
-  // The surface first, in long steps: shares are smooth over several voxels. An opaque one ends the
-  // ray.
-  float hit = -1.0;
+  // The surfaces first: of each channel the first one along the ray. An opaque one ends it.
+  vec4 alpha = vec4 (u.look0.a, u.look1.a, u.look2.a, u.look3.a);
+  vec4 hit = vec4 (FAR);
   if (SURFACE)
     {
-      float ahead = from;
-      for (int n = 0; n < int (u.direction_ijk.w); n++)
+      vec3 c = (u.surface_lo.xyz - origin) / safe;
+      vec3 d = (u.surface_hi.xyz - origin) / safe;
+      vec3 enter = min (c, d);
+      vec3 leave = max (c, d);
+      float first = max (max (max (enter.x, enter.y), enter.z), from);
+      float last = min (min (min (leave.x, leave.y), leave.z), to);
+      vec4 wanted = step (0.001, alpha);
+      float ahead = first;
+      for (int n = 0; n < 4 * int (u.direction_ijk.w); n++)
         {
-          if (!hits || ahead >= to || hit >= 0.0)
+          bool opaque = any (lessThan (hit, vec4 (FAR)) ) && !TRANSLUCENT;
+          if (!hits || ahead > last || opaque)
             break;
-          hit = share_at (origin + along * ahead) >= 0.5 ? ahead : -1.0;
-          ahead += 2.0;
+          vec4 inside = step (0.5, shares_at (origin + along * ahead)) * wanted;
+          hit = min (hit, mix (vec4 (FAR), vec4 (ahead), inside));
+          ahead += u.label.w;
+        }
+      if (TRANSLUCENT)
+        for (int n = 0; n < 4; n++)
+          {
+            vec4 mask = vec4 (equal (ivec4 (n), ivec4 (0, 1, 2, 3)));
+            float fine = refine (origin, along, max (hit[n] - u.label.w, first), hit[n], mask);
+            hit[n] = hit[n] < FAR ? fine : FAR;
+          }
+      else
+        {
+          vec4 mask = wanted * vec4 (lessThan (hit, vec4 (FAR)));
+          float coarse = min (min (hit.x, hit.y), min (hit.z, hit.w));
+          float fine = refine (origin, along, max (coarse - u.label.w, first), coarse, mask);
+          vec4 one = greatest_channel (shares_at (origin + along * fine), mask);
+          hit = mix (vec4 (FAR), vec4 (fine), coarse < FAR ? one : vec4 (0.0));
         }
     }
-  bool found = SURFACE && hit >= 0.0;
-  float stop = found && u.label.x > 0.99 ? hit : to;
-  float hit_transmitted = -1.0;
+
+  vec4 where = hit;
+
+  // The scan, and the surfaces as the ray comes to them.
+  vec4 weight = vec4 (0.0); // of each channel's surface in the pixel
+  vec4 opaque_hit = mix (vec4 (FAR), hit, step (0.99, alpha));
+  float nearest = min (min (opaque_hit.x, opaque_hit.y), min (opaque_hit.z, opaque_hit.w));
+  float stop = MODE == 1 ? to : min (to, nearest);
   float start = fract (52.9829189 * fract (dot (floor (pixel), vec2 (0.06711056, 0.00583715))));
   float t = from + start;
   float before = 0.0;
@@ -195,13 +263,16 @@ main ()
       if (!hits || t >= stop || transmitted < 0.02)
         break;
       float shade = shade_at (origin + along * t);
-      if (found && hit_transmitted < 0.0 && t >= hit)
-        {
-          hit_transmitted = transmitted;
-          transmitted *= 1.0 - u.label.x;
-        }
       if (MODE == 0)
         {
+          if (TRANSLUCENT)
+            for (int s = 0; s < 4; s++)
+              {
+                float part = hit[s] <= t ? transmitted * alpha[s] : 0.0;
+                weight[s] += part;
+                transmitted -= part;
+                hit[s] = hit[s] <= t ? FAR : hit[s];
+              }
           float rise = clamp ((shade - before) * 2.5, 0.0, 1.0);
           float opacity = u.window.w * shade * shade;
           sum += transmitted * opacity * ink (shade) * (0.72 + 0.38 * rise);
@@ -212,32 +283,40 @@ main ()
         greatest = max (greatest, shade);
       t += 1.0;
     }
+  // The maximum is the background of the surfaces, which are laid over it in part.
+  float veil = MODE == 1 ? 0.65 : 1.0;
+  float behind = from;
+  if (SURFACE)
+    for (int s = 0; s < (TRANSLUCENT ? 4 : 1); s++)
+      {
+        float next = min (min (hit.x, hit.y), min (hit.z, hit.w));
+        vec4 mask = greatest_channel (vec4 (1.0), vec4 (equal (hit, vec4 (next))));
+        if (MODE == 3 && hits)
+          sum += planes (origin, along, safe, behind, min (next, to), transmitted);
+        float part = next < FAR ? transmitted * veil * dot (alpha, mask) : 0.0;
+        weight += part * mask;
+        transmitted -= part;
+        hit = mix (hit, vec4 (FAR), mask);
+        behind = max (behind, min (next, to));
+      }
   if (MODE == 3 && hits)
-    sum += planes (origin, along, safe, from, found ? hit : to, transmitted);
-  if (found && hit_transmitted < 0.0)
-    {
-      hit_transmitted = transmitted;
-      transmitted *= 1.0 - u.label.x;
-    }
-  if (MODE == 3 && found)
-    sum += planes (origin, along, safe, hit, to, transmitted);
+    sum += planes (origin, along, safe, behind, to, transmitted);
   if (MODE == 1)
     {
-      sum += transmitted * ink (greatest);
-      transmitted = hits && greatest > 0.0 && !found ? 0.0 : transmitted;
+      sum += hits && greatest > 0.0 ? transmitted * ink (greatest) : vec3 (0.0);
+      transmitted = hits && greatest > 0.0 ? 0.0 : transmitted;
     }
-  if (found)
+  if (TRANSLUCENT)
+    for (int s = 0; s < 4; s++)
+      {
+        vec4 mask = vec4 (equal (ivec4 (s), ivec4 (0, 1, 2, 3)));
+        sum += weight[s] * surface (origin + along * min (where[s], to), mask);
+      }
+  else if (SURFACE)
     {
-      float low = max (hit - 2.0, from);
-      float high = hit;
-      for (int n = 0; n < 6; n++)
-        {
-          float middle = 0.5 * (low + high);
-          bool in_it = share_at (origin + along * middle) >= 0.5;
-          high = in_it ? middle : high;
-          low = in_it ? low : middle;
-        }
-      sum += hit_transmitted * u.label.x * surface (origin + along * high);
+      vec4 mask = step (1e-6, weight);
+      float at = min (min (where.x, where.y), min (where.z, where.w));
+      sum += dot (weight, vec4 (1.0)) * surface (origin + along * min (at, to), mask);
     }
   colour = vec4 (clamp (sum + transmitted * u.background.rgb, 0.0, 1.0), 1.0);
 }
