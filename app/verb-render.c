@@ -19,7 +19,7 @@ typedef struct
   char *zoom, *centre, *oblique, *brush, *provenance, *camera, *mode, *cut;
   char **boxes, **lines;
   int index;
-  double opacity, outline, field_opacity;
+  double opacity, outline, field_opacity, surface_opacity;
   int highlight;
   gboolean hatch, neurological, json, volume, validate;
 } Options;
@@ -517,7 +517,7 @@ draw_volume (Scene *scene, const Options *options, int width, int height, GError
                                 .labels = scene->labels,
                                 .width = width,
                                 .height = height,
-                                .label_opacity = 1.0 };
+                                .label_opacity = CLAMP (options->surface_opacity, 0.0, 1.0) };
   double camera[3] = { 30.0, 20.0, 1.0 }, window[2] = { 0.0, 0.0 };
   int mode = RENDER_VOLUME_MODE_COMPOSITE;
 
@@ -605,7 +605,9 @@ run (const Options *options, Scene *scene, const char *path)
 int
 app_verb_render (int argc, char **argv)
 {
-  Options o = { .index = -1, .opacity = 0.4, .outline = 0.0, .field_opacity = 0.6 };
+  Options o = {
+    .index = -1, .opacity = 0.4, .outline = 0.0, .field_opacity = 0.6, .surface_opacity = 1.0
+  };
   const GOptionEntry entries[] = {
     { "plane", 0, 0, G_OPTION_ARG_STRING, &o.plane, "axial, coronal or sagittal", "PLANE" },
     { "index", 0, 0, G_OPTION_ARG_INT, &o.index, "Slice along that plane's voxel axis", "N" },
@@ -654,6 +656,8 @@ app_verb_render (int argc, char **argv)
     { "mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "3-D: composite, mip, labels or planes", "MODE" },
     { "cut", 0, 0, G_OPTION_ARG_STRING, &o.cut,
       "3-D: cut an octant away at a voxel; where planes cross", "I,J,K" },
+    { "surface-opacity", 0, 0, G_OPTION_ARG_DOUBLE, &o.surface_opacity,
+      "3-D: of the labels' surfaces, 0 to 1", "X" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &o.device, "Part of the Vulkan device's name", "NAME" },
     { "validate", 0, 0, G_OPTION_ARG_NONE, &o.validate, "Fail on Vulkan validation messages",
       NULL },

@@ -214,18 +214,95 @@ lay_out_polyline (Layout *layout, const RenderMarks *marks, const Mark *mark)
       }
 }
 
+/* Where the edge of a box from corner @a along @axis meets an oblique plane. */
+static gboolean
+edge_meets (const Layout *layout, const double a[3], const double b[3], double point[2])
+{
+  double at_a, at_b, cut[3];
+
+  render_slice_view_ijk_to_pixel (layout->view, a, &point[0], &point[1], &at_a);
+  render_slice_view_ijk_to_pixel (layout->view, b, &point[0], &point[1], &at_b);
+  if ((at_a < 0.0) == (at_b < 0.0))
+    return FALSE;
+  for (int c = 0; c < 3; c++)
+    cut[c] = a[c] + (b[c] - a[c]) * at_a / (at_a - at_b);
+  render_slice_view_ijk_to_pixel (layout->view, cut, &point[0], &point[1], NULL);
+  return TRUE;
+}
+
+/* The corners of a box's cut with an oblique plane, at most six, in no order. */
+static int
+cut_box (const Layout *layout, const VolumeBox *box, double points[12][2])
+{
+  int n = 0;
+
+  for (int corner = 0; corner < 8; corner++)
+    for (int axis = 0; axis < 3; axis++)
+      {
+        double a[3], b[3];
+
+        if (corner >> axis & 1)
+          continue;
+        for (int c = 0; c < 3; c++)
+          a[c] = b[c] = (corner >> c & 1 ? box->hi[c] : box->lo[c]) - 0.5;
+        b[axis] = box->hi[axis] - 0.5;
+        n += edge_meets (layout, a, b, points[n]);
+      }
+  return n;
+}
+
+/* A convex polygon's corners in turn: by their angle about the middle. */
+static void
+sort_corners (double points[12][2], int n)
+{
+  double x = 0.0, y = 0.0;
+
+  for (int p = 0; p < n; p++)
+    {
+      x += points[p][0] / n;
+      y += points[p][1] / n;
+    }
+  for (int p = 1; p < n; p++)
+    for (int q = p; q > 0
+                    && atan2 (points[q][1] - y, points[q][0] - x)
+                           < atan2 (points[q - 1][1] - y, points[q - 1][0] - x);
+         q--)
+      for (int c = 0; c < 2; c++)
+        {
+          const double swap = points[q][c];
+
+          points[q][c] = points[q - 1][c];
+          points[q - 1][c] = swap;
+        }
+}
+
+static void
+emit_polygon (Layout *layout, double points[12][2], int n, const RenderPen *pen)
+{
+  for (int side = 0; side < n; side++)
+    {
+      const double *a = points[side], *b = points[(side + 1) % n];
+
+      emit_cased (layout, SHAPE_SEGMENT, (double[4]){ a[0], a[1], b[0], b[1] }, pen, 0.0, NULL);
+    }
+}
+
 static void
 lay_out_box (Layout *layout, const Mark *mark)
 {
   const RenderSliceView *view = layout->view;
   const int axis = view->normal_axis;
-  double corners[4][2];
+  double corners[12][2];
   int in_plane[2], n = 0;
   double at;
 
-  /* On oblique planes a box's cut is a polygon nobody asks for. */
   if (axis < 0)
-    return;
+    {
+      n = cut_box (layout, &mark->box, corners);
+      sort_corners (corners, n);
+      emit_polygon (layout, corners, n, &mark->pens[0]);
+      return;
+    }
   at = view->origin_ijk[axis];
   if (at < mark->box.lo[axis] - 0.5 || at >= mark->box.hi[axis] - 0.5)
     return;
@@ -242,13 +319,7 @@ lay_out_box (Layout *layout, const Mark *mark)
       ijk[in_plane[1]] = (high_b ? mark->box.hi[in_plane[1]] : mark->box.lo[in_plane[1]]) - 0.5;
       render_slice_view_ijk_to_pixel (view, ijk, &corners[corner][0], &corners[corner][1], NULL);
     }
-  for (int side = 0; side < 4; side++)
-    {
-      const double *a = corners[side], *b = corners[(side + 1) % 4];
-
-      emit_cased (layout, SHAPE_SEGMENT, (double[4]){ a[0], a[1], b[0], b[1] }, &mark->pens[0], 0.0,
-                  NULL);
-    }
+  emit_polygon (layout, corners, 4, &mark->pens[0]);
 }
 
 static void

@@ -572,6 +572,56 @@ test_marks (void)
   scene_close (&scene);
 }
 
+/* A box cut along the diagonal of its base, and through the corner that cuts a hexagon. */
+static void
+test_oblique_box (void)
+{
+  static const struct
+  {
+    double right[3], down[3];
+  } planes[] = { { { -M_SQRT1_2, -M_SQRT1_2, 0 }, { 0, 0, -1 } },
+                 { { -M_SQRT1_2, M_SQRT1_2, 0 }, { -0.408248, -0.408248, 0.816497 } } };
+  const RenderPen pen = { .rgba = { 1.0f, 0.0f, 1.0f, 1.0f }, .width_px = 2.0f };
+  const VolumeBox box = { { 3, 3, -4 }, { 9, 9, 2 } }; /* a cube of 6 voxels about 5.5, 5.5, −1.5 */
+  Scene scene;
+
+  scene_open (&scene);
+  for (gsize p = 0; p < G_N_ELEMENTS (planes); p++)
+    {
+      g_autoptr (RenderMarks) marks = render_marks_new ();
+      g_autoptr (RenderFrame) plain = NULL, frame = NULL;
+      RenderSlicePlacement *placement = &scene.params.placement;
+      RenderSliceView view;
+
+      *placement = (RenderSlicePlacement){ .oblique = TRUE, .centre_ras = { 5.5, 5.5, -1.5 } };
+      memcpy (placement->right_ras, planes[p].right, sizeof planes[p].right);
+      memcpy (placement->down_ras, planes[p].down, sizeof planes[p].down);
+      scene.params.width = scene.params.height = 200;
+      scene.params.marks = NULL;
+      plain = scene_draw (&scene);
+      render_marks_add_box (marks, &box, &pen);
+      scene.params.marks = marks;
+      frame = scene_draw (&scene);
+      render_slice_view_init (&view, volume_scan_get_geometry (scene.volume), placement, 200, 200);
+      for (int y = 0; y < 200; y++)
+        for (int x = 0; x < 200; x++)
+          {
+            const double dx = (x + 0.5 - 100.0) / view.px_per_mm;
+            const double dy = (y + 0.5 - 100.0) / view.px_per_mm;
+            const guint8 *a = pixel (plain, x, y), *b = pixel (frame, x, y);
+            double reach = 0.0; /* of the point in the cube: 3 on its faces */
+
+            for (int c = 0; c < 3; c++)
+              reach = fmax (reach, fabs (dx * planes[p].right[c] + dy * planes[p].down[c]));
+            if (fabs (reach - 3.0) * view.px_per_mm < 0.4)
+              g_assert_cmpint (ABS (a[0] - b[0]) + ABS (a[1] - b[1]) + ABS (a[2] - b[2]), >, 60);
+            if (fabs (reach - 3.0) * view.px_per_mm > 4.5)
+              g_assert_cmpmem (a, 4, b, 4);
+          }
+    }
+  scene_close (&scene);
+}
+
 static void
 test_plane_lines (void)
 {
@@ -684,6 +734,7 @@ main (int argc, char **argv)
   fixture_add ("/render/overlays/never-stale", test_never_stale);
   fixture_add ("/render/overlays/many-labels", test_many_labels);
   fixture_add ("/render/overlays/marks", test_marks);
+  fixture_add ("/render/overlays/oblique-box", test_oblique_box);
   fixture_add ("/render/overlays/plane-lines", test_plane_lines);
   fixture_add ("/render/overlays/colour-maps", test_colour_maps);
   return g_test_run ();
