@@ -188,12 +188,15 @@ app_shown_labels_copy (const VolumeLabelSnapshot *snapshot, GError **error)
   box = volume_box_of_grid (size);
   for (int k = 0; k < size[2]; k++)
     {
-      g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
+      g_autoptr (VolumeEditBuilder) builder = NULL;
       g_autoptr (VolumeEdit) edit = NULL;
 
       box.lo[2] = k;
       box.hi[2] = k + 1;
       volume_label_snapshot_read_box (snapshot, &box, wanted);
+      if (memcmp (wanted, found, (gsize) size[0] * size[1] * sizeof *found) == 0)
+        continue; /* most slices of most scans */
+      builder = volume_edit_builder_new (map, NULL);
       add_differences (builder, &box, wanted, found);
       edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_NONE, "shown", error);
       if (edit == NULL || !volume_label_map_apply_edit (map, edit, error))

@@ -87,9 +87,8 @@ show_sign_button (UiSlicePane *self, guint mark)
   gtk_button_set_label (GTK_BUTTON (self->sign),
                         /* Translators: to sign a slice: the reader declares its labels finished */
                         is_signed ? _ ("Unsign") : _ ("Sign Off"));
-  gtk_widget_set_tooltip_text (self->sign, is_signed
-                                               ? _ ("Take the signature back, to go on labelling")
-                                               : _ ("The labels of this slice are finished"));
+  ui_set_tooltip (self->sign, is_signed ? _ ("Take the signature back, to go on labelling")
+                                        : _ ("The labels of this slice are finished"));
   if (is_signed)
     gtk_widget_remove_css_class (self->sign, "suggested-action");
   else
@@ -120,7 +119,7 @@ show_state_icon (UiSlicePane *self, guint mark)
   if (icon == NULL)
     return;
   gtk_image_set_from_icon_name (GTK_IMAGE (self->state_icon), icon);
-  gtk_widget_set_tooltip_text (self->state_icon, text);
+  ui_set_tooltip (self->state_icon, text);
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->state_icon), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                   text, -1);
 }

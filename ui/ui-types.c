@@ -166,3 +166,10 @@ ui_init (void)
   g_resources_register (crosslabel_get_resource ());
   g_once_init_leave (&once, 1);
 }
+
+void
+ui_set_tooltip (GtkWidget *widget, const char *text)
+{
+  if (g_strcmp0 (gtk_widget_get_tooltip_text (widget), text) != 0)
+    gtk_widget_set_tooltip_text (widget, text);
+}

@@ -119,4 +119,7 @@ const char *ui_plane_get_title (VolumePlane plane);
 /* Registers resources and types; call once after gtk_init() and before any widget. */
 void ui_init (void);
 
+/* Only where the text is another one: GTK asks the X server for the pointer each time (5 ms). */
+void ui_set_tooltip (GtkWidget *widget, const char *text);
+
 G_END_DECLS

@@ -478,8 +478,8 @@ ui_window_set_undo (UiWindow *self, const char *undo, const char *redo)
   g_autofree char *redo_text =
       redo != NULL ? g_strdup_printf (_ ("Redo: %s"), redo) : g_strdup (_ ("Redo"));
 
-  gtk_widget_set_tooltip_text (self->undo, undo_text);
-  gtk_widget_set_tooltip_text (self->redo, redo_text);
+  ui_set_tooltip (self->undo, undo_text);
+  ui_set_tooltip (self->redo, redo_text);
 }
 
 void

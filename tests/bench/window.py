@@ -39,6 +39,7 @@ sys.path.insert(0, str(HERE.parent / "ui"))
 import drive  # noqa: E402
 import x11  # noqa: E402
 
+STEP_MS = 2.0  # of stalls.c
 ALL = "start,stroke,scroll,switch,session"
 
 
@@ -134,6 +135,8 @@ class Bench:
                     hi = [m + s // 6 for m, s in zip(middle, size)]
                     lo[axis] = hi[axis] = middle[axis]
                     lines.append("box 1 " + ",".join(map(str, lo)) + " " + ",".join(map(str, hi)))
+                    hi = [h if axis == a else (l + h) // 2 for a, (l, h) in enumerate(zip(lo, hi))]
+                    lines.append("box 2 " + ",".join(map(str, lo)) + " " + ",".join(map(str, hi)))
                 lines += signs
         script = self.work / "script.txt"
         script.write_text("\n".join(lines) + "\n")
@@ -448,8 +451,11 @@ class Bench:
         self.x.key("ctrl+r")
         time.sleep(1.5)
         self.x.key("Return")
-        self.driver.wait(lambda: self.driver.look(part="Round"), "the round's activity", 60)
-        time.sleep(2)
+        self.driver.wait(self.is_training, "the round", 60)
+        time.sleep(8)  # it prepares scans before it trains
+
+    def is_training(self):
+        return not self.driver.look("Nothing running")
 
     def run(self):
         wanted = args.only.split(",")
@@ -471,6 +477,8 @@ class Bench:
             for name in ("stroke", "scroll", "switch", "session"):
                 if name in wanted:
                     getattr(self, name)()
+            if args.training:
+                say("training", still_running=bool(self.is_training()))
             if profile:
                 profile.send_signal(2)
                 profile.wait()
@@ -503,21 +511,24 @@ def read_stalls(path):
                           [[int(a, 16) for a in stack.split(",")] for stack in words[3:]]))
     names = name_own({a for _, _, stacks in turns for s in stacks for a in s}, maps)
     own = collections.defaultdict(list)
+    inner = collections.defaultdict(collections.Counter)
     for wall, _, stacks in turns:
         within = collections.Counter()
         for stack in stacks:
-            # The outermost of our functions on the stack is the handler; main is not one.
             ours = [names[a] for a in stack if a in names]
             ours = [name for name in ours if name not in ("_start", "main", "app_application_main")]
-            within[" < ".join(ours[:1] + ours[-1:]) if ours else "GTK, GL"] += 2.0
+            # The outermost of our functions on the stack is the handler; where none is, GTK draws.
+            handler = ours[-1] if ours else "GTK, drawing"
+            within[handler] += STEP_MS
+            inner[handler][ours[0] if ours else handler] += STEP_MS
         for name, ms in within.items():
-            own[name].append(ms + 2)
+            own[name].append(ms)
     rows = sorted(own.items(), key=lambda row: -max(row[1]))
     return {"turns_over_16_ms": sum(t[0] > 16 for t in turns),
             "turns_over_50_ms": sum(t[0] > 50 for t in turns),
             "longest_turns_ms": [(t[0], t[1]) for t in sorted(turns, reverse=True)[:8]],
-            "handlers_ms": {name: {"max": max(ms), "total": sum(ms), "n": len(ms)}
-                            for name, ms in rows[:25]}}
+            "handlers": {name: {"max_ms": max(ms), "total_ms": sum(ms), "turns": len(ms),
+                                "mostly": inner[name].most_common(2)} for name, ms in rows[:15]}}
 
 
 def name_own(addresses, maps):
