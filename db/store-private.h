@@ -49,6 +49,13 @@ struct _DbWrite
 };
 
 DbWrite *db_write_new (DbUrgency urgency, gboolean (*run) (DbWrite *, DbTxn *, GError **));
+/* The same with a case or another row as ids[0]. */
+DbWrite *db_write_new_for (DbUrgency urgency, gboolean (*run) (DbWrite *, DbTxn *, GError **),
+                           gint64 case_id, const char *text);
+/* (transfer full) (nullable): as it is kept in the project (I10). */
+char *db_make_relative (const char *project, const char *path);
+/* "NAME: there is no @what @id"; FALSE. */
+gboolean db_set_not_found (DbConn *conn, const char *what, gint64 id, GError **error);
 
 /* The row changed, appeared, or went: it is read again before the commit. */
 gboolean db_txn_touch (DbTxn *txn, GType type, gint64 id, GError **error);

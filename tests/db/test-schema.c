@@ -253,6 +253,7 @@ work (Fixture *self)
   domain = db_store_read_domain (self->store, 2, 3, &error);
   map = db_store_read_labels (self->store, 2, 5, &error);
   g_assert_no_error (error);
+  g_assert_true (db_store_verify (self->store, &error));
   g_assert_finalize_object (labels);
   fixture_reopen (self);
 }
@@ -275,9 +276,14 @@ walks_through (const char *plan)
   return FALSE;
 }
 
+/* The indices that plans named. */
+static GHashTable *used;
+
 static int
 explain (sqlite3 *db, const char *sql)
 {
+  static const char *const indices[] = { "edit_of_parent", "edit_of_scan", "journal_of_scan",
+                                         "snapshot_of_scan" };
   g_autofree char *question = g_strconcat ("EXPLAIN QUERY PLAN ", sql, NULL);
   sqlite3_stmt *stmt;
   int n_walks = 0;
@@ -287,6 +293,9 @@ explain (sqlite3 *db, const char *sql)
     {
       const char *plan = (const char *) sqlite3_column_text (stmt, 3);
 
+      for (gsize i = 0; i < G_N_ELEMENTS (indices); i++)
+        if (strstr (plan, indices[i]) != NULL)
+          g_hash_table_add (used, (gpointer) indices[i]);
       if (walks_through (plan))
         {
           g_test_message ("%s: %s", plan, sql);
@@ -321,11 +330,13 @@ test_plans (Fixture *self, gconstpointer data)
   g_test_message ("%d statements", n_explained);
   g_assert_cmpint (n_explained, >, 25);
   g_assert_cmpint (n_walks, ==, 0);
+  g_assert_cmpuint (g_hash_table_size (used), ==, 4);
 }
 
 int
 main (int argc, char **argv)
 {
+  used = g_hash_table_new (NULL, NULL);
   asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   sqlite3_auto_extension ((void (*) (void)) trace_connection);
   g_test_init (&argc, &argv, NULL);

@@ -192,6 +192,19 @@ test_equal (void)
   g_assert_false (volume_geometry_equal (&a, &b, 0.1));
 }
 
+/* A count of voxels must not leave 64 bits on its way through the program. */
+static void
+test_too_large (void)
+{
+  const int size[3] = { G_MAXINT, G_MAXINT, G_MAXINT };
+  const double affine[4][4] = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+  g_autoptr (GError) error = NULL;
+  VolumeGeometry geometry;
+
+  g_assert_false (volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, &error));
+  g_assert_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -201,5 +214,6 @@ main (int argc, char **argv)
   g_test_add_func ("/volume/geometry/inverse", test_inverse);
   g_test_add_func ("/volume/geometry/refusals", test_refusals);
   g_test_add_func ("/volume/geometry/equal", test_equal);
+  g_test_add_func ("/volume/geometry/too-large", test_too_large);
   return g_test_run ();
 }

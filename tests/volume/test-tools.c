@@ -504,6 +504,47 @@ test_livewire_is_quick (void)
   tear_down (&f, NULL);
 }
 
+/* Whichever way the axes run, pixel (u, v) is the voxel that the raster says. */
+static void
+test_raster_labels (void)
+{
+  const int size[3] = { 7, 5, 3 };
+
+  for (int signs = 0; signs < 8; signs++)
+    {
+      const double a = signs & 1 ? -1 : 1, b = signs & 2 ? -1 : 1, c = signs & 4 ? -1 : 1;
+      const double affine[4][4] = {
+        { a, 0, 0, 0 }, { 0, b, 0, 0 }, { 0, 0, c, 0 }, { 0, 0, 0, 1 }
+      };
+      g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
+      g_autoptr (VolumeEditBuilder) builder = volume_edit_builder_new (map, NULL);
+      g_autoptr (VolumeEdit) edit = NULL;
+      VolumeGeometry geometry;
+
+      g_assert_true (
+          volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
+      for (int v = 0; v < 7 * 5 * 3; v++)
+        volume_edit_builder_set (builder, v % 7, v / 7 % 5, v / 35, 1 + v);
+      edit = volume_edit_builder_end (builder, 1, VOLUME_PROVENANCE_HAND, "test", NULL);
+      g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
+      for (int plane = 0; plane < VOLUME_N_PLANES; plane++)
+        {
+          VolumeSliceRaster raster;
+          guint16 labels[7 * 5 * 3], *label = labels;
+          int ijk[3];
+
+          g_assert_true (volume_slice_raster_init (&raster, &geometry, plane, 1));
+          volume_slice_raster_read_labels (&raster, map, labels);
+          for (int v = 0; v < raster.frame.n_v; v++)
+            for (int u = 0; u < raster.frame.n_u; u++)
+              {
+                volume_slice_raster_voxel (&raster, u, v, ijk);
+                g_assert_cmpint (*label++, ==, volume_label_map_get (map, ijk[0], ijk[1], ijk[2]));
+              }
+        }
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -526,5 +567,6 @@ main (int argc, char **argv)
   ADD ("copy-slice", test_copy_slice);
   ADD ("livewire", test_livewire);
   g_test_add_func ("/volume/tools/livewire-is-quick", test_livewire_is_quick);
+  g_test_add_func ("/volume/tools/raster-labels", test_raster_labels);
   return g_test_run ();
 }
