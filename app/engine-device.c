@@ -47,11 +47,15 @@ SegContext *
 app_engine_new_context (guint64 seed, GError **error)
 {
   SegDevice *device = app_engine_get_device (error);
+  const char *limit = g_getenv ("CROSSLABEL_MEMORY_MIB");
   SegContext *context;
 
   if (device == NULL)
     return NULL;
   context = seg_context_new (device, seed);
+  /* For tests, and for a machine that is to be shared. */
+  if (limit != NULL)
+    seg_context_set_memory_limit (context, g_ascii_strtoull (limit, NULL, 10) << 20);
   seg_context_set_yield (context, yield_cb, NULL);
   return context;
 }

@@ -38,6 +38,7 @@ typedef struct
   gint64 seed;
   AppTrainPlan plan;
   char *folder; /* of its checkpoints */
+  gint64 planned_us; /* when the plan stood */
   guint64 cache_bytes; /* for embeddings of slices */
   AppTrainResult result;
 
@@ -236,6 +237,8 @@ make_plan (Round *self, GError **error)
     return FALSE;
   g_free (self->result.plan_text);
   self->result.plan_text = app_round_plan_describe (&self->plan, &time);
+  self->result.expected_seconds = time.total;
+  self->planned_us = g_get_monotonic_time ();
   app_job_progress (self->job, 0, self->result.plan_text);
   return TRUE;
 }
@@ -669,6 +672,9 @@ train_and_predict (Round *self, GError **error)
   self->result.round = self->round;
   self->result.n_steps = app_trainer_get_step (trainer);
   self->result.dice = self->dice;
+  self->result.all_seconds =
+      self->planned_us > 0 ? (double) (g_get_monotonic_time () - self->planned_us) / G_USEC_PER_SEC
+                           : NAN;
   candidates_clear (&candidates);
   return ok;
 }
@@ -691,6 +697,16 @@ run_round (Round *self, GError **error)
   return train_and_predict (self, error);
 }
 
+/* A full disk, a scan or the generalist's file that is not there, too little memory: all that can
+ * be mended, and the round waits for it at its last checkpoint. What was not a number would be none
+ * again. */
+static gboolean
+can_go_on (const Round *self, const GError *error)
+{
+  return error != NULL && !g_error_matches (error, SEG_ERROR, SEG_ERROR_NOT_FINITE)
+         && self->folder != NULL && app_trainer_has_checkpoint (self->folder);
+}
+
 static void
 note_end (Round *self, const GError *error)
 {
@@ -704,6 +720,8 @@ note_end (Round *self, const GError *error)
     job_state = DB_JOB_PAUSED;
   else if (g_error_matches (error, APP_JOB_ERROR, APP_JOB_ERROR_CANCELLED))
     job_state = DB_JOB_CANCELLED;
+  else if (can_go_on (self, error))
+    job_state = DB_JOB_PAUSED;
   else if (error != NULL)
     job_state = DB_JOB_FAILED;
   if (job_state == DB_JOB_DONE || job_state == DB_JOB_CANCELLED || job_state == DB_JOB_FAILED)
@@ -761,7 +779,7 @@ round_new (DbStore *store, const AppTrainRequest *request)
   self->cache_bytes =
       settings != NULL ? (guint64) g_settings_get_int (settings, "embedding-cache-mib") << 20 : 0;
   self->metrics = g_array_new (FALSE, FALSE, sizeof (DbMetricPoint));
-  self->loss = self->dice = self->result.dice = NAN;
+  self->loss = self->dice = self->result.dice = self->result.expected_seconds = NAN;
   self->journal_seq = -1;
   if (request == NULL)
     return self;

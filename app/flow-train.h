@@ -41,6 +41,9 @@ typedef struct
   gint64 n_steps;
   double dice; /* validation, NaN if nothing was there to measure on */
   double seconds;
+  double expected_seconds; /* as was said before the start, the measuring not included; NaN after a
+                              resume */
+  double all_seconds; /* what became of it: reading, training, predictions and selection */
   int n_labelled, n_unlabelled, n_validation, n_predicted, n_selected;
   char *plan_text;
 } AppTrainResult;

@@ -391,6 +391,30 @@ measure (const AppTrainPlan *plan, AppPlanTime *time, const int size[3], GError 
   return TRUE;
 }
 
+/* Measures; in the laptop profile with smaller patches where memory does not do for the first. */
+static gboolean
+measure_what_fits (AppTrainPlan *plan, AppPlanTime *time, const int size[3], gboolean laptop,
+                   GError **error)
+{
+  for (;;)
+    {
+      g_autoptr (GError) local = NULL;
+      int *patch = plan->params.patch;
+      int before[3] = { patch[0], patch[1], patch[2] };
+      gsize voxels = (gsize) patch[0] * (gsize) patch[1] * (gsize) patch[2];
+
+      if (measure (plan, time, size, &local))
+        return TRUE;
+      if (laptop && g_error_matches (local, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY))
+        seg_preprocess_choose_patch (before, voxels / 2, FALSE, patch);
+      if (memcmp (before, patch, sizeof before) == 0)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+    }
+}
+
 /* Choosing
  * --------------------------------------------------------------------------------------------- */
 
@@ -402,7 +426,6 @@ set_laptop (AppTrainPlan *plan, const int size[3])
 
   params->filters = LAPTOP_FILTERS;
   seg_preprocess_choose_patch (size, LAPTOP_PATCH_VOXELS, FALSE, params->patch);
-  /* A few hundred steps are too few for the papers' rate. */
   /* The planes cross in the middle of every scan. With crops that hardly move, the network learns
    * where in the patch it is, and away from the signed planes, where nothing corrects it, calls
    * foreground what is none. Hence overhanging crops and warps; and no mirroring, which makes front
@@ -412,6 +435,7 @@ set_laptop (AppTrainPlan *plan, const int size[3])
   params->warp = (SegWarpParams){
     .rotate_degrees = 20, .zoom = 0.15, .contrast = 0.2, .brightness = 0.2
   };
+  /* A few hundred steps are too few for the papers' rate. */
   params->adamw = TRUE;
   params->lr = 2e-3;
   params->lr_poly = TRUE;
@@ -507,7 +531,7 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
   for (const char *const *s = request->settings; s != NULL && *s != NULL; s++)
     if (!app_train_plan_set (plan, *s, error))
       return FALSE;
-  if (!measure (plan, time, size, error))
+  if (!measure_what_fits (plan, time, size, laptop, error))
     return FALSE;
   seconds = request->seconds > 0 ? request->seconds
             : (double) size[0] * size[1] * size[2] < LAPTOP_VOLUME_VOXELS / 2

@@ -861,6 +861,15 @@ tell_truth (AppTrainer *self, gint64 step)
     }
 }
 
+static void
+keep_agreed (const float *p, guint8 *labels, gsize N, int K)
+{
+  for (gsize v = 0; v < N; v++)
+    for (int k = 0; k < K && labels[v] != SEG_PSEUDO_UNKNOWN; k++)
+      if (p[(gsize) k * N + v] > p[labels[v] * N + v])
+        labels[v] = SEG_PSEUDO_UNKNOWN;
+}
+
 static gboolean
 refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport *report,
              GError **error)
@@ -897,6 +906,8 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
                          labels, report, error))
     return FALSE;
   compare_with_truth (self, scan, p, labels);
+  if (params->agreement)
+    keep_agreed (p, labels, N, (int) K);
   g_free (scan->pseudo);
   scan->pseudo = g_steal_pointer (&labels);
   return TRUE;
@@ -985,6 +996,18 @@ settle (AppTrainer *self, GError **error)
   return TRUE;
 }
 
+static void
+explain_memory (const AppTrainer *self, GError **error)
+{
+  const SegMethodParams *p = &self->plan->params;
+
+  if (error != NULL && g_error_matches (*error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY))
+    g_prefix_error (error,
+                    _ ("Not enough memory for a step with %d patches of %d × %d × %d voxels; the "
+                       "round stopped at its last checkpoint. A smaller patch needs less: "),
+                    p->batch_labelled + p->batch_unlabelled, p->patch[0], p->patch[1], p->patch[2]);
+}
+
 static gboolean
 one_step (AppTrainer *self, GError **error)
 {
@@ -994,7 +1017,10 @@ one_step (AppTrainer *self, GError **error)
   self->order_before = seg_loader_order_to_string (self->loader);
   self->in_step_since_us = g_get_monotonic_time ();
   if (!seg_method_step (self->method, seg_loader_next (self->loader), &report, error))
-    return FALSE;
+    {
+      explain_memory (self, error);
+      return FALSE;
+    }
   seconds = seconds_since (self->in_step_since_us);
   self->step_seconds = self->step_seconds == 0 ? seconds : 0.9 * self->step_seconds + 0.1 * seconds;
   self->in_step_since_us = 0;

@@ -47,6 +47,8 @@ print_result (Train *self, const AppTrainResult *result)
   app_json_add_string (builder, "plan", result->plan_text);
   app_json_add_int (builder, "steps", result->n_steps);
   app_json_add_number (builder, "seconds", result->seconds);
+  app_json_add_number (builder, "expected_seconds", result->expected_seconds);
+  app_json_add_number (builder, "all_seconds", result->all_seconds);
   app_json_add_number (builder, "dice", result->dice);
   app_json_add_int (builder, "labelled", result->n_labelled);
   app_json_add_int (builder, "unlabelled", result->n_unlabelled);

@@ -12,6 +12,9 @@ typedef struct
   int index;
 } SegPlane;
 
+/* In a pseudo-label: nobody's guess is trusted here. */
+#define SEG_PSEUDO_UNKNOWN 255
+
 /**
  * SegCase:
  *

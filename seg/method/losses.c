@@ -142,12 +142,34 @@ gather_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatch 
 }
 
 static gboolean
-all_zero (const guint8 *values, gsize n)
+no_foreground (const guint8 *values, gsize n)
 {
   for (gsize v = 0; v < n; v++)
-    if (values[v] != 0)
+    if (values[v] != 0 && values[v] != SEG_PSEUDO_UNKNOWN)
       return FALSE;
   return TRUE;
+}
+
+/* Unknown voxels get no weight, and the class that the network gives them, so that the correction
+ * has nothing to say about them. */
+static void
+set_unknown_aside (guint8 *labels, const float *probabilities, gsize n, gsize K, gsize V,
+                   guint8 *known)
+{
+  for (gsize i = 0; i < n; i++)
+    for (gsize v = 0; v < V; v++)
+      {
+        const float *p = probabilities != NULL ? probabilities + i * K * V + v : NULL;
+        guint8 best = 0;
+
+        known[i * V + v] = labels[i * V + v] != SEG_PSEUDO_UNKNOWN;
+        if (known[i * V + v])
+          continue;
+        for (gsize k = 1; p != NULL && k < K; k++)
+          if (p[k * V] > p[best * V])
+            best = (guint8) k;
+        labels[i * V + v] = best;
+      }
 }
 
 SegTensor *
@@ -157,34 +179,35 @@ seg_loss_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatc
   SegContext *context = seg_tensor_get_context (logits);
   gsize V = patch_voxels (batch);
   g_autofree guint8 *labels = g_new (guint8, (gsize) batch->n * V);
-  g_autofree guint8 *weights = NULL;
+  g_autofree guint8 *weights = g_new0 (guint8, (gsize) batch->n * V);
   g_autofree guint8 *has = g_new0 (guint8, (gsize) batch->n);
   g_autofree float *probabilities = NULL;
   g_autoptr (SegTensor) target = NULL, weight = NULL, clipped = NULL;
   int n = gather_pseudo (params, logits, batch, labels, &probabilities, has);
+  gsize K = (gsize) seg_tensor_get_size (logits, 1);
 
   *n_flagged = 0;
-  *is_empty = n == 0 || all_zero (labels, (gsize) n * V);
+  *is_empty = n == 0 || no_foreground (labels, (gsize) n * V);
   if (*is_empty)
     return NULL;
+  set_unknown_aside (labels, probabilities, (gsize) n, K, V, weights);
   if (params->confident)
-    *n_flagged = seg_confident_correct (labels, probabilities, (gsize) n,
-                                        (int) seg_tensor_get_size (logits, 1), V, NULL);
-  if (n < batch->n)
-    {
-      /* Back to the places of the batch, from the last. */
-      weights = g_new (guint8, (gsize) batch->n * V);
-      for (int i = batch->n - 1; i >= 0; i--)
-        {
-          if (has[i])
-            memmove (labels + (gsize) i * V, labels + (gsize) --n * V, V);
-          memset (weights + (gsize) i * V, has[i], V);
-        }
-      for (int i = 0; i < batch->n; i++)
-        if (!has[i])
-          memset (labels + (gsize) i * V, 0, V);
-      weight = labels_to_tensor (context, batch, batch->n, SEG_DTYPE_U8, weights);
-    }
+    *n_flagged = seg_confident_correct (labels, probabilities, (gsize) n, (int) K, V, NULL);
+  /* Back to the places of the batch, from the last. */
+  for (int i = batch->n - 1; i >= 0; i--)
+    if (has[i])
+      {
+        n--;
+        memmove (labels + (gsize) i * V, labels + (gsize) n * V, V);
+        memmove (weights + (gsize) i * V, weights + (gsize) n * V, V);
+      }
+  for (int i = 0; i < batch->n; i++)
+    if (!has[i])
+      {
+        memset (labels + (gsize) i * V, 0, V);
+        memset (weights + (gsize) i * V, 0, V);
+      }
+  weight = labels_to_tensor (context, batch, batch->n, SEG_DTYPE_U8, weights);
   target = labels_to_tensor (context, batch, batch->n, SEG_DTYPE_U8, labels);
   clipped = params->clip ? seg_clip_logits (logits) : seg_tensor_ref (logits);
   return seg_cross_entropy (clipped, target, weight, NULL, -1);

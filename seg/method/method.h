@@ -45,6 +45,7 @@ typedef struct
   gboolean gamma_alias; /* the student sees the gamma-changed unlabelled patches too */
   gboolean teacher_clean_pass; /* a teacher pass whose result is not used but for its statistics */
   gboolean expert_wins; /* the generalist's label gives way to the expert's on labelled planes */
+  gboolean agreement; /* its labels count where the teacher says the same, nothing elsewhere */
   gboolean clean_prompts; /* see SegRefreshParams */
   gboolean confident; /* confident-learning correction */
   gboolean clip_logits;

@@ -136,6 +136,7 @@ static const Field fields[] = {
   FIELD (gamma_alias, FIELD_BOOLEAN, 0, 1),
   FIELD (teacher_clean_pass, FIELD_BOOLEAN, 0, 1),
   FIELD (expert_wins, FIELD_BOOLEAN, 0, 1),
+  FIELD (agreement, FIELD_BOOLEAN, 0, 1),
   FIELD (clean_prompts, FIELD_BOOLEAN, 0, 1),
   FIELD (confident, FIELD_BOOLEAN, 0, 1),
   FIELD (clip_logits, FIELD_BOOLEAN, 0, 1),

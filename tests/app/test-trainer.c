@@ -2,11 +2,14 @@
 #include "app/job.h"
 #include "app/trainer.h"
 #include "active/planes.h"
+#include "volume/nifti-write.h"
 #include "volume/phantom.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define N_SCANS 5
 #define N_STEPS 12
@@ -318,6 +321,214 @@ test_nan_stops_the_round (void)
   tear_down (&f);
 }
 
+/* Runs what is in the folder until it fails; answers the message. */
+static char *
+fail (Fixture *f, GQuark domain, int code)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AppTrainer) trainer =
+      app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+
+  g_assert_no_error (error);
+  g_assert_false (app_trainer_run (trainer, &error));
+  if (domain != 0)
+    g_assert_error (error, domain, code);
+  return g_strdup (error->message);
+}
+
+/* The disk is full at a checkpoint: the round stops and says so, the checkpoint before is whole,
+ * and with room again the round ends as if nothing had been. */
+static void
+test_disk_full (gconstpointer data)
+{
+  const char *method = data;
+  struct rlimit before, full;
+  Fixture whole, cut;
+  g_autofree char *hash = NULL, *cut_hash = NULL, *message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_up (&whole, method);
+  hash = train (&whole, (const int[]){ 0 });
+  set_up (&cut, method);
+  cut.stop_at = 3;
+  message = fail (&cut, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+  g_assert_true (app_trainer_has_checkpoint (cut.folder));
+
+  /* A write beyond this limit fails, as one to a full disk does. */
+  signal (SIGXFSZ, SIG_IGN);
+  getrlimit (RLIMIT_FSIZE, &before);
+  full = (struct rlimit){ .rlim_cur = 2048, .rlim_max = before.rlim_max };
+  setrlimit (RLIMIT_FSIZE, &full);
+  cut.stop_at = 0;
+  cut.plan.checkpoint_seconds = 0;
+  g_free (message);
+  message = fail (&cut, 0, 0);
+  setrlimit (RLIMIT_FSIZE, &before);
+  if (strcmp (method, "gm-abs") != 0)
+    g_assert_nonnull (strstr (message, "the one before it is whole"));
+  g_test_message ("%s", message);
+
+  cut.plan.checkpoint_seconds = 1e9;
+  cut_hash = train (&cut, (const int[]){ 0 });
+  g_assert_cmpstr (hash, ==, cut_hash);
+  assert_same_metrics (whole.metrics, cut.metrics);
+  tear_down (&whole);
+  tear_down (&cut);
+}
+
+/* Memory runs out in a step: said with what would help, and resumable with more of it. */
+static void
+test_out_of_memory (void)
+{
+  Fixture whole, cut;
+  g_autofree char *hash = NULL, *cut_hash = NULL, *message = NULL;
+
+  set_up (&whole, "sup-only");
+  whole.plan.params.filters = 8;
+  hash = train (&whole, (const int[]){ 0 });
+  set_up (&cut, "sup-only");
+  cut.plan.params.filters = 8;
+  cut.stop_at = 3;
+  message = fail (&cut, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+  cut.stop_at = 0;
+  g_setenv ("CROSSLABEL_MEMORY_MIB", "24", TRUE);
+  g_free (message);
+  message = fail (&cut, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY);
+  g_unsetenv ("CROSSLABEL_MEMORY_MIB");
+  g_test_message ("%s", message);
+  g_assert_nonnull (strstr (message, "A smaller patch needs less"));
+  cut_hash = train (&cut, (const int[]){ 0 });
+  g_assert_cmpstr (hash, ==, cut_hash);
+  tear_down (&whole);
+  tear_down (&cut);
+}
+
+/* A scan that vanished before the round went on is named; put back, the round goes on. */
+static void
+test_scan_vanishes (void)
+{
+  Fixture f;
+  AppRoundScan *scan;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *aside = NULL, *hash = NULL;
+
+  set_up (&f, "sup-only");
+  scan = g_ptr_array_index (f.scans, 1);
+  aside = g_strconcat (scan->path, ".aside", NULL);
+  g_clear_pointer (&scan->prepared, seg_prepared_unref);
+  g_assert_cmpint (g_rename (scan->path, aside), ==, 0);
+  g_assert_false (app_round_scan_prepare (scan, &f.plan.preprocess, &error));
+  g_assert_nonnull (strstr (error->message, "scan 1"));
+  g_test_message ("%s", error->message);
+  g_clear_error (&error);
+  g_assert_cmpint (g_rename (aside, scan->path), ==, 0);
+  g_assert_true (app_round_scan_prepare (scan, &f.plan.preprocess, &error));
+  hash = train (&f, (const int[]){ 0 });
+  tear_down (&f);
+}
+
+/* The generalist's file is gone when the round begins or goes on: said before a step is taken. */
+static void
+test_generalist_removed (void)
+{
+  Fixture f;
+
+  set_up (&f, "gm-abs");
+  g_free (f.plan.generalist);
+  f.plan.generalist = g_build_filename (f.folder, "removed.safetensors", NULL);
+  expect_refusal (&f, "removed.safetensors");
+  tear_down (&f);
+}
+
+/* What is not a number stops the round before it is in the parameters or in a checkpoint. */
+static void
+test_nan_leaves_the_checkpoint (void)
+{
+  Fixture f;
+  AppRoundScan *scan;
+  g_autofree char *message = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AppTrainer) trainer = NULL;
+
+  set_up (&f, "sup-only");
+  f.stop_at = 3;
+  message = fail (&f, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+  f.stop_at = 0;
+  scan = g_ptr_array_index (f.scans, 0);
+  for (gsize v = 0; v < seg_prepared_get_n_voxels (scan->prepared); v++)
+    ((float *) seg_prepared_get_image (scan->prepared))[v] = NAN;
+  g_free (message);
+  message = fail (&f, SEG_ERROR, SEG_ERROR_NOT_FINITE);
+  g_assert_nonnull (strstr (message, "last checkpoint"));
+  g_clear_pointer (&scan->prepared, seg_prepared_unref);
+  app_round_scan_prepare (scan, &f.plan.preprocess, &error);
+  g_assert_no_error (error);
+  f.stop_at = 4;
+  trainer = app_trainer_new (&f.plan, f.scans, f.folder, &f.hooks, &error);
+  g_assert_no_error (error);
+  g_assert_false (app_trainer_run (trainer, &error));
+  g_assert_error (error, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+  g_assert_cmpint (app_trainer_get_step (trainer), ==, 4);
+  g_clear_pointer (&trainer, app_trainer_free);
+  tear_down (&f);
+}
+
+/* One voxel thick, and spacings as far apart as 0.3 and 9 mm: a round all the same, and predictions
+ * on the scan's own grid. */
+static void
+test_odd_shapes (void)
+{
+  const int sizes[3][3] = { { 32, 32, 1 }, { 1, 40, 24 }, { 20, 3, 40 } };
+  const float spacings[3][3] = { { 0.3f, 0.3f, 9 }, { 9, 0.5f, 0.5f }, { 1, 4, 0.4f } };
+  Fixture f;
+  g_autofree char *hash = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_up (&f, "gm-abs");
+  for (int s = 0; s < 3; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (f.scans, s == 2 ? 4 : s);
+      const int *n = sizes[s];
+      gsize N = (gsize) n[0] * (gsize) n[1] * (gsize) n[2];
+      g_autofree float *values = g_new (float, N);
+      VolumeGeometry geometry;
+      const SegPlane planes[3] = { { 0, n[0] / 2 }, { 1, n[1] / 2 }, { 2, n[2] / 2 } };
+      double affine[4][4] = { { 0 } };
+
+      for (int a = 0; a < 3; a++)
+        affine[a][a] = (double) spacings[s][a];
+      affine[3][3] = 1;
+      g_assert_true (volume_geometry_init (&geometry, n, affine, VOLUME_AFFINE_FROM_SFORM, &error));
+      scan->truth_ijk = g_realloc (scan->truth_ijk, N);
+      for (gsize v = 0; v < N; v++)
+        {
+          scan->truth_ijk[v] = (guint8) (v / 3 % N_CLASSES);
+          values[v] = (float) scan->truth_ijk[v] * 50 + (float) (v % 11);
+        }
+      g_free (scan->path);
+      scan->path = g_strdup_printf ("%s/odd-%d.nii.gz", f.folder, s);
+      g_assert_true (volume_nifti_write (
+          scan->path,
+          &(VolumeNiftiParams){ .geometry = &geometry, .dtype = VOLUME_DTYPE_F32, .data = values },
+          &error));
+      g_clear_pointer (&scan->prepared, seg_prepared_unref);
+      app_round_scan_set_planes (scan, planes, s < 2 ? 3 : 0, FALSE);
+    }
+  for (guint s = 0; s < f.scans->len; s++)
+    {
+      AppRoundScan *scan = g_ptr_array_index (f.scans, s);
+
+      f.plan.preprocess.spacing_mm[0] = f.plan.preprocess.spacing_mm[1] = 1.5;
+      f.plan.preprocess.spacing_mm[2] = 2;
+      g_clear_pointer (&scan->prepared, seg_prepared_unref);
+      app_round_scan_prepare (scan, &f.plan.preprocess, &error);
+      g_assert_no_error (error);
+    }
+  hash = train (&f, (const int[]){ 0 });
+  g_assert_true (g_hash_table_contains (f.metrics, "012 dice"));
+  tear_down (&f);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -331,5 +542,12 @@ main (int argc, char **argv)
   g_test_add_func ("/app/trainer/validation", test_validation_is_not_trained_on);
   g_test_add_func ("/app/trainer/bad-input", test_bad_input);
   g_test_add_func ("/app/trainer/not-a-number", test_nan_stops_the_round);
+  g_test_add_data_func ("/app/trainer/disk-full/sup-only", "sup-only", test_disk_full);
+  g_test_add_data_func ("/app/trainer/disk-full/gm-abs", "gm-abs", test_disk_full);
+  g_test_add_func ("/app/trainer/out-of-memory", test_out_of_memory);
+  g_test_add_func ("/app/trainer/scan-vanishes", test_scan_vanishes);
+  g_test_add_func ("/app/trainer/generalist-removed", test_generalist_removed);
+  g_test_add_func ("/app/trainer/nan-leaves-the-checkpoint", test_nan_leaves_the_checkpoint);
+  g_test_add_func ("/app/trainer/odd-shapes", test_odd_shapes);
   return g_test_run ();
 }
