@@ -104,7 +104,7 @@ embed (Refresh *self, const SegSliceView *view, GError **error)
   self->report->n_encoded++;
   if (cache != NULL
       && !seg_embedding_cache_put (cache, self->generalist, picture, embedding, &local))
-    g_warning ("an embedding could not be kept and will be made again: %s", local->message);
+    g_message ("an embedding could not be kept and will be made again: %s", local->message);
   return embedding;
 }
 
