@@ -378,6 +378,8 @@ turn (RenderDevice *self)
   gboolean ok = TRUE;
 
   collect_returned (self);
+  if (self->life != NULL)
+    render_pools_trim (self, 2 * RENDER_STAGE_BYTES);
   if (self->dead != NULL)
     {
       fail_all_jobs (self);
@@ -388,10 +390,7 @@ turn (RenderDevice *self)
   else if (self->uploads->len > 0)
     ok = step_uploads (self);
   else if (g_queue_is_empty (&self->in_flight))
-    {
-      render_pools_trim (self, 2 * RENDER_STAGE_BYTES);
-      return wait_for_work (self);
-    }
+    return wait_for_work (self);
   else
     ok = wait_oldest (self, &error);
   ok = ok && render_device_flush (self, &error);

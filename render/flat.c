@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define N_KEPT 8 /* of each kind: the slices in view, and a few that were */
+#define N_KEPT 4 /* of each kind: the slices in view, and one that was */
 
 /* What a texture was laid out from; compared as bytes. */
 typedef struct
