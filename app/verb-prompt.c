@@ -3,6 +3,7 @@
 
 #include "app/engine.h"
 #include "app/flow-prompt.h"
+#include "app/flow-propagate.h"
 #include "app/json-output.h"
 #include "app/verbs.h"
 #include "volume/nifti-write.h"
@@ -28,6 +29,9 @@ typedef struct
   SegAnswer *answer;
   int chosen;
   char *generalist;
+  int propagate, first, last;
+  gboolean vote;
+  guint8 *voxels; /* of the scan, where slices were propagated */
 } Asked;
 
 static void
@@ -46,6 +50,7 @@ asked_clear (Asked *self)
   seg_prompt_free (self->prompt);
   seg_answer_free (self->answer);
   g_free (self->generalist);
+  g_free (self->voxels);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Asked, asked_clear)
 
@@ -311,7 +316,9 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
           return FALSE;
         }
       volume_geometry_get_slice_frame (geometry, self->slice_plane, &frame);
-      for (int v = 0; v < frame.n_v; v++)
+      for (gsize v = 0; self->voxels != NULL && v < volume_scan_get_n_voxels (self->scan); v++)
+        labels[v] = self->voxels[v];
+      for (int v = 0; v < frame.n_v && self->voxels == NULL; v++)
         for (int u = 0; u < frame.n_u; u++)
           if (mask[(gsize) v * (gsize) frame.n_u + (gsize) u])
             {
@@ -324,6 +331,60 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
             }
       return volume_nifti_write_labels (self->out, self->scan, labels, error);
     }
+}
+
+/* ---- neighbouring slices --------------------------------------------------------------------- */
+
+static SegEmbedding *
+embed_cb (VolumeScan *scan, VolumePlane plane, int index, gpointer user_data, GError **error)
+{
+  g_autoptr (SegPicture) picture = app_flow_prompt_cut (scan, plane, index);
+
+  return seg_generalist_encode (user_data, picture, error);
+}
+
+/* The slice's mask carried on to its neighbours; with a vote, then asked anew on all three planes.
+ */
+static gboolean
+carry_on (Asked *self, SegGeneralist *generalist, GError **error)
+{
+  const VolumeGeometry *geometry = volume_scan_get_geometry (self->scan);
+  const gsize n_voxels = volume_scan_get_n_voxels (self->scan);
+  const int across = geometry->axis_of_plane[self->slice_plane];
+  g_autofree guint8 *start =
+      g_new (guint8, (gsize) self->picture->width * (gsize) self->picture->height);
+  g_autofree guint8 *thick = NULL;
+  AppFlowPropagation result;
+  int low[3] = { 0, 0, 0 }, side[3] = { geometry->size[0], geometry->size[1], geometry->size[2] };
+  const guint8 *from;
+
+  seg_answer_get_mask (self->answer, 0, start);
+  if (!app_flow_propagate (generalist, self->scan, self->slice_plane, self->index, start,
+                           self->propagate, embed_cb, generalist, NULL, NULL, &result, error))
+    return FALSE;
+  self->first = low[across] = result.first;
+  self->last = result.last;
+  side[across] = result.last - result.first + 1;
+  thick = g_new (guint8, (gsize) side[0] * (gsize) side[1] * (gsize) side[2]);
+  app_flow_propagation_place (&result, geometry, self->slice_plane, thick);
+  app_flow_propagation_clear (&result);
+  self->voxels = g_new0 (guint8, n_voxels);
+  from = thick;
+  for (int k = 0; k < side[2]; k++)
+    for (int j = 0; j < side[1]; j++)
+      for (int i = 0; i < side[0]; i++)
+        self->voxels[((gsize) (k + low[2]) * (gsize) geometry->size[1] + (gsize) (j + low[1]))
+                         * (gsize) geometry->size[0]
+                     + (gsize) (i + low[0])] = *from++ != 0;
+  if (self->vote)
+    {
+      g_autofree guint8 *rough = g_steal_pointer (&self->voxels);
+
+      self->voxels = g_new (guint8, n_voxels);
+      return app_flow_vote (generalist, self->scan, rough, 2, embed_cb, generalist, NULL, NULL,
+                            self->voxels, error);
+    }
+  return TRUE;
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -344,7 +405,9 @@ answer_run (AppJob *job, gpointer data, GError **error)
     return FALSE;
   self->answer =
       seg_generalist_answer (generalist, embedding, self->prompt, self->multimask, error);
-  return self->answer != NULL;
+  if (self->answer == NULL)
+    return FALSE;
+  return self->propagate == 0 || carry_on (self, generalist, error);
 }
 
 static void
@@ -367,6 +430,11 @@ report (const Asked *self, gsize n_pixels)
     {
       app_json_add_string (builder, "plane", volume_plane_get_name (self->slice_plane));
       app_json_add_int (builder, "index", self->index);
+    }
+  if (self->voxels != NULL)
+    {
+      app_json_add_int (builder, "first", self->first);
+      app_json_add_int (builder, "last", self->last);
     }
   app_json_add_number (builder, "iou", (double) answer->iou[self->chosen]);
   app_json_add_number (builder, "stability", (double) answer->stability[self->chosen]);
@@ -401,6 +469,10 @@ app_verb_prompt (int argc, char **argv)
     { "out", 0, 0, G_OPTION_ARG_FILENAME, &asked.out,
       "the mask: NIfTI for a scan, PNG for a picture", "MASK" },
     { "multimask", 0, 0, G_OPTION_ARG_NONE, &asked.multimask, "the best of three masks", NULL },
+    { "propagate", 0, 0, G_OPTION_ARG_INT, &asked.propagate,
+      "on to at most N slices each way, while it looks right", "N" },
+    { "vote", 0, 0, G_OPTION_ARG_NONE, &asked.vote,
+      "then ask on all three planes, two of which decide", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &asked.json, "one JSON object", NULL },
     { NULL },
   };
@@ -413,6 +485,9 @@ app_verb_prompt (int argc, char **argv)
     return app_usage ("%s", error->message);
   if (argc != 2 || asked.out == NULL)
     return app_usage ("prompt FILE --point … --out MASK; see --help");
+  if (asked.propagate < 0 || (asked.vote && asked.propagate == 0)
+      || (asked.propagate > 0 && is_picture (argv[1])))
+    return app_usage ("--propagate N: at least 1, on a scan; --vote goes with it");
   asked.file = argv[1];
   asked.has_index = asked.index != G_MININT;
   asked.slice_plane = VOLUME_PLANE_AXIAL;
