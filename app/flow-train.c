@@ -773,11 +773,13 @@ static Round *
 round_new (DbStore *store, const AppTrainRequest *request)
 {
   Round *self = g_new0 (Round, 1);
+#ifdef HAVE_UI
   GSettings *settings = app_settings_get_default ();
 
+  if (settings != NULL)
+    self->cache_bytes = (guint64) g_settings_get_int (settings, "embedding-cache-mib") << 20;
+#endif
   self->data = app_round_data_new (store);
-  self->cache_bytes =
-      settings != NULL ? (guint64) g_settings_get_int (settings, "embedding-cache-mib") << 20 : 0;
   self->metrics = g_array_new (FALSE, FALSE, sizeof (DbMetricPoint));
   self->loss = self->dice = self->result.dice = self->result.expected_seconds = NAN;
   self->journal_seq = -1;
