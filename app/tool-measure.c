@@ -72,7 +72,14 @@ gesture (AppTool *tool, const UiGesture *gesture)
       break;
     case UI_GESTURE_END:
       if (self->active && distance_mm (self) > 0)
-        g_ptr_array_add (ui_view_state_get_fixed_shapes (state), to_shape (self));
+        {
+          UiShape *shape = to_shape (self);
+
+          g_ptr_array_add (ui_view_state_get_fixed_shapes (state), shape);
+          /* Also for those who do not see it drawn. */
+          ui_tool_options_set_message (ui_window_get_tool_options (tool->session->window),
+                                       shape->text);
+        }
       self->active = FALSE;
       break;
     case UI_GESTURE_CANCEL:
@@ -94,6 +101,8 @@ discard (AppTool *tool)
   for (guint n = shapes->len; n > 0; n--)
     if (((UiShape *) g_ptr_array_index (shapes, n - 1))->kind == UI_SHAPE_MEASURE)
       g_ptr_array_remove_index (shapes, n - 1);
+  if (tool->session->window != NULL)
+    ui_tool_options_set_message (ui_window_get_tool_options (tool->session->window), NULL);
   show (self);
 }
 

@@ -147,10 +147,12 @@ class Driver:
         return found
 
     def find_origin(self):
-        for _title, x, y, width, _height, window in reversed(self.windows()):
+        frame = self.app[0].queryComponent().getExtents(self.atspi.WINDOW_COORDS)
+        for _title, x, y, width, height, window in reversed(self.windows()):
             if width > 400:
                 self.window = window
-                return (x, y)
+                # The frame that GTK draws about a window is no part of it for the tree.
+                return (x + (width - frame.width) // 2, y + (height - frame.height) // 2)
         return None
 
     def origin_of(self, item):
@@ -166,7 +168,8 @@ class Driver:
                 and abs(w[4] - size.height) < 60]
         named = [w for w in same if w[0] == frame.name]
         for window in named + same:
-            return window[1:3]
+            return (window[1] + (window[3] - size.width) // 2,
+                    window[2] + (window[4] - size.height) // 2)
         return self.origin
 
     def kill(self):
@@ -254,6 +257,15 @@ class Driver:
         origin = self.origin_of(item)
         return (origin[0] + extents.x, origin[1] + extents.y, extents.width, extents.height)
 
+    def title(self):
+        """The open case, as the window's title line has it."""
+        for title, *_rest in self.windows():
+            if title.endswith("— Crosslabel"):
+                bar = self.look("AdwWindowTitle")
+                names = [item.name for item in self.walk(bar) if item.getRoleName() == "label"]
+                return names[-1] if len(names) > 1 else ""
+        return ""
+
     # Hands
 
     def xdotool(self, *args):
@@ -301,7 +313,16 @@ class Driver:
             self.xdotool("keyup", modifier)
         time.sleep(0.08)
 
+    def settle(self):
+        """Time for a gesture to be committed."""
+        time.sleep(0.35)
+
     # Seeing
+
+    def tell_log(self):
+        """The end of what the program had to say, as TAP comments."""
+        log = (self.work / "program.log").read_text(errors="replace").splitlines()
+        print("# " + "\n# ".join(log[-25:]))
 
     def shot(self, name):
         path = self.shots / f"{name}.png"
