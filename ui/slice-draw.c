@@ -209,11 +209,10 @@ draw_conflicts (const UiSliceDraw *self, const UiShape *shape, cairo_t *cr)
       cairo_line_to (cr, x - r, y);
       cairo_close_path (cr);
     }
-  cairo_set_line_width (cr, 2.5);
-  gdk_cairo_set_source_rgba (cr, &shadow);
-  cairo_stroke_preserve (cr);
-  cairo_set_line_width (cr, 1.2);
   gdk_cairo_set_source_rgba (cr, colour_of (shape));
+  cairo_fill_preserve (cr);
+  cairo_set_line_width (cr, 1);
+  gdk_cairo_set_source_rgba (cr, &shadow);
   cairo_stroke (cr);
 }
 

@@ -289,6 +289,12 @@ class Driver:
         self.xdotool("click", button)
         time.sleep(0.1)
 
+    def double_click(self, item):
+        x, y, width, height = self.box(item)
+        self.point(x + width / 3, y + height / 2)
+        self.xdotool("click", "--repeat", 2, "--delay", 60, 1)
+        time.sleep(0.1)
+
     def click_at(self, x, y, button=1, modifier=None):
         self.point(x, y)
         time.sleep(0.04)
