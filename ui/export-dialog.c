@@ -88,6 +88,8 @@ ui_export_dialog_init (UiExportDialog *self)
                                           "outside the signed slices have no label."));
   gtk_list_box_set_selection_mode (GTK_LIST_BOX (list), GTK_SELECTION_NONE);
   gtk_widget_add_css_class (list, "boxed-list");
+  gtk_accessible_update_property (GTK_ACCESSIBLE (list), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("Export"), -1);
   gtk_widget_set_size_request (list, 420, -1);
   self->folder = adw_entry_row_new ();
   adw_preferences_row_set_title (ADW_PREFERENCES_ROW (self->folder), _ ("Folder"));

@@ -154,6 +154,8 @@ ui_round_dialog_init (UiRoundDialog *self)
       dialog, _ ("A model is trained on what is signed so far, predicts every scan, and proposes "
                  "what to label next. You can go on labelling meanwhile."));
   gtk_list_box_set_selection_mode (GTK_LIST_BOX (list), GTK_SELECTION_NONE);
+  gtk_accessible_update_property (GTK_ACCESSIBLE (list), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("Settings of the round"), -1);
   gtk_widget_add_css_class (list, "boxed-list");
   gtk_widget_set_size_request (list, 480, -1);
   build_choices (self, list);
