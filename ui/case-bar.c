@@ -73,6 +73,7 @@ ui_case_bar_init (UiCaseBar *self)
   /* One look for all fillings: a bar that turns red and green says nothing to many people. */
   gtk_level_bar_remove_offset_value (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_OFFSET_LOW);
   gtk_level_bar_remove_offset_value (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_OFFSET_HIGH);
+  gtk_level_bar_remove_offset_value (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_OFFSET_FULL);
   gtk_widget_set_size_request (self->dots, 72, -1);
   gtk_widget_set_valign (self->dots, GTK_ALIGN_CENTER);
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->dots), GTK_ACCESSIBLE_PROPERTY_LABEL,

@@ -65,6 +65,7 @@ refresh (UiCaseRow *self)
   gtk_image_set_from_icon_name (GTK_IMAGE (self->icon), icon_of (state));
   label = g_strdup_printf ("%s, %s", name != NULL ? name : "", text);
   gtk_accessible_update_property (GTK_ACCESSIBLE (self), GTK_ACCESSIBLE_PROPERTY_LABEL, label, -1);
+  ui_name_row (GTK_WIDGET (self), label);
 }
 
 static void

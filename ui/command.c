@@ -70,7 +70,7 @@ static const Entry entries[] = {
   { N_ ("Tools"), "win.tool-accept", "Return", N_ ("Accept the contour or the answer") },
   { N_ ("Tools"), "win.tool-discard", "Escape", N_ ("Discard the contour or the answer") },
   { N_ ("Tools"), "win.tool-back", "BackSpace", N_ ("Take the last corner or click back") },
-  { N_ ("Tools"), "win.prompt-next-mask", "Tab", N_ ("Next answer of a prompt") },
+  { N_ ("Tools"), "win.prompt-next-mask", "<Shift>q", N_ ("Next answer of a prompt") },
   { N_ ("Tools"), "win.brush-smaller", "bracketleft", N_ ("Smaller brush") },
   { N_ ("Tools"), "win.brush-larger", "bracketright", N_ ("Larger brush") },
 

@@ -67,6 +67,7 @@ refresh (UiHistoryRow *self)
                             (int) n_voxels, clock);
   gtk_label_set_text (GTK_LABEL (self->title), title != NULL ? title : "");
   gtk_label_set_text (GTK_LABEL (self->detail), detail);
+  ui_name_row (GTK_WIDGET (self), title != NULL ? title : "");
   gtk_widget_set_visible (self->revert, applied);
   gtk_image_set_from_icon_name (GTK_IMAGE (self->icon),
                                 self->id == self->head ? "go-next-symbolic" : NULL);

@@ -25,6 +25,29 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (UiLabelRow, ui_label_row, GTK_TYPE_WIDGET)
 
+static void refresh (UiLabelRow *self);
+
+/* The colour's button keeps its own inside. */
+static void
+name_parts (UiLabelRow *self, const char *name)
+{
+  /* Translators: %s is a label */
+  g_autofree char *colour = g_strdup_printf (_ ("Colour of %s"), name);
+
+  ui_name_row (GTK_WIDGET (self), name);
+  gtk_accessible_update_property (GTK_ACCESSIBLE (self->colour), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  colour, -1);
+  gtk_accessible_update_property (GTK_ACCESSIBLE (gtk_widget_get_first_child (self->colour)),
+                                  GTK_ACCESSIBLE_PROPERTY_LABEL, colour, -1);
+}
+
+static void
+parent_cb (UiLabelRow *self)
+{
+  if (self->item != NULL && gtk_widget_get_parent (GTK_WIDGET (self)) != NULL)
+    refresh (self);
+}
+
 static void
 refresh (UiLabelRow *self)
 {
@@ -52,6 +75,7 @@ refresh (UiLabelRow *self)
                                locked ? _ ("Unlock label") : _ ("Lock label against every change"));
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->locked), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                   locked ? _ ("Unlock label") : _ ("Lock label"), -1);
+  name_parts (self, name != NULL ? name : "");
   gtk_actionable_set_action_target (GTK_ACTIONABLE (self->visible), "x", self->id);
   gtk_actionable_set_action_target (GTK_ACTIONABLE (self->locked), "x", self->id);
   self->binding = FALSE;
@@ -150,6 +174,7 @@ ui_label_row_init (UiLabelRow *self)
   gtk_box_append (GTK_BOX (self->box), self->volume);
   gtk_box_append (GTK_BOX (self->box), self->visible);
   gtk_box_append (GTK_BOX (self->box), self->locked);
+  g_signal_connect (self, "notify::parent", G_CALLBACK (parent_cb), NULL);
   g_signal_connect_swapped (self->name, "notify::editing", G_CALLBACK (editing_cb), self);
   g_signal_connect_swapped (self->colour, "color-set", G_CALLBACK (colour_set_cb), self);
 }

@@ -250,6 +250,8 @@ build_number (UiSlicePane *self, GtkWidget *box)
   g_signal_connect (keys, "key-pressed", G_CALLBACK (number_key_cb), self);
   gtk_widget_add_controller (self->number, keys);
   self->count = gtk_label_new (NULL);
+  gtk_widget_set_direction (self->count, GTK_TEXT_DIR_LTR);
+  gtk_widget_set_direction (self->number, GTK_TEXT_DIR_LTR);
   gtk_widget_add_css_class (self->count, "numeric");
   gtk_widget_add_css_class (self->count, "dim-label");
   gtk_box_append (GTK_BOX (box), self->number);
@@ -266,6 +268,7 @@ build_header (UiSlicePane *self)
 
   gtk_widget_add_css_class (header, "pane-header");
   self->title = gtk_label_new (ui_plane_get_title (self->plane));
+  gtk_label_set_ellipsize (GTK_LABEL (self->title), PANGO_ELLIPSIZE_END);
   gtk_widget_add_css_class (self->title, "heading");
   gtk_widget_add_css_class (self->title, classes[self->plane]);
   build_number (self, number);
@@ -273,8 +276,12 @@ build_header (UiSlicePane *self)
   gtk_widget_set_hexpand (spring, TRUE);
   self->go = action_button ("", "win.go-to-task", self->plane,
                             _ ("Show the slice that is to be labelled"));
-  self->move = action_button (_ ("Move Here"), "win.move-task", self->plane,
+  /* A picture: two buttons with words do not fit into a small window. */
+  self->move = action_button (NULL, "win.move-task", self->plane,
                               _ ("Label this slice instead of the proposed one"));
+  gtk_button_set_icon_name (GTK_BUTTON (self->move), "find-location-symbolic");
+  gtk_accessible_update_property (GTK_ACCESSIBLE (self->move), GTK_ACCESSIBLE_PROPERTY_LABEL,
+                                  _ ("Move Here"), -1);
   self->sign = action_button ("", "win.sign", self->plane, NULL);
   self->maximise = action_button (NULL, "win.maximise", self->plane,
                                   _ ("Fill the window with this view, or show all four"));

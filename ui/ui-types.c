@@ -146,6 +146,15 @@ ui_mouse_profile_from_nick (const char *nick, UiMouseProfile *profile)
   return FALSE;
 }
 
+void
+ui_name_row (GtkWidget *child, const char *name)
+{
+  GtkWidget *row = gtk_widget_get_parent (child);
+
+  if (row != NULL)
+    gtk_accessible_update_property (GTK_ACCESSIBLE (row), GTK_ACCESSIBLE_PROPERTY_LABEL, name, -1);
+}
+
 const char *
 ui_plane_get_title (VolumePlane plane)
 {

@@ -114,6 +114,9 @@ gboolean ui_tool_is_prompt (UiTool tool);
 const char *ui_mouse_profile_get_nick (UiMouseProfile profile);
 gboolean ui_mouse_profile_from_nick (const char *nick, UiMouseProfile *profile);
 /* The plane's name as a translated title: "Axial". */
+/* The name of a list's row, for those who do not see it: set from the widget inside. */
+void ui_name_row (GtkWidget *child, const char *name);
+
 const char *ui_plane_get_title (VolumePlane plane);
 
 /* Registers resources and types; call once after gtk_init() and before any widget. */
