@@ -308,6 +308,9 @@ step_uploads (RenderDevice *self)
   RenderResident *resident = self->uploads->pdata[0];
   g_autoptr (GError) error = NULL;
 
+  /* However slow the device, two pieces wait for it at most. */
+  if (g_queue_get_length (&self->in_flight) > 1 && !wait_oldest (self, &error))
+    return FALSE;
   if (resident->upload_step (resident, self, &error))
     return TRUE;
   g_ptr_array_remove_index (self->uploads, 0);
@@ -379,7 +382,7 @@ turn (RenderDevice *self)
 
   collect_returned (self);
   if (self->life != NULL)
-    render_pools_trim (self, 2 * RENDER_STAGE_BYTES);
+    render_pools_trim (self, RENDER_STAGE_BYTES);
   if (self->dead != NULL)
     {
       fail_all_jobs (self);
