@@ -261,8 +261,8 @@ describe_data (UiRoundDialog *dialog, DbStore *store)
         n_unlabelled++;
       n_signed += row->n_signed;
     }
-  text = g_strdup_printf (_ ("%d scans with signed slices (%d slices in all), %d without, %d for "
-                             "validation."),
+  text = g_strdup_printf (_ ("Scans with signed slices: %d (%d slices in all), without: %d, for "
+                             "validation: %d."),
                           n_labelled, n_signed, n_unlabelled, n_validation);
   ui_round_dialog_set_data (dialog, text);
 }

@@ -132,31 +132,40 @@ def open_case():
     return int(row("SELECT value FROM setting WHERE key = 'current-case'")[0])
 
 
+def sign_off(plane):
+    """The button above that plane's view."""
+    x, y, width, _height = d.box(d.find(f"{PLANES[plane]} view"))
+    for button in d.look("Sign Off", every=True):
+        bx, by, bw, bh = d.box(button)
+        if x <= bx <= x + width and 0 < y - by < 60:
+            d.click(button)
+            return
+    raise RuntimeError(f"no button to sign the {PLANES[plane]} slice")
+
+
 def label_three(truth, with_prompt):
     """Three slices of the open case, one of them with a click of the generalist."""
     before = signed()
     for p in range(3):
         plane = Plane(p)
         mask = cut(truth, plane) == 1
-        if not mask.any():
-            raise RuntimeError(f"{PLANES[p]} slice {plane.index} shows nothing to label")
-        centre = numpy.argwhere(mask).mean(axis=0)
         inside = numpy.argwhere(mask)
-        centre = inside[numpy.abs(inside - centre).sum(axis=1).argmin()]
         if p == 0 and with_prompt:
+            centre = inside[numpy.abs(inside - inside.mean(axis=0)).sum(axis=1).argmin()]
             d.key("q")
             d.click_at(*plane.spot(*centre))
             began = time.monotonic()
-            d.wait(lambda: d.look(part="Return accepts") or d.look(part="accept"), "the answer")
+            d.wait(lambda: d.look(part="Enter accepts"), "the answer")
             tap.ok(True, f"the generalist answers after {time.monotonic() - began:.2f} s")
             time.sleep(0.4)
             d.shot("prompt")
             d.key("Return")
         else:
+            # A slice beside the structure is signed as it is: all of it is background.
             d.key("b")
             paint(plane, mask)
         time.sleep(0.3)
-        d.key("ctrl+Return")
+        sign_off(p)
         d.wait(lambda: signed() > before + p, f"the sign-off of slice {p + 1}")
 
 
@@ -204,28 +213,24 @@ def wait_done(round_id, timeout=120):
     d.wait(done, f"the end of round {round_id}", timeout * SLOW)
 
 
-def set_number(row_name, value):
-    """Types a number into the spin button of a row of the dialog."""
-    x, y, width, height = d.box(d.find(part=row_name, role=None))
-    for spin in d.look(role="spin button", every=True):
-        sx, sy, sw, sh = d.box(spin)
-        if abs(sy + sh / 2 - (y + height / 2)) < 30:
-            d.click_at(sx + 20, sy + sh / 2)
-            d.key("ctrl+a")
-            d.type(str(value))
-            d.key("Tab")
-            return
-    raise RuntimeError(f"no number beside “{row_name}”")
+def press(part):
+    """A button of a dialog, by its accessible action: GTK 4.8 tells false places in dialogs."""
+    button = d.find(part=part, role="push button")
+    button.queryAction().doAction(0)
+    time.sleep(0.4)
 
 
 def start_round(steps, shot):
     menu("Training", "Start Round…")
-    d.find("Start a Round", timeout=20)
-    set_number("Steps", steps)
-    d.find(part=" to ", timeout=60 * SLOW)  # "6 to 9 minutes: …"
+    d.find("Start a Round")
+    spins = [s for s in d.look(role="spin button", every=True)
+             if s.queryValue().maximumValue == 100000]
+    spins[0].queryValue().currentValue = steps
+    d.find(part=f"{steps} steps of", timeout=60 * SLOW)
+    d.find(part=": training", timeout=5)
     time.sleep(0.5)
     d.shot(shot)
-    click_text("Start", role="push button")
+    press("Start")
 
 
 try:
@@ -275,7 +280,7 @@ try:
         centre = numpy.argwhere(mask)[mask.sum() // 2]
         asked = time.monotonic()
         d.click_at(*plane.spot(*centre))
-        d.wait(lambda: d.look(part="Return accepts") or d.look(part="accept"), "the answer")
+        d.wait(lambda: d.look(part="Enter accepts"), "the answer")
         training = round_state()[0] in (0, 1)
         tap.ok(training, "a prompt is answered while the round trains, after "
                          f"{time.monotonic() - asked:.2f} s")
@@ -293,7 +298,7 @@ try:
 
     # Pause and go on
     if round_state()[0] == 1:
-        click_text("Activity")
+        d.click(d.find("Activity"))
         pause = d.find("Pause")
         asked = time.monotonic()
         d.click(pause)
@@ -330,7 +335,7 @@ try:
     menu("Training", "Start Round…")
     d.find("Go On with the Round?")
     d.shot("go-on")
-    click_text("Go On")
+    press("Go On")
     wait_done(1)
     time.sleep(1.5)
     d.shot("round-done")
@@ -486,7 +491,7 @@ try:
     d.find("Losses", timeout=20)
     time.sleep(1.5)
     d.shot("two-rounds")
-    click_text("Go Back to This")
+    press("Go Back to This")
     d.wait(lambda: row("SELECT value FROM setting WHERE key = 'current-model'") == ("1",),
            "the model of round 1 in use")
     time.sleep(1)
