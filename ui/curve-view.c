@@ -115,7 +115,8 @@ draw_axes (UiCurveView *self, GtkSnapshot *snapshot, const Range *range, const G
                                  &GRAPHENE_RECT_INIT (LEFT, y, width - LEFT - RIGHT, 1));
       draw_text (self, snapshot, text, 4, y - 9, colour);
     }
-  for (int t = 0; t <= 2; t++)
+  /* The axis' name stands in the middle. */
+  for (int t = 0; t <= 2; t += 2)
     {
       double along = t / 2.0;
       g_autofree char *text = g_strdup_printf ("%.4g", range->x0 + along * (range->x1 - range->x0));

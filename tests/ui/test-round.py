@@ -299,14 +299,14 @@ try:
     # Pause and go on
     if round_state()[0] == 1:
         d.click(d.find("Activity"))
-        pause = d.find("Pause")
+        d.find("Pause")
         asked = time.monotonic()
-        d.click(pause)
+        press("Pause")
         d.wait(lambda: row("SELECT state FROM job ORDER BY id DESC")[0] == 2, "the pause")
         took = time.monotonic() - asked
         d.shot("paused")
         tap.ok(took < 2.5, f"the round pauses within {took:.2f} s of the click")
-        click_text("Resume")
+        press("Resume")
         d.wait(lambda: row("SELECT state FROM job ORDER BY id DESC")[0] == 1, "the round going on")
         d.key("Escape")
 
