@@ -8,6 +8,7 @@
 #include "app/flow-predict.h"
 #include "app/review-item.h"
 #include "app/session-private.h"
+#include "volume/memory.h"
 
 #include <glib/gi18n.h>
 #include <math.h>
@@ -96,14 +97,29 @@ query_free (gpointer data)
   g_free (query);
 }
 
+/* Entropies 0 … 1: no file of labels, but on the scan's grid too. */
 static GBytes *
-to_field (const guint16 *values, gsize n)
+read_field (const Query *query, GError **error)
 {
-  float *field = g_new (float, n);
+  g_autoptr (VolumeScan) file = volume_scan_load (query->path, 0, error);
+  const VolumeGeometry *here = volume_scan_get_geometry (query->scan);
+  VolumeBox box = { { 0, 0, 0 }, { here->size[0], here->size[1], here->size[2] } };
+  gsize n = volume_scan_get_n_voxels (query->scan);
+  g_autofree float *field = NULL;
 
-  for (gsize v = 0; v < n; v++)
-    field[v] = values[v] / 255.0f;
-  return g_bytes_new_take (field, n * sizeof *field);
+  if (file == NULL)
+    return NULL;
+  if (memcmp (volume_scan_get_geometry (file)->size, here->size, sizeof here->size) != 0)
+    {
+      g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_MISMATCH, "%s: not on the scan's grid",
+                   query->path);
+      return NULL;
+    }
+  field = volume_memory_try (n, sizeof *field, error);
+  if (field == NULL)
+    return NULL;
+  volume_scan_read_box (file, &box, field);
+  return g_bytes_new_take (g_steal_pointer (&field), n * sizeof (float));
 }
 
 static void
@@ -133,18 +149,20 @@ read_prediction (GTask *task, gpointer source, gpointer data, GCancellable *canc
   Query *query = data;
   GError *error = NULL;
   gsize n = volume_scan_get_n_voxels (query->scan);
-  g_autofree guint16 *values = app_flow_load_labels_like (query->path, query->scan, &error);
+  g_autofree guint16 *values = NULL;
 
-  if (values == NULL)
+  if (query->use == USE_UNCERTAINTY)
+    query->bytes = read_field (query, &error);
+  else
+    values = app_flow_load_labels_like (query->path, query->scan, &error);
+  if (error != NULL)
     {
       g_task_return_error (task, error);
       return;
     }
   if (query->use == USE_ACCEPT)
     collect (query, values);
-  else if (query->use == USE_UNCERTAINTY)
-    query->bytes = to_field (values, n);
-  else
+  else if (values != NULL)
     query->bytes = g_bytes_new_take (g_steal_pointer (&values), n * sizeof (guint16));
   g_task_return_boolean (task, TRUE);
 }
