@@ -254,7 +254,7 @@ void
 app_session_commit_then (AppSession *self, VolumeEdit *edit, const DbEditInfo *info,
                          AppCommitted done, gpointer data)
 {
-  g_autoptr (VolumeEdit) owned = edit;
+  G_GNUC_UNUSED g_autoptr (VolumeEdit) owned = edit;
   Commit *commit = g_new (Commit, 1);
 
   *commit = (Commit){ g_object_ref (self), done, data };

@@ -345,7 +345,6 @@ test_disk_full (gconstpointer data)
   struct rlimit before, full;
   Fixture whole, cut;
   g_autofree char *hash = NULL, *cut_hash = NULL, *message = NULL;
-  g_autoptr (GError) error = NULL;
 
   set_up (&whole, method);
   hash = train (&whole, (const int[]){ 0 });

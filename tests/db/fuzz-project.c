@@ -12,8 +12,8 @@
 static void
 work_on_case (DbStore *store, gint64 case_id)
 {
-  g_autoptr (DbDomain) domain = db_store_read_domain (store, case_id, -1, NULL);
-  g_autoptr (VolumeLabelMap) old = db_store_read_labels_from_journal (store, case_id, -1, NULL);
+  G_GNUC_UNUSED g_autoptr (DbDomain) domain = db_store_read_domain (store, case_id, -1, NULL);
+  G_GNUC_UNUSED g_autoptr (VolumeLabelMap) old = db_store_read_labels_from_journal (store, case_id, -1, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (DbLabels) labels = db_labels_open (store, case_id, &error);
   g_autoptr (VolumeEditBuilder) builder = NULL;

@@ -13,8 +13,8 @@
 static const char *const scripts[] = {
   "SELECT 1;",
   "ALTER TABLE scan ADD COLUMN modality TEXT; UPDATE scan SET modality = 'MR';",
-  "CREATE TABLE note (id INTEGER PRIMARY KEY, scan INTEGER NOT NULL REFERENCES scan (id),"
-  " words TEXT NOT NULL) STRICT; INSERT INTO note (scan, words) SELECT id, name FROM scan;",
+  ("CREATE TABLE note (id INTEGER PRIMARY KEY, scan INTEGER NOT NULL REFERENCES scan (id),"
+   " words TEXT NOT NULL) STRICT; INSERT INTO note (scan, words) SELECT id, name FROM scan;"),
   "DROP TABLE note; UPDATE scan SET name = 'gone'; INSERT INTO nothing VALUES (1);",
 };
 

@@ -118,8 +118,6 @@ static gboolean
 change_map (gpointer data, GError **error)
 {
   Change *change = data;
-  g_autoptr (GBytes) before = NULL;
-  g_autoptr (GBytes) after = NULL;
   gsize counts_before[G_MAXUINT16 + 1];
   guint64 version = volume_label_map_get_version (change->map);
   gboolean done;

@@ -86,7 +86,7 @@ state_hash (Fixture *f)
   g_autofree char *folder = g_dir_make_tmp ("crosslabel-torn-XXXXXX", &error);
   g_autoptr (SegCheckpoint) checkpoint = seg_checkpoint_new ();
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  G_GNUC_UNUSED g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GDir) dir = NULL;
   const char *name;
 
