@@ -393,9 +393,12 @@ try:
     d.shot("review-decided")
 
     # What to label next, and why
-    d.key("n")
-    d.wait(lambda: row("SELECT rank FROM scan WHERE id = ?", open_case())[0] >= 1,
-           "the next proposal")
+    for _ in range(8):  # past what was proposed before and is not finished
+        if row("SELECT rank FROM scan WHERE id = ?", open_case())[0] >= 1:
+            break
+        here = open_case()
+        d.key("n")
+        d.wait(lambda: open_case() != here, "another case")
     d.find("Axial view")
     time.sleep(1.5)
     third = open_case()
@@ -437,6 +440,9 @@ try:
            == row("SELECT max(id) FROM edit")[0], "the redo")
 
     # kill -9 while labelling
+    d.key("ctrl+0")
+    d.key("g")
+    time.sleep(0.5)
     plane = Plane(1)
     d.key("b")
     d.drag([plane.spot(3, 3), plane.spot(5, 3)])
@@ -471,10 +477,9 @@ try:
     # A second round takes in what was signed since; then back to the first one's model
     second_signed = row("SELECT count(DISTINCT scan) FROM slice_task JOIN scan ON scan.id = scan"
                         " WHERE state = 1 AND validation = 0")[0]
-    d.key("b")
-    plane = Plane(0)
-    d.key("g")
+    d.key("b", "ctrl+0", "g")
     time.sleep(0.5)
+    plane = Plane(0)
     d.point(*plane.spot(10, 10))
     d.xdotool("click", 1)
     time.sleep(0.5)
