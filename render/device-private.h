@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 #define RENDER_N_SLOTS 3
-#define RENDER_STAGE_BYTES ((gsize) 4 << 20) /* of one piece of an upload */
+#define RENDER_STAGE_BYTES ((gsize) 2 << 20) /* of one piece of an upload */
 
 /* One life of the VkDevice. A frame that outlives it (device lost) keeps its memory mapped. */
 typedef struct
