@@ -65,7 +65,7 @@ def main(tests):
                 test(pathlib.Path(folder))
                 print(f"ok {number} - {name}", flush=True)
             except Skip as reason:
-                print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+                print(f"ok {number} - {name} # SKIP {' '.join(str(reason).split())}", flush=True)
             except Exception:
                 failed = True
                 for line in traceback.format_exc().splitlines():

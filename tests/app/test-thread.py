@@ -276,9 +276,9 @@ def test_no_permission(folder):
     if not tap.nobody_can_run():
         raise tap.Skip("the program lies where only root may run it")
     project, scans, _ = make_project(folder)
-    folder.chmod(0o755)
     for path in [project, *project.iterdir()]:
         path.chmod(0o555 if path.is_dir() else 0o444)
+    folder.chmod(0o555)
     who = {"cwd": "/", "env": {"HOME": "/nonexistent"}, "who": tap.NOBODY}
     try:
         ok("info", project, **who)
@@ -289,6 +289,7 @@ def test_no_permission(folder):
         assert "ermission" in fails("info", scans[0], **who)
         fails("new", folder / "q", "--scan", scans[1], "--label", "a", **who)
     finally:
+        folder.chmod(0o700)
         project.chmod(0o700)
 
 
