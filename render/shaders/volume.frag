@@ -177,6 +177,9 @@ void
 main ()
 {
   vec2 pixel = gl_FragCoord.xy;
+  // Depth is 0 here. A bound of uniforms alone makes Mesa's software device keep a shader for every
+  // value it ever meets.
+  int most_steps = int (u.direction_ijk.w + 0.25 * gl_FragCoord.z);
   vec3 origin = u.ray_origin_ijk.xyz + pixel.x * u.origin_per_x.xyz + pixel.y * u.origin_per_y.xyz;
   vec3 along = u.direction_ijk.xyz;
   vec3 safe = mix (along, vec3 (1e-9), lessThan (abs (along), vec3 (1e-9)));
@@ -222,7 +225,7 @@ main ()
       float last = min (min (min (leave.x, leave.y), leave.z), to);
       vec4 wanted = step (0.001, alpha);
       float ahead = first;
-      for (int n = 0; n < 4 * int (u.direction_ijk.w); n++)
+      for (int n = 0; n < 4 * most_steps; n++)
         {
           bool opaque = any (lessThan (hit, vec4 (FAR)) ) && !TRANSLUCENT;
           if (!hits || ahead > last || opaque)
@@ -258,7 +261,7 @@ main ()
   float start = fract (52.9829189 * fract (dot (floor (pixel), vec2 (0.06711056, 0.00583715))));
   float t = from + start;
   float before = 0.0;
-  for (int n = 0; n < (MODE >= 2 ? 0 : int (u.direction_ijk.w)); n++)
+  for (int n = 0; n < (MODE >= 2 ? 0 : most_steps); n++)
     {
       if (!hits || t >= stop || transmitted < 0.02)
         break;
