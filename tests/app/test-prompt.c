@@ -456,6 +456,7 @@ test_meanwhile (void)
   g_autoptr (AppPromptAnswer) kept = NULL;
   g_autoptr (AppPromptAnswer) after = NULL;
   int n_over = 0;
+  guint n_files;
   Reply reply = { FALSE };
 
   if (weights == NULL)
@@ -483,12 +484,15 @@ test_meanwhile (void)
       g_assert_cmpint (++n_over, <, 5);
       g_clear_pointer (&nested, app_prompt_answer_free);
     }
-  g_assert_cmpint (count_files (cache), ==, 1 + n_over);
+  /* The nested slice's, and those whose encoding ended before this thread looked. */
+  n_files = count_files (cache);
+  g_assert_cmpuint (n_files, >=, 1);
+  g_assert_cmpuint (n_files, <=, 1 + n_over);
 
   /* … and about the slice that is being encoded: it is encoded once. */
   waited = ask_about (prompter, scan, 20 + n_over);
   g_assert_false (is_encoding (engine)); /* it waited */
-  g_assert_cmpint (count_files (cache), ==, 2 + n_over);
+  g_assert_cmpuint (count_files (cache), ==, n_files + 1);
 
   /* Another generalist in the middle of it: the old one is let go when its encoding has ended. */
   begin_encoding (engine, prompter, scan, 16);

@@ -108,6 +108,7 @@ typedef struct
   const char *parameters; /* what to compare them with: "grad", "param" */
   const char *buffers; /* "state", "after" */
   double tolerance;
+  double of_buffers; /* where not zero: the tolerance of running means and variances */
   int n_compared;
 } Compare;
 
@@ -116,6 +117,9 @@ typedef struct
 static void
 compare_tensor (Compare *compare, const char *what, const char *name, SegTensor *tensor)
 {
+  const gboolean is_buffer = strcmp (what, compare->buffers) == 0;
+  const double tolerance =
+      is_buffer && compare->of_buffers > 0 ? compare->of_buffers : compare->tolerance;
   g_autofree char *key = g_strdup_printf ("%s %s", what, name);
   const double *good = g_hash_table_lookup (compare->record->numbers, key);
   const gint64 n = seg_tensor_get_n_elements (tensor);
@@ -134,8 +138,8 @@ compare_tensor (Compare *compare, const char *what, const char *name, SegTensor 
   norm = sqrt (norm);
   /* biases before a batch norm have gradients that are zero but for rounding */
   scale = MAX (good[0], strcmp (what, "grad") == 0 ? 1e-3 : 1e-6);
-  if (!(fabs (norm - good[0]) <= compare->tolerance * scale)
-      || !(fabs (product - good[1]) <= compare->tolerance * scale))
+  if (!(fabs (norm - good[0]) <= tolerance * scale)
+      || !(fabs (product - good[1]) <= tolerance * scale))
     g_error ("%s: norm %.9g, product %.9g; PyTorch has %.9g, %.9g", key, norm, product, good[0],
              good[1]);
   compare->n_compared++;
@@ -232,7 +236,7 @@ train (SegContext *context, Record *record, int filters, SegDtype dtype, double 
       g_assert_true (seg_tape_backward (tape, loss));
       if (step == 0)
         {
-          Compare compare = { record, "grad", "state", of_gradient, 0 };
+          Compare compare = { record, "grad", "state", of_gradient, 0, 0 };
 
           compare_tensor (&compare, "logits", "logits", logits);
           seg_module_foreach (module, compare_cb, &compare);
@@ -246,8 +250,11 @@ train (SegContext *context, Record *record, int filters, SegDtype dtype, double 
         g_assert_cmpuint (stats.n_system_allocations, ==, settled);
     }
   {
-    /* running means of near-zero sums wander most */
-    Compare compare = { record, "param", "after", dtype == SEG_DTYPE_F64 ? 2e-6 : 0.1, 0 };
+    /* Two roundings of f32 go apart from step to step, running means of near-zero sums most: the
+     * AVX2 kernels end 0.14 of a norm from PyTorch's, the AVX-512 ones below 0.1. The ref run
+     * above holds the same buffers to 2e-6. */
+    const gboolean exact = dtype == SEG_DTYPE_F64;
+    Compare compare = { record, "param", "after", exact ? 2e-6 : 0.1, exact ? 0 : 0.25, 0 };
 
     seg_module_foreach (module, compare_cb, &compare);
   }
