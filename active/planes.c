@@ -3,6 +3,8 @@
 
 #include "active/planes.h"
 
+#include "volume/memory.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -111,24 +113,37 @@ active_planes_from_truth (ActivePlanes *self, const guint8 *labels, const int si
   return TRUE;
 }
 
-/* Box of the component of voxel @start, whose voxels are set to 0 in @mask; answers its size. */
+static gboolean
+push (VolumeList *stack, gsize v, GError **error)
+{
+  gsize *place = volume_list_add (stack, sizeof *place, error);
+
+  if (place == NULL)
+    return FALSE;
+  *place = v;
+  return TRUE;
+}
+
+/* Box of the component of voxel @start, whose voxels are set to 0 in @mask; answers its size, or 0
+ * with an error. */
 static gsize
-take_component (guint8 *mask, const int size[3], gsize start, GArray *stack, int box[6])
+take_component (guint8 *mask, const int size[3], gsize start, VolumeList *stack, int box[6],
+                GError **error)
 {
   const gsize row = (gsize) size[0], slice = row * (gsize) size[1];
   gsize n = 0;
 
   box_init (box);
-  g_array_set_size (stack, 0);
-  g_array_append_val (stack, start);
+  stack->n = 0;
+  if (!push (stack, start, error))
+    return 0;
   mask[start] = 0;
-  while (stack->len > 0)
+  while (stack->n > 0)
     {
-      gsize v = g_array_index (stack, gsize, stack->len - 1);
+      gsize v = VOLUME_LIST_ITEMS (stack, gsize)[--stack->n];
       int at[3] = { (int) (v % row), (int) (v / row % (gsize) size[1]), (int) (v / slice) };
       const gsize strides[3] = { 1, row, slice };
 
-      g_array_set_size (stack, stack->len - 1);
       box_add (box, at[0], at[1], at[2]);
       n++;
       for (int a = 0; a < 3; a++)
@@ -141,21 +156,26 @@ take_component (guint8 *mask, const int size[3], gsize start, GArray *stack, int
             if (mask[next] == 0)
               continue;
             mask[next] = 0;
-            g_array_append_val (stack, next);
+            if (!push (stack, next, error))
+              return 0;
           }
     }
   return n;
 }
 
+/* Its size; 0 where there is none, or with an error. */
 static gsize
-largest_component (const guint8 *labels, const int size[3], int box[6], int *n_components)
+largest_component (const guint8 *labels, const int size[3], int box[6], int *n_components,
+                   GError **error)
 {
   gsize n_voxels = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
-  g_autofree guint8 *mask = g_new (guint8, n_voxels);
-  g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (gsize));
+  g_autofree guint8 *mask = volume_memory_try (n_voxels, 1, error);
+  g_auto (VolumeList) stack = { 0 };
   gsize most = 0;
 
   *n_components = 0;
+  if (mask == NULL)
+    return 0;
   for (gsize v = 0; v < n_voxels; v++)
     mask[v] = labels[v] != 0;
   for (gsize v = 0; v < n_voxels; v++)
@@ -165,7 +185,9 @@ largest_component (const guint8 *labels, const int size[3], int box[6], int *n_c
 
       if (mask[v] == 0)
         continue;
-      n = take_component (mask, size, v, stack, found);
+      n = take_component (mask, size, v, &stack, found, error);
+      if (n == 0)
+        return 0;
       (*n_components)++;
       if (n > most)
         {
@@ -177,13 +199,14 @@ largest_component (const guint8 *labels, const int size[3], int box[6], int *n_c
 }
 
 gboolean
-active_planes_from_prediction (ActivePlanes *self, const guint8 *labels, const int size[3])
+active_planes_from_prediction (ActivePlanes *self, const guint8 *labels, const int size[3],
+                               GError **error)
 {
   int box[6], n_components;
   gsize n;
 
   memset (self, 0, sizeof *self);
-  n = largest_component (labels, size, box, &n_components);
+  n = largest_component (labels, size, box, &n_components, error);
   if (n == 0)
     return FALSE;
   set_middle (self, box);
@@ -195,10 +218,11 @@ active_planes_from_prediction (ActivePlanes *self, const guint8 *labels, const i
   return TRUE;
 }
 
-void
+gboolean
 active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const guint8 *labels,
-                                const int size[3])
+                                const int size[3], GError **error)
 {
+  g_autoptr (GError) local = NULL;
   int box[6], n_components;
   double best[3] = { -1, -1, -1 };
   g_autofree double *sums = g_new0 (double, (gsize) (size[0] + size[1] + size[2]));
@@ -206,7 +230,7 @@ active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const 
   gsize n_box;
 
   memset (self, 0, sizeof *self);
-  if (labels == NULL || largest_component (labels, size, box, &n_components) == 0)
+  if (labels == NULL || largest_component (labels, size, box, &n_components, &local) == 0)
     for (int a = 0; a < 3; a++)
       {
         box[a] = 0;
@@ -221,6 +245,11 @@ active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const 
         box[3 + a] = MIN (box[3 + a] + margin, size[a] - 1);
       }
 
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
   for (int k = box[2]; k <= box[5]; k++)
     for (int j = box[1]; j <= box[4]; j++)
       for (int i = box[0]; i <= box[3]; i++)
@@ -249,6 +278,7 @@ active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const 
   self->reason =
       g_strdup_printf ("the most uncertain slice of each plane (mean entropy %.2f, %.2f, %.2f)",
                        best[0], best[1], best[2]);
+  return TRUE;
 }
 
 void

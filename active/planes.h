@@ -31,14 +31,15 @@ void active_planes_clear (ActivePlanes *self);
 gboolean active_planes_from_truth (ActivePlanes *self, const guint8 *labels, const int size[3]);
 
 /* Through the middle of the box of the largest 6-connected component of the predicted foreground.
- * %FALSE if nothing is predicted. */
-gboolean active_planes_from_prediction (ActivePlanes *self, const guint8 *labels,
-                                        const int size[3]);
+ * %FALSE if nothing is predicted, or with an error if there is no memory. */
+gboolean active_planes_from_prediction (ActivePlanes *self, const guint8 *labels, const int size[3],
+                                        GError **error);
 
 /* The slices with the highest mean entropy on the predicted foreground's box grown by a tenth (the
- * whole scan where nothing is predicted). @entropy as of active_entropy(). */
-void active_planes_from_uncertainty (ActivePlanes *self, const float *entropy, const guint8 *labels,
-                                     const int size[3]);
+ * whole scan where nothing is predicted). @entropy as of active_entropy(). %FALSE with an error if
+ * there is no memory. */
+gboolean active_planes_from_uncertainty (ActivePlanes *self, const float *entropy,
+                                         const guint8 *labels, const int size[3], GError **error);
 
 /* Through a voxel the person clicked (clamped), or through the scan's middle (@ijk NULL). */
 void active_planes_from_click (ActivePlanes *self, const int ijk[3], const int size[3]);

@@ -3,6 +3,8 @@
 
 #include "active/regions.h"
 
+#include "volume/memory.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -170,18 +172,22 @@ shrink (ActiveRegion *region, const GArray *earlier)
 
 GArray *
 active_regions_find (const float *teacher_student, const float *views, const guint8 *labels,
-                     const int size[3], const double spacing_mm[3], int n_max)
+                     const int size[3], const double spacing_mm[3], int n_max, GError **error)
 {
   gsize n = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
-  g_autofree float *left = g_new0 (float, n);
+  gsize n_sums = (gsize) (size[0] + 1) * (gsize) (size[1] + 1) * (gsize) (size[2] + 1);
+  g_autofree float *left = volume_memory_try (n, sizeof *left, error);
   g_autofree double *memory =
-      g_new0 (double, (gsize) (size[0] + 1) * (gsize) (size[1] + 1) * (gsize) (size[2] + 1));
+      left != NULL ? volume_memory_try0 (n_sums, sizeof *memory, error) : NULL;
   Sums sums = { size, memory };
-  GArray *found = g_array_new (FALSE, FALSE, sizeof (ActiveRegion));
+  GArray *found;
   const double voxel_mm3 = spacing_mm[0] * spacing_mm[1] * spacing_mm[2];
   double first = 0;
   int side[3];
 
+  if (memory == NULL)
+    return NULL;
+  found = g_array_new (FALSE, FALSE, sizeof (ActiveRegion));
   for (gsize v = 0; v < n; v++)
     left[v] = MAX (teacher_student != NULL ? teacher_student[v] : 0, views != NULL ? views[v] : 0);
   choose_sides (labels, size, spacing_mm, side);

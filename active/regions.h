@@ -35,10 +35,10 @@ typedef struct
  * Boxes of equal size that hold the most disagreement, the worst first, without a voxel in common;
  * none with less than a tenth of the worst or, on average, a hundredth.
  *
- * Returns: (transfer full) (element-type ActiveRegion)
+ * Returns: (transfer full) (element-type ActiveRegion): NULL with an error if there is no memory
  */
 GArray *active_regions_find (const float *teacher_student, const float *views, const guint8 *labels,
-                             const int size[3], const double spacing_mm[3],
-                             int n_max) G_GNUC_WARN_UNUSED_RESULT;
+                             const int size[3], const double spacing_mm[3], int n_max,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -3,6 +3,8 @@
 
 #include "active/scan-features.h"
 
+#include "volume/memory.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -120,17 +122,19 @@ lowest_quarter (float *most, gsize n)
   return sum / (double) n_low;
 }
 
-void
+gboolean
 active_features_add_prediction (ActiveFeatures *self, const float *probabilities, gsize n_voxels,
-                                int n_classes, double tau)
+                                int n_classes, double tau, GError **error)
 {
   g_autofree float *most = NULL;
   gsize n_uncertain = 0, n_of[ACTIVE_MAX_CLASSES] = { 0 };
   double sum = 0;
 
-  g_return_if_fail (n_classes >= 2 && n_classes <= ACTIVE_MAX_CLASSES && n_voxels > 0);
+  g_return_val_if_fail (n_classes >= 2 && n_classes <= ACTIVE_MAX_CLASSES && n_voxels > 0, FALSE);
 
-  most = g_new (float, n_voxels);
+  most = volume_memory_try (n_voxels, sizeof *most, error);
+  if (most == NULL)
+    return FALSE;
   memset (self->class_entropy, 0, sizeof self->class_entropy);
   memset (self->class_share, 0, sizeof self->class_share);
   for (gsize v = 0; v < n_voxels; v++)
@@ -155,4 +159,5 @@ active_features_add_prediction (ActiveFeatures *self, const float *probabilities
       if (n_of[k] > 0)
         self->class_entropy[k] /= (double) n_of[k];
     }
+  return TRUE;
 }

@@ -56,9 +56,11 @@ void active_features_from_image (ActiveFeatures *self, gint64 scan, const float 
  * active_features_add_prediction:
  * @probabilities: n_classes × n_voxels: one volume after the other, in any order of voxels
  * @tau: threshold of normalised entropy for @uncertain_share (gm-abs: 0.35 + 0.25 ramp (t, T))
+ *
+ * %FALSE with an error if there is no memory.
  */
-void active_features_add_prediction (ActiveFeatures *self, const float *probabilities,
-                                     gsize n_voxels, int n_classes, double tau);
+gboolean active_features_add_prediction (ActiveFeatures *self, const float *probabilities,
+                                         gsize n_voxels, int n_classes, double tau, GError **error);
 
 /* Normalised entropy per voxel of @probabilities (as above) into @entropy. */
 void active_entropy (const float *probabilities, gsize n_voxels, int n_classes, float *entropy);

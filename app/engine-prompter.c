@@ -296,13 +296,16 @@ open_generalist (Question *self, GError **error)
 }
 
 static AppPromptAnswer *
-to_voxels (Question *self, const SegAnswer *from)
+to_voxels (Question *self, const SegAnswer *from, GError **error)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (self->scan);
   const VolumeBox box = app_flow_prompt_get_box (geometry, self->plane, self->index);
-  AppPromptAnswer *answer = app_prompt_answer_new (&box, from->n_masks);
-  g_autofree guint8 *screen = g_new (guint8, (gsize) from->width * (gsize) from->height);
+  AppPromptAnswer *answer = app_prompt_answer_new (&box, from->n_masks, error);
+  g_autofree guint8 *screen = NULL;
 
+  if (answer == NULL)
+    return NULL;
+  screen = g_new (guint8, (gsize) from->width * (gsize) from->height);
   for (int m = 0; m < from->n_masks; m++)
     {
       seg_answer_get_mask (from, m, screen);
@@ -365,7 +368,9 @@ answer_question (Question *self, GError **error)
   answer = seg_generalist_answer (desk->generalist, embedding, prompt, TRUE, error);
   if (answer == NULL)
     return FALSE;
-  self->answer = to_voxels (self, answer);
+  self->answer = to_voxels (self, answer, error);
+  if (self->answer == NULL)
+    return FALSE;
   g_clear_pointer (&desk->last_scan, volume_scan_unref);
   g_clear_pointer (&desk->last, seg_answer_free);
   desk->last_scan = volume_scan_ref (self->scan);
@@ -404,12 +409,15 @@ propagate_question (Question *self, AppJob *job, GError **error)
   const int across = geometry->axis_of_plane[self->plane];
   box.lo[across] = result.first;
   box.hi[across] = result.last + 1;
-  self->answer = app_prompt_answer_new (&box, 1);
-  app_flow_propagation_place (&result, geometry, self->plane, self->answer->masks[0]);
-  self->answer->iou[0] = result.confidence;
-  self->answer->stability[0] = result.confidence;
+  self->answer = app_prompt_answer_new (&box, 1, error);
+  if (self->answer != NULL)
+    {
+      app_flow_propagation_place (&result, geometry, self->plane, self->answer->masks[0]);
+      self->answer->iou[0] = result.confidence;
+      self->answer->stability[0] = result.confidence;
+    }
   app_flow_propagation_clear (&result);
-  return TRUE;
+  return self->answer != NULL;
 }
 
 static gboolean

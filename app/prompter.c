@@ -3,6 +3,8 @@
 
 #include "app/prompter.h"
 
+#include "volume/memory.h"
+
 G_DEFINE_INTERFACE (AppPrompter, app_prompter, G_TYPE_OBJECT)
 
 static gsize
@@ -16,16 +18,20 @@ box_n_voxels (const VolumeBox *box)
 }
 
 AppPromptAnswer *
-app_prompt_answer_new (const VolumeBox *box, int n_masks)
+app_prompt_answer_new (const VolumeBox *box, int n_masks, GError **error)
 {
-  AppPromptAnswer *self = g_new0 (AppPromptAnswer, 1);
+  g_autoptr (AppPromptAnswer) self = g_new0 (AppPromptAnswer, 1);
 
-  g_return_val_if_fail (n_masks >= 1 && n_masks <= (int) G_N_ELEMENTS (self->masks), self);
+  g_assert (n_masks >= 1 && n_masks <= (int) G_N_ELEMENTS (self->masks));
   self->box = *box;
   self->n_masks = n_masks;
   for (int m = 0; m < n_masks; m++)
-    self->masks[m] = g_malloc0 (MAX (box_n_voxels (box), 1));
-  return self;
+    {
+      self->masks[m] = volume_memory_try0 (box_n_voxels (box), 1, error);
+      if (self->masks[m] == NULL)
+        return NULL;
+    }
+  return g_steal_pointer (&self);
 }
 
 void

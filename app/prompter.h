@@ -28,8 +28,8 @@ typedef struct
   double encode_ms, decode_ms;
 } AppPromptAnswer;
 
-AppPromptAnswer *app_prompt_answer_new (const VolumeBox *box,
-                                        int n_masks) G_GNUC_WARN_UNUSED_RESULT;
+AppPromptAnswer *app_prompt_answer_new (const VolumeBox *box, int n_masks,
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void app_prompt_answer_free (AppPromptAnswer *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppPromptAnswer, app_prompt_answer_free)
 

@@ -5,6 +5,7 @@
 
 #include "app/job.h"
 #include "volume/label-map.h"
+#include "volume/memory.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
@@ -156,12 +157,17 @@ read_labels (AppRoundData *self, AppRoundScan *scan, gint64 journal_seq, GError 
   volume_label_map_get_size (map, size);
   memcpy (box.hi, size, sizeof box.hi);
   n = (gsize) size[0] * (gsize) size[1] * (gsize) size[2];
-  values = g_new (guint16, n);
+  g_clear_pointer (&scan->labels_ijk, g_free);
+  values = volume_memory_try (n, sizeof *values, error);
+  scan->labels_ijk = values != NULL ? volume_memory_try (n, 1, error) : NULL;
+  if (scan->labels_ijk == NULL)
+    {
+      g_prefix_error (error, "labels of %s: ", scan->name);
+      return FALSE;
+    }
   volume_label_map_read_box (map, &box, values);
   for (guint l = 0; l < self->label_ids->len; l++)
     class_of[g_array_index (self->label_ids, guint16, l)] = (guint8) (l + 1);
-  g_free (scan->labels_ijk);
-  scan->labels_ijk = g_new (guint8, n);
   for (gsize v = 0; v < n; v++)
     scan->labels_ijk[v] = class_of[values[v]];
   return TRUE;

@@ -7,6 +7,7 @@
 #include "seg/generalist/generalist.h"
 #include "seg/infer/sliding-window.h"
 #include "seg/tensor/context.h"
+#include "volume/memory.h"
 
 #include <glib/gi18n.h>
 #include <math.h>
@@ -158,8 +159,9 @@ typedef struct
   SegPatch *patches;
 } MadeUp;
 
-static void
-made_up_init (MadeUp *self, const SegMethod *method)
+/* Cleared whether or not there was memory for it. */
+static gboolean
+made_up_init (MadeUp *self, const SegMethod *method, GError **error)
 {
   const SegMethodParams *params = seg_method_get_params (method);
   gsize V = (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
@@ -168,12 +170,14 @@ made_up_init (MadeUp *self, const SegMethod *method)
 
   *batch = (SegBatch){ .n = n, .n_labelled = params->batch_labelled };
   memcpy (batch->patch, params->patch, sizeof batch->patch);
-  batch->image = g_new (float, (gsize) n *V);
-  batch->label = g_malloc0 ((gsize) n * V);
-  batch->domain = g_malloc0 ((gsize) n * V);
-  batch->pseudo = g_malloc0 ((gsize) n * V);
   self->patches = g_new0 (SegPatch, n);
   batch->patches = self->patches;
+  batch->image = volume_memory_try ((gsize) n * V, sizeof *batch->image, error);
+  batch->label = batch->image != NULL ? volume_memory_try0 ((gsize) n * V, 1, error) : NULL;
+  batch->domain = batch->label != NULL ? volume_memory_try0 ((gsize) n * V, 1, error) : NULL;
+  batch->pseudo = batch->domain != NULL ? volume_memory_try0 ((gsize) n * V, 1, error) : NULL;
+  if (batch->pseudo == NULL)
+    return FALSE;
   for (gsize v = 0; v < (gsize) n * V; v++)
     {
       batch->image[v] = sinf ((float) v * 0.37f);
@@ -182,6 +186,7 @@ made_up_init (MadeUp *self, const SegMethod *method)
     }
   for (int i = 0; i < n; i++)
     self->patches[i].has_pseudo = seg_method_get_info (method)->uses_generalist;
+  return TRUE;
 }
 
 static void
@@ -257,8 +262,8 @@ time_steps (SegMethod *method, AppPlanTime *time, GError **error)
   MadeUp made_up;
   gboolean ok;
 
-  made_up_init (&made_up, method);
-  ok = time_warm_steps (method, &made_up.batch, &time->per_step, &time->low, &time->high, error);
+  ok = made_up_init (&made_up, method, error)
+       && time_warm_steps (method, &made_up.batch, &time->per_step, &time->low, &time->high, error);
   made_up_clear (&made_up);
   return ok;
 }
@@ -268,10 +273,13 @@ time_window (SegMethod *method, double *per_window, GError **error)
 {
   const SegMethodParams *params = seg_method_get_params (method);
   gsize V = (gsize) params->patch[0] * (gsize) params->patch[1] * (gsize) params->patch[2];
-  g_autofree float *image = g_new0 (float, V);
-  g_autofree float *p = g_new (float, V *(gsize) params->n_classes);
+  g_autofree float *image = volume_memory_try0 (V, sizeof *image, error);
+  g_autofree float *p =
+      image != NULL ? volume_memory_try (V, (gsize) params->n_classes * sizeof *p, error) : NULL;
   gint64 start;
 
+  if (p == NULL)
+    return FALSE;
   for (int turn = 0; turn < 2; turn++)
     {
       start = g_get_monotonic_time ();
@@ -405,7 +413,9 @@ measure_what_fits (AppTrainPlan *plan, AppPlanTime *time, const int size[3], gbo
 
       if (measure (plan, time, size, &local))
         return TRUE;
-      if (laptop && g_error_matches (local, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY))
+      if (laptop
+          && (g_error_matches (local, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY)
+              || g_error_matches (local, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE)))
         seg_preprocess_choose_patch (before, voxels / 2, FALSE, patch);
       if (memcmp (before, patch, sizeof before) == 0)
         {

@@ -6,6 +6,7 @@
 #include "active/regions.h"
 #include "app/job.h"
 #include "volume/file-write.h"
+#include "volume/memory.h"
 #include "volume/nifti-write.h"
 
 #include <glib/gi18n.h>
@@ -49,24 +50,29 @@ mean_confidence (const guint8 *labels, const float *confidence, gsize n)
   return n_foreground > 0 ? sum / (double) n_foreground : NAN;
 }
 
-static void
+static gboolean
 set_uncertainty (AppPredicted *predicted, const AppRoundScan *scan, const float *probabilities,
-                 int K, gsize n_own)
+                 int K, gsize n_own, GError **error)
 {
   gsize n = seg_prepared_get_n_voxels (scan->prepared);
-  g_autofree float *entropy = g_new (float, n);
-  g_autofree float *own = g_new (float, n_own);
+  g_autofree float *entropy = volume_memory_try (n, sizeof *entropy, error);
+  g_autofree float *own = entropy != NULL ? volume_memory_try (n_own, sizeof *own, error) : NULL;
 
+  if (own == NULL)
+    return FALSE;
+  predicted->uncertainty_ijk = volume_memory_try (n_own, 1, error);
+  if (predicted->uncertainty_ijk == NULL)
+    return FALSE;
   active_entropy (probabilities, n, K, entropy);
   seg_prepared_values_back (scan->prepared, entropy, own);
-  predicted->uncertainty_ijk = g_new (guint8, n_own);
   for (gsize v = 0; v < n_own; v++)
     predicted->uncertainty_ijk[v] = (guint8) CLAMP (own[v] * 255 + 0.5f, 0, 255);
+  return TRUE;
 }
 
-static void
+static gboolean
 set_features (AppPredicted *predicted, const AppRoundScan *scan, const float *probabilities, int K,
-              double tau)
+              double tau, GError **error)
 {
   gsize n = seg_prepared_get_n_voxels (scan->prepared);
   double spacing[3];
@@ -76,7 +82,23 @@ set_features (AppPredicted *predicted, const AppRoundScan *scan, const float *pr
   seg_prepared_get_spacing (scan->prepared, spacing);
   active_features_from_image (&predicted->features, scan->id,
                               seg_prepared_get_image (scan->prepared), size, spacing);
-  active_features_add_prediction (&predicted->features, probabilities, n, K, tau);
+  return active_features_add_prediction (&predicted->features, probabilities, n, K, tau, error);
+}
+
+static gboolean
+set_planes (AppPredicted *predicted, const int size[3], GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (active_planes_from_prediction (&predicted->planes, predicted->labels_ijk, size, &local))
+    return TRUE;
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  active_planes_from_click (&predicted->planes, NULL, size); /* nothing is predicted */
+  return TRUE;
 }
 
 /* Regions
@@ -114,9 +136,12 @@ compare_views (SegMethod *method, const AppRoundScan *scan, const float *probabi
 {
   int K = seg_method_get_params (method)->n_classes, size[3];
   gsize n = seg_prepared_get_n_voxels (scan->prepared);
-  g_autofree float *image = g_new (float, n);
-  g_autofree float *back = g_new (float, n *(gsize) K);
+  g_autofree float *image = volume_memory_try (n, sizeof *image, error);
+  g_autofree float *back =
+      image != NULL ? volume_memory_try (n, (gsize) K * sizeof *back, error) : NULL;
 
+  if (back == NULL)
+    return FALSE;
   seg_prepared_get_size (scan->prepared, size);
   mirror (seg_prepared_get_image (scan->prepared), size, 1, image);
   if (!seg_method_predict (method, seg_method_get_predictor (method), image, size, other, NULL,
@@ -182,12 +207,16 @@ set_regions (AppPredicted *predicted, SegMethod *method, const AppRoundScan *sca
 {
   int K = seg_method_get_params (method)->n_classes, size[3];
   gsize n = seg_prepared_get_n_voxels (scan->prepared);
-  g_autofree float *other = g_new (float, n *(gsize) K);
-  g_autofree float *views = g_new0 (float, n), *networks = g_new0 (float, n);
-  g_autofree guint8 *labels = g_new (guint8, n);
+  g_autofree float *other = volume_memory_try (n, (gsize) K * sizeof *other, error);
+  g_autofree float *views = other != NULL ? volume_memory_try0 (n, sizeof *views, error) : NULL;
+  g_autofree float *networks =
+      views != NULL ? volume_memory_try0 (n, sizeof *networks, error) : NULL;
+  g_autofree guint8 *labels = networks != NULL ? volume_memory_try (n, 1, error) : NULL;
   g_autoptr (GArray) found = NULL;
   double spacing[3];
 
+  if (labels == NULL)
+    return FALSE;
   if (!compare_views (method, scan, probabilities, other, views, error)
       || (has_teacher (method)
           && !compare_networks (method, scan, probabilities, other, networks, error)))
@@ -195,7 +224,9 @@ set_regions (AppPredicted *predicted, SegMethod *method, const AppRoundScan *sca
   classes_of (probabilities, n, K, labels);
   seg_prepared_get_size (scan->prepared, size);
   seg_prepared_get_spacing (scan->prepared, spacing);
-  found = active_regions_find (networks, views, labels, size, spacing, MAX_REGIONS);
+  found = active_regions_find (networks, views, labels, size, spacing, MAX_REGIONS, error);
+  if (found == NULL)
+    return FALSE;
   predicted->regions = g_array_new (FALSE, FALSE, sizeof (AppRegion));
   for (guint r = 0; r < found->len; r++)
     {
@@ -312,9 +343,11 @@ app_predicted_write (const AppPredicted *self, const VolumeGeometry *geometry, V
                      const char *regions_path, GError **error)
 {
   gsize n = (gsize) geometry->size[0] * (gsize) geometry->size[1] * (gsize) geometry->size[2];
-  g_autofree guint16 *labels = g_new (guint16, n);
+  g_autofree guint16 *labels = volume_memory_try (n, sizeof *labels, error);
   gboolean ok;
 
+  if (labels == NULL)
+    return FALSE;
   for (gsize v = 0; v < n; v++)
     labels[v] = id_of[self->labels_ijk[v]];
   ok = like != NULL ? volume_nifti_write_labels (labels_path, like, labels, error)
@@ -334,38 +367,47 @@ app_predicted_write (const AppPredicted *self, const VolumeGeometry *geometry, V
          && (regions_path == NULL || write_regions (self->regions, regions_path, error));
 }
 
-gboolean
-app_round_predict (SegMethod *method, const AppRoundScan *scan, double tau, AppPredictExtent extent,
-                   AppPredicted *predicted, GError **error)
+static gboolean
+predict (SegMethod *method, const AppRoundScan *scan, double tau, AppPredictExtent extent,
+         AppPredicted *predicted, GError **error)
 {
   int K = seg_method_get_params (method)->n_classes;
   gsize n = seg_prepared_get_n_voxels (scan->prepared);
   const int *own_size = seg_prepared_get_geometry (scan->prepared)->size;
   gsize n_own = (gsize) own_size[0] * (gsize) own_size[1] * (gsize) own_size[2];
-  g_autofree float *probabilities = g_try_new (float, n *(gsize) K);
-  g_autofree float *confidence = g_try_new (float, n_own);
+  g_autofree float *probabilities = volume_memory_try (n, (gsize) K * sizeof *probabilities, error);
+  g_autofree float *confidence =
+      probabilities != NULL ? volume_memory_try (n_own, sizeof *confidence, error) : NULL;
   int size[3];
 
-  *predicted = (AppPredicted){ 0 };
-  if (probabilities == NULL || confidence == NULL)
-    {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY,
-                   "scan %s: not enough memory for its prediction", scan->name);
-      return FALSE;
-    }
+  if (confidence == NULL)
+    return FALSE;
+  predicted->labels_ijk = volume_memory_try (n_own, 1, error);
+  if (predicted->labels_ijk == NULL)
+    return FALSE;
   seg_prepared_get_size (scan->prepared, size);
   if (!seg_method_predict (method, seg_method_get_predictor (method),
                            seg_prepared_get_image (scan->prepared), size, probabilities, NULL,
                            error))
     return FALSE;
-  predicted->labels_ijk = g_new (guint8, n_own);
   seg_prepared_probabilities_back (scan->prepared, probabilities, K, predicted->labels_ijk,
                                    confidence);
   predicted->confidence = mean_confidence (predicted->labels_ijk, confidence, n_own);
-  set_uncertainty (predicted, scan, probabilities, K, n_own);
-  set_features (predicted, scan, probabilities, K, tau);
-  if (!active_planes_from_prediction (&predicted->planes, predicted->labels_ijk, own_size))
-    active_planes_from_click (&predicted->planes, NULL, own_size);
-  return extent == APP_PREDICT_LABELS
-         || set_regions (predicted, method, scan, probabilities, error);
+  return set_uncertainty (predicted, scan, probabilities, K, n_own, error)
+         && set_features (predicted, scan, probabilities, K, tau, error)
+         && set_planes (predicted, own_size, error)
+         && (extent == APP_PREDICT_LABELS
+             || set_regions (predicted, method, scan, probabilities, error));
+}
+
+gboolean
+app_round_predict (SegMethod *method, const AppRoundScan *scan, double tau, AppPredictExtent extent,
+                   AppPredicted *predicted, GError **error)
+{
+  *predicted = (AppPredicted){ 0 };
+  if (predict (method, scan, tau, extent, predicted, error))
+    return TRUE;
+  g_prefix_error (error, "scan %s: ", scan->name);
+  app_predicted_clear (predicted);
+  return FALSE;
 }

@@ -3,6 +3,7 @@
 
 #include "app/job.h"
 #include "app/round-scan.h"
+#include "volume/memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -90,8 +91,13 @@ app_round_scan_read_labels (const AppRoundScan *self, const VolumeGeometry *geom
       return NULL;
     }
   n = volume_scan_get_n_voxels (labels);
-  values = g_new (float, n);
-  classes = g_new (guint8, n);
+  values = volume_memory_try (n, sizeof *values, error);
+  classes = values != NULL ? volume_memory_try (n, 1, error) : NULL;
+  if (classes == NULL)
+    {
+      g_prefix_error (error, "labels of %s: ", self->name);
+      return NULL;
+    }
   box = (VolumeBox){ { 0, 0, 0 }, { own->size[0], own->size[1], own->size[2] } };
   volume_scan_read_box (labels, &box, values);
   for (gsize v = 0; v < n; v++)
@@ -127,24 +133,30 @@ app_round_scan_prepare (AppRoundScan *self, const SegPreprocess *preprocess, GEr
   return TRUE;
 }
 
-void
-app_round_scan_prepare_labels (AppRoundScan *self)
+gboolean
+app_round_scan_prepare_labels (AppRoundScan *self, GError **error)
 {
   const guint8 *labels = self->labels_ijk != NULL ? self->labels_ijk : self->truth_ijk;
 
   g_clear_pointer (&self->label, g_free);
   g_clear_pointer (&self->planes, g_free);
   if (!app_round_scan_is_labelled (self) || labels == NULL)
-    return;
-  self->label = g_malloc0 (seg_prepared_get_n_voxels (self->prepared));
+    return TRUE;
+  self->label = volume_memory_try0 (seg_prepared_get_n_voxels (self->prepared), 1, error);
+  if (self->label == NULL)
+    {
+      g_prefix_error (error, "scan %s: ", self->name);
+      return FALSE;
+    }
   if (self->complete)
     {
       seg_prepared_labels_forward (self->prepared, labels, self->label);
-      return;
+      return TRUE;
     }
   self->planes = g_new0 (SegPlane, self->n_planes);
   seg_prepared_planes_forward (self->prepared, labels, self->scan_planes, self->n_planes,
                                self->label, self->planes);
+  return TRUE;
 }
 
 void

@@ -62,7 +62,7 @@ guint8 *app_round_scan_read_labels (const AppRoundScan *self, const VolumeGeomet
 gboolean app_round_scan_prepare (AppRoundScan *self, const SegPreprocess *preprocess,
                                  GError **error);
 /* Labels and planes into the model's space, anew. */
-void app_round_scan_prepare_labels (AppRoundScan *self);
+gboolean app_round_scan_prepare_labels (AppRoundScan *self, GError **error);
 /* Signs the planes: (scan axis, index); labels come from @labels_ijk or the truth. */
 void app_round_scan_set_planes (AppRoundScan *self, const SegPlane *scan_planes, gsize n_planes,
                                 gboolean complete);

@@ -6,6 +6,7 @@
 #include "app/trainer.h"
 #include "seg/method/refresh.h"
 #include "seg/tensor/context.h"
+#include "volume/memory.h"
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
@@ -262,8 +263,8 @@ fill_case (const AppRoundScan *scan, SegCase *c)
   seg_prepared_get_spacing (scan->prepared, c->spacing_mm);
 }
 
-static void
-collect_training (AppTrainer *self)
+static gboolean
+collect_training (AppTrainer *self, GError **error)
 {
   self->training = g_new0 (AppRoundScan *, self->scans->len);
   for (guint s = 0; s < self->scans->len; s++)
@@ -277,7 +278,8 @@ collect_training (AppTrainer *self)
       if (!app_round_scan_is_labelled (scan)
           && !seg_method_find (self->plan->method)->uses_unlabelled)
         continue;
-      app_round_scan_prepare_labels (scan);
+      if (!app_round_scan_prepare_labels (scan, error))
+        return FALSE;
       self->training[self->n_training++] = scan;
     }
   self->cases = g_new0 (SegCase, MAX (self->n_training, 1));
@@ -287,6 +289,7 @@ collect_training (AppTrainer *self)
       /* I6: validation scans are never trained on. */
       g_assert (!self->training[i]->validation);
     }
+  return TRUE;
 }
 
 static double
@@ -345,7 +348,8 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
                    plan->method);
       return NULL;
     }
-  collect_training (self);
+  if (!collect_training (self, error))
+    return NULL;
   if (!check_labels (self, error))
     return NULL;
   self->context = app_engine_new_context (plan->params.seed, error);
@@ -563,7 +567,10 @@ load_pseudo (AppTrainer *self, const char *name, GError **error)
           return FALSE;
         }
       g_free (scan->pseudo);
-      scan->pseudo = g_memdup2 (weight->data, weight->size_bytes);
+      scan->pseudo = volume_memory_try (weight->size_bytes, 1, error);
+      if (scan->pseudo == NULL)
+        return FALSE;
+      memcpy (scan->pseudo, weight->data, weight->size_bytes);
       self->cases[i].pseudo = scan->pseudo;
     }
   self->pseudo_file = g_strdup (name);
@@ -692,8 +699,11 @@ static gboolean
 predict_own_grid (AppTrainer *self, const AppRoundScan *scan, guint8 *labels_ijk, GError **error)
 {
   int K = self->plan->params.n_classes;
-  g_autofree float *p = g_new (float, (gsize) K *seg_prepared_get_n_voxels (scan->prepared));
+  g_autofree float *p =
+      volume_memory_try (seg_prepared_get_n_voxels (scan->prepared), (gsize) K * sizeof *p, error);
 
+  if (p == NULL)
+    return FALSE;
   if (!app_trainer_predict (self, scan, p, error))
     return FALSE;
   seg_prepared_probabilities_back (scan->prepared, p, K, labels_ijk, NULL);
@@ -721,9 +731,10 @@ app_trainer_validate (AppTrainer *self, double *dice_per_class, GError **error)
       if (!check (self, error))
         return NAN;
       geometry = seg_prepared_get_geometry (scan->prepared);
-      labels = g_new (guint8, (gsize) geometry->size[0] * (gsize) geometry->size[1]
-                                  * (gsize) geometry->size[2]);
-      if (!predict_own_grid (self, scan, labels, error))
+      labels = volume_memory_try ((gsize) geometry->size[0] * (gsize) geometry->size[1]
+                                      * (gsize) geometry->size[2],
+                                  1, error);
+      if (labels == NULL || !predict_own_grid (self, scan, labels, error))
         return NAN;
       app_round_scan_count (scan, labels, truth, scan->truth_ijk != NULL, K, counts);
       for (int k = 1; k < K; k++)
@@ -821,9 +832,9 @@ compare_drawn (gconstpointer a, gconstpointer b)
 
 /* Where the truth is known (a simulation; nothing is trained on it here): how good the teacher's
  * own answer and the generalist's labels are on the scans that have no expert's. */
-static void
+static gboolean
 compare_with_truth (AppTrainer *self, const AppRoundScan *scan, const float *p,
-                    const guint8 *labels)
+                    const guint8 *labels, GError **error)
 {
   gsize N = seg_prepared_get_n_voxels (scan->prepared);
   int K = self->plan->params.n_classes;
@@ -831,8 +842,10 @@ compare_with_truth (AppTrainer *self, const AppRoundScan *scan, const float *p,
   AppOverlap *teacher = self->against_truth, *generalist = self->against_truth + K;
 
   if (scan->truth_ijk == NULL || scan->label != NULL)
-    return;
-  truth = g_malloc (N);
+    return TRUE;
+  truth = volume_memory_try (N, 1, error);
+  if (truth == NULL)
+    return FALSE;
   seg_prepared_labels_forward (scan->prepared, scan->truth_ijk, truth);
   for (gsize v = 0; v < N; v++)
     {
@@ -844,6 +857,7 @@ compare_with_truth (AppTrainer *self, const AppRoundScan *scan, const float *p,
       app_overlap_add (teacher, (guint8) best, truth[v]);
       app_overlap_add (generalist, labels[v], truth[v]);
     }
+  return TRUE;
 }
 
 static void
@@ -878,9 +892,9 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
   gsize N = seg_prepared_get_n_voxels (scan->prepared);
   gsize K = (gsize) params->n_classes, C = (gsize) params->filters;
   const float *image = seg_prepared_get_image (scan->prepared);
-  g_autofree float *p = g_try_new (float, K *N);
-  g_autofree float *f = g_try_new (float, C *N);
-  g_autofree guint8 *labels = g_try_malloc (N);
+  g_autofree float *p = volume_memory_try (N, K * sizeof *p, NULL);
+  g_autofree float *f = volume_memory_try (N, C * sizeof *f, NULL);
+  g_autofree guint8 *labels = volume_memory_try (N, 1, NULL);
   int size[3];
 
   if (p == NULL || f == NULL || labels == NULL)
@@ -905,7 +919,8 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
                          self->generalist, image, size, p, (int) K, f, (int) C, refresh_tick, tick,
                          labels, report, error))
     return FALSE;
-  compare_with_truth (self, scan, p, labels);
+  if (!compare_with_truth (self, scan, p, labels, error))
+    return FALSE;
   if (params->agreement)
     keep_agreed (p, labels, N, (int) K);
   g_free (scan->pseudo);

@@ -6,6 +6,7 @@
 #include "app/flow-propagate.h"
 #include "app/json-output.h"
 #include "app/verbs.h"
+#include "volume/memory.h"
 #include "volume/nifti-write.h"
 #include "volume/picture.h"
 
@@ -306,15 +307,12 @@ write_mask (Asked *self, gsize *n_pixels, GError **error)
   else
     {
       const VolumeGeometry *geometry = volume_scan_get_geometry (self->scan);
-      g_autofree guint16 *labels = g_try_new0 (guint16, volume_scan_get_n_voxels (self->scan));
+      g_autofree guint16 *labels =
+          volume_memory_try0 (volume_scan_get_n_voxels (self->scan), sizeof *labels, error);
       VolumeSliceFrame frame;
 
       if (labels == NULL)
-        {
-          g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_TOO_LARGE,
-                       "%s: no memory for a mask of the scan", self->file);
-          return FALSE;
-        }
+        return FALSE;
       volume_geometry_get_slice_frame (geometry, self->slice_plane, &frame);
       for (gsize v = 0; self->voxels != NULL && v < volume_scan_get_n_voxels (self->scan); v++)
         labels[v] = self->voxels[v];
@@ -365,10 +363,13 @@ carry_on (Asked *self, SegGeneralist *generalist, GError **error)
   self->first = low[across] = result.first;
   self->last = result.last;
   side[across] = result.last - result.first + 1;
-  thick = g_new (guint8, (gsize) side[0] * (gsize) side[1] * (gsize) side[2]);
-  app_flow_propagation_place (&result, geometry, self->slice_plane, thick);
+  thick = volume_memory_try ((gsize) side[0] * (gsize) side[1] * (gsize) side[2], 1, error);
+  if (thick != NULL)
+    app_flow_propagation_place (&result, geometry, self->slice_plane, thick);
   app_flow_propagation_clear (&result);
-  self->voxels = g_new0 (guint8, n_voxels);
+  self->voxels = thick != NULL ? volume_memory_try0 (n_voxels, 1, error) : NULL;
+  if (self->voxels == NULL)
+    return FALSE;
   from = thick;
   for (int k = 0; k < side[2]; k++)
     for (int j = 0; j < side[1]; j++)
@@ -380,9 +381,10 @@ carry_on (Asked *self, SegGeneralist *generalist, GError **error)
     {
       g_autofree guint8 *rough = g_steal_pointer (&self->voxels);
 
-      self->voxels = g_new (guint8, n_voxels);
-      return app_flow_vote (generalist, self->scan, rough, 2, embed_cb, generalist, NULL, NULL,
-                            self->voxels, error);
+      self->voxels = volume_memory_try (n_voxels, 1, error);
+      return self->voxels != NULL
+             && app_flow_vote (generalist, self->scan, rough, 2, embed_cb, generalist, NULL, NULL,
+                               self->voxels, error);
     }
   return TRUE;
 }

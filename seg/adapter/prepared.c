@@ -3,6 +3,8 @@
 
 #include "seg/adapter/preprocess.h"
 
+#include "volume/memory.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -30,14 +32,6 @@ gsize
 seg_prepared_get_n_voxels (const SegPrepared *self)
 {
   return (gsize) self->size[0] * (gsize) self->size[1] * (gsize) self->size[2];
-}
-
-static gboolean
-out_of_memory (GError **error, gsize n)
-{
-  g_set_error (error, SEG_ERROR, SEG_ERROR_OUT_OF_MEMORY,
-               "No memory for a scan of %" G_GSIZE_FORMAT " voxels", n);
-  return FALSE;
 }
 
 /* --- the frame ------------------------------------------------------------------------------ */
@@ -585,11 +579,11 @@ resample (SegPrepared *self, float *image, GError **error)
       for (int e = d + 1; e < 3; e++)
         n_inner *= (gsize) size[e];
       n = n_outer * (gsize) self->size[d] * n_inner;
-      next = g_try_malloc (n * sizeof *next);
+      next = volume_memory_try (n, sizeof *next, error);
       if (next == NULL)
         {
           g_free (image);
-          return out_of_memory (error, n);
+          return FALSE;
         }
       resample_axis (image, next, n_outer, size[d], self->size[d], n_inner);
       g_free (image);
@@ -614,13 +608,10 @@ seg_prepared_new (const SegPreprocess *preprocess, VolumeScan *scan, GError **er
   if (self == NULL)
     return NULL;
   n = n_own (self);
-  values = g_try_malloc (n * sizeof *values);
-  image = values ? g_try_malloc (n * sizeof *image) : NULL;
+  values = volume_memory_try (n, sizeof *values, error);
+  image = values != NULL ? volume_memory_try (n, sizeof *image, error) : NULL;
   if (image == NULL)
-    {
-      out_of_memory (error, n);
-      return NULL;
-    }
+    return NULL;
   volume_scan_read_box (scan, &all, values);
   replace_not_finite (values, n);
   standardise (preprocess, values, n);

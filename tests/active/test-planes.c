@@ -47,10 +47,10 @@ test_prediction_takes_the_largest_part (void)
   ActivePlanes planes;
 
   memset (labels, 0, sizeof labels);
-  g_assert_false (active_planes_from_prediction (&planes, labels, size));
+  g_assert_false (active_planes_from_prediction (&planes, labels, size, NULL));
   fill (20, 29, 10, 15, 20, 29, 1);
   fill (1, 3, 1, 3, 70, 75, 1); /* an island that would move the box */
-  g_assert_true (active_planes_from_prediction (&planes, labels, size));
+  g_assert_true (active_planes_from_prediction (&planes, labels, size, NULL));
   g_assert_cmpint (planes.index[0], ==, 24);
   g_assert_cmpint (planes.index[1], ==, 12);
   g_assert_cmpint (planes.index[2], ==, 24);
@@ -68,7 +68,7 @@ test_missing_class_gets_a_slice (void)
   fill (10, 30, 5, 15, 10, 30, 1);
   fill (12, 14, 6, 7, 28, 29, 3);
   labels[at (12, 6, 29)] = 1;
-  g_assert_true (active_planes_from_prediction (&planes, labels, size));
+  g_assert_true (active_planes_from_prediction (&planes, labels, size, NULL));
   g_assert_cmpuint (planes.missing, ==, G_GUINT64_CONSTANT (1) << 3);
   g_assert_cmpint (planes.n_extra, ==, 1);
   g_assert_cmpint (planes.extra_axis[0], ==, 2);
@@ -96,7 +96,7 @@ test_uncertainty_stays_near_the_prediction (void)
         entropy[at (i, j, 44)] += 0.5f;
         entropy[at (i, j, 2)] += 5; /* far from the structure: not looked at */
       }
-  active_planes_from_uncertainty (&planes, entropy, labels, size);
+  g_assert_true (active_planes_from_uncertainty (&planes, entropy, labels, size, NULL));
   g_assert_cmpint (planes.index[0], ==, 17);
   g_assert_cmpint (planes.index[1], ==, 9);
   g_assert_cmpint (planes.index[2], ==, 44);
@@ -122,7 +122,7 @@ test_one_voxel_thick (void)
   ActivePlanes planes;
   const guint8 flat[6] = { 0, 1, 1, 0, 0, 0 };
 
-  g_assert_true (active_planes_from_prediction (&planes, flat, (int[]){ 6, 1, 1 }));
+  g_assert_true (active_planes_from_prediction (&planes, flat, (int[]){ 6, 1, 1 }, NULL));
   g_assert_cmpint (planes.index[0], ==, 1);
   g_assert_cmpint (planes.index[1], ==, 0);
   g_assert_cmpint (planes.index[2], ==, 0);

@@ -66,7 +66,7 @@ test_worst_first (void)
   set_up ();
   fill (networks, 8, 8, 8, 1, 0.9f); /* 27 voxels */
   fill (views, 24, 20, 22, 1, 0.6f);
-  found = active_regions_find (networks, views, labels, size, spacing_mm, 8);
+  found = active_regions_find (networks, views, labels, size, spacing_mm, 8, NULL);
   g_assert_cmpuint (found->len, ==, 2);
   first = &g_array_index (found, ActiveRegion, 0);
   second = &g_array_index (found, ActiveRegion, 1);
@@ -90,7 +90,7 @@ test_apart (void)
   for (int a0 = 0; a0 < S; a0++)
     for (int a1 = 0; a1 < S; a1++)
       networks[at (a0, a1, 15)] = 0.5f;
-  found = active_regions_find (networks, NULL, labels, size, spacing_mm, 6);
+  found = active_regions_find (networks, NULL, labels, size, spacing_mm, 6, NULL);
   g_assert_cmpuint (found->len, ==, 6);
   for (guint r = 0; r < found->len; r++)
     {
@@ -110,7 +110,7 @@ test_agreement (void)
   g_autoptr (GArray) found = NULL;
 
   set_up ();
-  found = active_regions_find (networks, views, labels, size, spacing_mm, 8);
+  found = active_regions_find (networks, views, labels, size, spacing_mm, 8, NULL);
   g_assert_cmpuint (found->len, ==, 0);
 }
 
@@ -125,7 +125,7 @@ test_thin (void)
   set_up ();
   memset (labels, 0, sizeof labels);
   networks[3 * 8 + 3] = 1;
-  found = active_regions_find (networks, NULL, labels, thin, spacing_mm, 8);
+  found = active_regions_find (networks, NULL, labels, thin, spacing_mm, 8, NULL);
   g_assert_cmpuint (found->len, ==, 1);
   g_assert_true (holds (&g_array_index (found, ActiveRegion, 0), 0, 3, 3));
   g_assert_cmpint (g_array_index (found, ActiveRegion, 0).hi[0], ==, 1);

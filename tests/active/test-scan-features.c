@@ -63,7 +63,7 @@ test_entropy_and_shares (void)
   g_assert_cmpfloat_with_epsilon (entropy[0], 1, 1e-5);
   g_assert_cmpfloat_with_epsilon (entropy[1], h9, 1e-5);
   active_features_from_image (&f, 1, image, (int[]){ 4, 1, 1 }, (double[]){ 1, 1, 1 });
-  active_features_add_prediction (&f, p, 4, 2, 0.6);
+  g_assert_true (active_features_add_prediction (&f, p, 4, 2, 0.6, NULL));
   g_assert_true (f.has_prediction);
   g_assert_cmpfloat_with_epsilon (f.uncertain_share, 0.5, 1e-12); /* H 1 and 0.7219 */
   g_assert_cmpfloat_with_epsilon (f.mean_entropy, (1 + 2 * h9 + h8) / 4, 1e-5);
