@@ -503,7 +503,7 @@ static gboolean
 select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
 {
   const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
-  double tau = seg_gm_abs_tau (&schedule, self->plan.params.n_steps);
+  double tau = seg_gm_abs_tau_after_round (&schedule);
   GPtrArray *scans = self->data->scans;
   g_autofree ActiveFeatures *features = g_new0 (ActiveFeatures, scans->len);
   g_autofree gboolean *labelled = g_new0 (gboolean, scans->len);
@@ -570,9 +570,11 @@ keep_model (Simulation *self, AppTrainer *trainer, GError **error)
 static gboolean
 one_round (Simulation *self, GError **error)
 {
-  const AppTrainHooks hooks = {
-    .check = hook_check, .progress = hook_progress, .metric = hook_metric, .data = self
-  };
+  const AppTrainHooks hooks = { .check = hook_check,
+                                .progress = hook_progress,
+                                .metric = hook_metric,
+                                .data = self,
+                                .label_names = (const char *const *) self->data->label_names };
   g_autofree char *folder = g_strdup_printf ("%s/round-%d", self->folder, self->round);
   g_autofree char *embeddings = g_build_filename (self->folder, "embeddings", NULL);
   g_autoptr (AppTrainer) trainer = NULL;

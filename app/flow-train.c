@@ -538,7 +538,7 @@ static gboolean
 predict_all (Round *self, AppTrainer *trainer, Candidates *candidates, GError **error)
 {
   const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
-  double tau = seg_gm_abs_tau (&schedule, self->plan.params.n_steps);
+  double tau = seg_gm_abs_tau_after_round (&schedule);
   double share = app_train_plan_get_training_share (&self->plan);
   guint n = self->data->scans->len;
 
@@ -648,6 +648,7 @@ train_and_predict (Round *self, GError **error)
                                 .metric = hook_metric,
                                 .checkpoint = hook_checkpoint,
                                 .resumed = hook_resumed,
+                                .label_names = (const char *const *) self->data->label_names,
                                 .data = self };
   g_autoptr (AppTrainer) trainer =
       app_trainer_new (&self->plan, self->data->scans, self->folder, &hooks, error);

@@ -216,6 +216,17 @@ count_classes (const AppTrainer *self, gsize *counts, gsize *n_labelled)
     }
 }
 
+/* Its number where nobody knows its name. */
+static char *
+name_class (const AppTrainer *self, int k)
+{
+  const char *const *names = self->hooks.label_names;
+
+  if (names != NULL && k <= (int) g_strv_length ((char **) names))
+    return g_strdup (names[k - 1]);
+  return g_strdup_printf ("%d", k);
+}
+
 static gboolean
 check_labels (const AppTrainer *self, GError **error)
 {
@@ -241,10 +252,12 @@ check_labels (const AppTrainer *self, GError **error)
   for (int k = 1; k < K; k++)
     if (counts[k] == 0)
       {
+        g_autofree char *name = name_class (self, k);
+
         g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                     _ ("Label %d is in none of the signed slices: label it in one, or remove it "
+                     _ ("Label “%s” is in none of the signed slices: label it in one, or remove it "
                         "from the project."),
-                     k);
+                     name);
         return FALSE;
       }
   return TRUE;

@@ -49,6 +49,7 @@ typedef struct
   /* It goes on after @step: what was told beyond it will be told again. */
   void (*resumed) (gint64 step, gpointer data);
   gpointer data;
+  const char *const *label_names; /* (nullable): of the classes 1 …, for what is said; borrowed */
 } AppTrainHooks;
 
 /**

@@ -236,7 +236,9 @@ gather (const SegPatchParams *params, const SegCase *volume, const Map *map, Seg
 
             patch->image[p] = inside ? volume->image[voxel] : 0;
             patch->label[p] = inside && volume->label ? volume->label[voxel] : 0;
-            patch->pseudo[p] = inside && volume->pseudo ? volume->pseudo[voxel] : 0;
+            patch->pseudo[p] = inside && volume->pseudo          ? volume->pseudo[voxel]
+                               : !inside && params->mark_outside ? SEG_PSEUDO_OUTSIDE
+                                                                 : 0;
             patch->domain[p] =
                 inside ? domain_at (volume, voxel, row_on_plane || steps[2].on_plane[k]) : 0;
           }
@@ -372,7 +374,8 @@ interpolate (const SegCase *volume, const double at[3])
 }
 
 static void
-warp_voxel (const Warp *warp, const SegCase *volume, const double at[3], SegPatch *patch, gsize p)
+warp_voxel (const Warp *warp, const SegCase *volume, const double at[3], guint8 outside,
+            SegPatch *patch, gsize p)
 {
   const int *size = volume->size;
   int q[3];
@@ -385,7 +388,8 @@ warp_voxel (const Warp *warp, const SegCase *volume, const double at[3], SegPatc
       inside &= q[a] >= 0 && q[a] < size[a];
     }
   patch->image[p] = 0;
-  patch->label[p] = patch->pseudo[p] = patch->domain[p] = 0;
+  patch->label[p] = patch->domain[p] = 0;
+  patch->pseudo[p] = outside;
   if (!inside)
     return;
   voxel = ((gsize) q[0] * (gsize) size[1] + (gsize) q[1]) * (gsize) size[2] + (gsize) q[2];
@@ -413,7 +417,7 @@ gather_warped (const SegPatchParams *params, const SegCase *volume, const Map *m
           for (int a = 0; a < 3; a++)
             at[a] = warp.at[a] + warp.matrix[a][0] * from[0] + warp.matrix[a][1] * from[1]
                     + warp.matrix[a][2] * from[2];
-          warp_voxel (&warp, volume, at, patch, p);
+          warp_voxel (&warp, volume, at, params->mark_outside ? SEG_PSEUDO_OUTSIDE : 0, patch, p);
         }
 }
 

@@ -14,6 +14,8 @@ typedef struct
 
 /* In a pseudo-label: nobody's guess is trusted here. */
 #define SEG_PSEUDO_UNKNOWN 255
+/* In a patch's: no voxel of the volume, but padding or what lies beyond it (see mark_outside). */
+#define SEG_PSEUDO_OUTSIDE 254
 
 /**
  * SegCase:
@@ -85,6 +87,8 @@ extern const SegStrongParams seg_strong_2d; /* 3, 0.7, 15°, 0.5, 0.7–1.3, 0.5
  *   1 for A&D, 2 for its 2-D form
  * @overhang: share of a side by which the crop may lie outside the volume, beyond that padding:
  * what a scan shows is then not told from where in the patch it lies; 0 in the dossiers
+ * @mark_outside: what is beyond the volume is SEG_PSEUDO_OUTSIDE in the patch's pseudo-label, even
+ * where the volume has none; else 0, background, as in the dossiers
  * @use_last_offset: off (parity): the crop's offset is uniform in 0 … side − patch − 1
  * @centre_crop: for validation: no random offset but round-half-even ((side − patch) / 2)
  * @foreground_share: probability that the crop is moved, as little as possible, so that a random
@@ -95,6 +99,7 @@ typedef struct
   int patch[3];
   int pad_extra;
   double overhang;
+  gboolean mark_outside;
   gboolean use_last_offset;
   gboolean centre_crop;
   double foreground_share;

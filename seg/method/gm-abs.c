@@ -48,6 +48,7 @@ student_input (SegMethod *self, const SegBatch *batch, const float *view)
 typedef struct
 {
   SegTensor *a, *b; /* softmax of the two noisy views; NULL without unlabelled patches */
+  SegTensor *inside; /* or NULL, see seg_method_inside() */
 } Taught;
 
 /* L_cons = ½ mse (student (U), teacher (A)) + ½ mse (student (U), teacher (B)). */
@@ -57,8 +58,9 @@ consistency (SegTensor *logits, const SegBatch *batch, const Taught *taught)
   g_autoptr (SegTensor) unlabelled =
       seg_slice (logits, 0, batch->n_labelled, batch->n - batch->n_labelled);
   g_autoptr (SegTensor) p = seg_softmax (unlabelled, 1);
-  g_autoptr (SegTensor) a = seg_mse (p, taught->a, NULL, FALSE);
-  g_autoptr (SegTensor) b = seg_mse (p, taught->b, NULL, FALSE);
+  gboolean masked = taught->inside != NULL;
+  g_autoptr (SegTensor) a = seg_mse (p, taught->a, taught->inside, masked);
+  g_autoptr (SegTensor) b = seg_mse (p, taught->b, taught->inside, masked);
   g_autoptr (SegTensor) sum = seg_add (a, b);
 
   return seg_affine (sum, 0.5, 0);
@@ -71,8 +73,8 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
   const SegGmAbsSchedule schedule = { p->n_steps, p->n_refreshes };
   int n_unlabelled = batch->n - batch->n_labelled;
   g_autofree float *view = NULL, *noisy = NULL;
-  g_autoptr (SegTensor) x = NULL, a = NULL, b = NULL, logits = NULL, pseudo = NULL;
-  Taught taught = { NULL, NULL };
+  g_autoptr (SegTensor) x = NULL, a = NULL, b = NULL, logits = NULL, pseudo = NULL, inside = NULL;
+  Taught taught = { NULL, NULL, NULL };
   SegTensor *total = NULL;
   gboolean no_pseudo;
   gsize n_flagged;
@@ -96,6 +98,7 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
 
       taught.a = a = seg_method_teach (self, x_a);
       taught.b = b = seg_method_teach (self, x_b);
+      taught.inside = inside = seg_method_inside (self, batch);
     }
 
   logits = seg_vnet_forward (self->student, x, NULL);

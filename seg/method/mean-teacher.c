@@ -46,7 +46,7 @@ teach_noisy (SegMethod *self, const SegBatch *batch, guint64 draw)
 SegTensor *
 seg_mean_teacher_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *report)
 {
-  g_autoptr (SegTensor) target = NULL, x = NULL, logits = NULL, p = NULL;
+  g_autoptr (SegTensor) target = NULL, x = NULL, logits = NULL, p = NULL, inside = NULL;
   SegTensor *total = NULL;
   gboolean has_unlabelled = batch->n > batch->n_labelled;
   gboolean is_empty;
@@ -60,7 +60,8 @@ seg_mean_teacher_losses (SegMethod *self, const SegBatch *batch, SegMethodReport
   if (has_unlabelled)
     {
       p = unlabelled_softmax (logits, batch);
-      seg_method_add_loss (&total, seg_loss_consistency (p, target, NULL, &is_empty),
+      inside = seg_method_inside (self, batch);
+      seg_method_add_loss (&total, seg_loss_consistency (p, target, inside, &is_empty),
                            weight_consistency (self), "loss.consistency", report);
     }
   return total;
@@ -119,6 +120,7 @@ SegTensor *
 seg_ua_mt_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *report)
 {
   g_autoptr (SegTensor) target = NULL, mean = NULL, mask = NULL, x = NULL, logits = NULL, p = NULL;
+  g_autoptr (SegTensor) inside = NULL;
   SegTensor *total = NULL;
   gboolean has_unlabelled = batch->n > batch->n_labelled;
   gboolean is_empty;
@@ -129,6 +131,9 @@ seg_ua_mt_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repor
       seg_no_grad_begin (self->context);
       mean = mean_of_passes (self, batch);
       mask = certainty_mask (self, mean);
+      inside = seg_method_inside (self, batch);
+      if (inside != NULL)
+        seg_tensor_set (&mask, seg_mul (mask, inside));
       seg_no_grad_end (self->context);
     }
   x = seg_method_upload (self, batch->n, batch->image);

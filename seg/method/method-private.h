@@ -50,6 +50,9 @@ void seg_method_add_loss (SegTensor **total, SegTensor *part, double weight, con
                           SegMethodReport *report);
 /* The supervised part, as the params ask. */
 SegTensor *seg_method_supervised (SegMethod *self, SegTensor *logits, const SegBatch *batch);
+/* Where the unlabelled patches show their scan and not padding, n 1 X.., or NULL where that is not
+ * asked. */
+SegTensor *seg_method_inside (SegMethod *self, const SegBatch *batch);
 /* A copy of the unlabelled patches with noise (±0.2 at most, sigma 0.1); free with g_free(). */
 float *seg_method_noisy (SegMethod *self, const SegBatch *batch, guint64 draw);
 

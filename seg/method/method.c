@@ -143,6 +143,7 @@ seg_method_get_patch_params (const SegMethod *self, SegPatchParams *params)
   *params = (SegPatchParams){
     .patch = { self->params.patch[0], self->params.patch[1], self->params.patch[2] },
     .pad_extra = 3,
+    .mark_outside = self->params.skip_outside,
     .use_last_offset =
         self->params.orient != SEG_ORIENT_MIRRORED, /* both as released, or neither */
     .orient = self->params.orient,

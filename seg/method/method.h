@@ -37,6 +37,10 @@ typedef struct
   SegWarpParams warp;
   double overhang; /* see SegPatchParams */
 
+  /* short runs */
+  double class_balance; /* see SegSupervisedParams; 0 in the papers */
+  gboolean skip_outside; /* padding is in no loss; in the papers the unlabelled losses count it */
+
   /* gm-abs: its decisions made explicit (dossier, section 10) */
   int n_refreshes; /* of the generalist's labels; 13 as released */
   gboolean dice_term; /* half of the supervised loss is Dice on the labelled planes; not in

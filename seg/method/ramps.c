@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+/* Of the released run: selections every 200 steps in between. */
+#define FIRST_SELECTION 800
+#define LAST_SELECTION 2200
+
 /* Position in the released run. Whole numbers of released steps must come out whole, so multiply
  * before dividing. */
 static double
@@ -90,6 +94,12 @@ seg_gm_abs_tau (const SegGmAbsSchedule *self, gint64 t)
   return 0.35 + 0.25 * seg_ramp_sigmoid (released_step (self, t), SEG_GM_ABS_RELEASED_STEPS);
 }
 
+double
+seg_gm_abs_tau_after_round (const SegGmAbsSchedule *self)
+{
+  return seg_gm_abs_tau (self, scaled_step (self, LAST_SELECTION));
+}
+
 gboolean
 seg_gm_abs_refresh_is_due (const SegGmAbsSchedule *self, gint64 t)
 {
@@ -117,7 +127,7 @@ seg_gm_abs_selection_is_due (const SegGmAbsSchedule *self, gint64 t)
 {
   gint64 last = 0;
 
-  for (int released = 800; released <= 2200; released += 200)
+  for (int released = FIRST_SELECTION; released <= LAST_SELECTION; released += 200)
     {
       gint64 due = MAX (scaled_step (self, released), last + 1);
 

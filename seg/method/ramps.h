@@ -45,6 +45,10 @@ double seg_gm_abs_weight_sam (const SegGmAbsSchedule *self, gint64 t);
 double seg_gm_abs_weight_consistency (const SegGmAbsSchedule *self, gint64 t);
 /* Threshold of normalised entropy, 0.35 + 0.25 ramp (t, 10 000). */
 double seg_gm_abs_tau (const SegGmAbsSchedule *self, gint64 t);
+/* The same where a selection follows the round instead of interrupting it: that of the paper's last
+ * selection, t = 2200. At the ramp's end, .60, hardly a voxel of a trained network is left above.
+ */
+double seg_gm_abs_tau_after_round (const SegGmAbsSchedule *self);
 /* Whether a refresh of the generalist's labels is due after t finished steps; with the released
  * number of steps and refreshes: t = 600, 1200, … 7800. */
 gboolean seg_gm_abs_refresh_is_due (const SegGmAbsSchedule *self, gint64 t);

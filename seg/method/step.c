@@ -79,8 +79,28 @@ seg_method_supervised (SegMethod *self, SegTensor *logits, const SegBatch *batch
   gboolean is_empty;
 
   return seg_loss_supervised (&(SegSupervisedParams){ .broadcast = self->params.ce_broadcast,
-                                                      .dice = self->params.dice_term },
+                                                      .dice = self->params.dice_term,
+                                                      .balance = self->params.class_balance },
                               logits, batch, &is_empty);
+}
+
+SegTensor *
+seg_method_inside (SegMethod *self, const SegBatch *batch)
+{
+  const int *patch = batch->patch;
+  gsize V = (gsize) patch[0] * (gsize) patch[1] * (gsize) patch[2];
+  gsize n = (gsize) (batch->n - batch->n_labelled) * V;
+  const guint8 *pseudo = batch->pseudo + (gsize) batch->n_labelled * V;
+  g_autofree float *inside = NULL;
+
+  if (!self->params.skip_outside || n == 0)
+    return NULL;
+  inside = g_new (float, n);
+  for (gsize v = 0; v < n; v++)
+    inside[v] = pseudo[v] != SEG_PSEUDO_OUTSIDE;
+  return seg_tensor_new_from_f32 (
+      self->context, SEG_SHAPE (batch->n - batch->n_labelled, 1, patch[0], patch[1], patch[2]),
+      inside);
 }
 
 float *

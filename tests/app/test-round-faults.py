@@ -5,10 +5,12 @@ it is mended --resume ends the round as if nothing had been."""
 import math
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -163,6 +165,108 @@ def test_generalist_removed(folder):
                   folder / "gone.safetensors", "--json")
     assert error and "gone.safetensors" in error, error
     assert exported(project, folder / "now") == labels
+
+
+def no_round(folder, said, slices, labels=("a", "b", "c")):
+    """Labels that a round cannot start from: said before it, and they stay as they were."""
+    ok("phantom", "--out", folder / "scans", "--count", 4, "--seed", 5, "--size", "32,30,24")
+    scans = sorted((folder / "scans").glob("phantom_???.nii.gz"))
+    project = folder / "p.crosslabel"
+    ok("new", project, "--scan", *scans, "--label", *labels, "--validation", 1, "--seed", 1)
+    for scan in ok_json("info", project)["scans"]:
+        if slices:
+            ok("import", project, "--scan", scan["id"], "--labels",
+               folder / "scans" / f"{scan['name']}_label.nii.gz", "--slices", slices)
+    before = exported(project, folder / "before") if slices else None
+    error = train(project, "--method", "sup-only", *TRAIN)
+    assert error and said in error, error
+    assert not list((project / "models").glob("*.safetensors"))
+    if slices:
+        assert exported(project, folder / "after") == before
+    ok("info", project, "--check")
+    return project
+
+
+def test_nothing_labelled(folder):
+    no_round(folder, "No training scan is labelled yet", None)
+
+
+def test_class_never_labelled(folder):
+    no_round(folder, "Label “rare” is in none of the signed slices", "a:12,c:15,s:16",
+             ("a", "b", "c", "rare"))
+
+
+def test_planes_without_foreground(folder):
+    no_round(folder, "show background alone", "a:0,c:0,s:0")
+
+
+def nifti(path, size, spacing_mm, value, u8=False):
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, 3, *size, 1, 1, 1, 1)
+    struct.pack_into("<2h", header, 70, *((2, 8) if u8 else (16, 32)))
+    struct.pack_into("<8f", header, 76, 1, *spacing_mm, 0, 0, 0, 0)
+    struct.pack_into("<2f", header, 108, 352, 1)
+    header[123] = 2
+    struct.pack_into("<2h", header, 252, 0, 1)
+    for row in range(3):
+        struct.pack_into("<f", header, 280 + 20 * row, spacing_mm[row])
+    header[344:348] = b"n+1\0"
+    values = [value(i, j, k) for k in range(size[2]) for j in range(size[1]) for i in range(size[0])]
+    path.write_bytes(bytes(header) + struct.pack(f"<{len(values)}{'B' if u8 else 'f'}", *values))
+
+
+def ellipsoids(folder, shapes):
+    """One bright ellipsoid a scan, in voxels; @shapes: (size, spacing_mm) of each."""
+    for n, (size, spacing_mm) in enumerate(shapes):
+        random_ = random.Random(n)
+
+        def inside(i, j, k):
+            return sum(((v - (s - 1) / 2) / max(s * 0.3, 0.6)) ** 2
+                       for v, s in zip((i, j, k), size)) < 1
+        nifti(folder / f"x{n}.nii", size, spacing_mm,
+              lambda *at: 100 * inside(*at) + random_.gauss(0, 20))
+        nifti(folder / f"x{n}_label.nii", size, spacing_mm, lambda *at: int(inside(*at)), u8=True)
+
+
+def a_whole_round(folder, shapes):
+    """The loop on odd scans: labels, a gm-abs round, predictions on their own grids, a proposal."""
+    ellipsoids(folder, shapes)
+    project = folder / "p.crosslabel"
+    ok("new", project, "--scan", *(folder / f"x{n}.nii" for n in range(len(shapes))),
+       "--label", "a", "--validation", 1, "--seed", 1)
+    free = [s["id"] for s in ok_json("info", project)["scans"] if not s["validation"]]
+    for id_ in free[:2]:
+        ok("import", project, "--scan", id_, "--labels", folder / f"x{id_ - 1}_label.nii", "--dense")
+    ok_json("train", project, "--method", "gm-abs", *TRAIN)
+    ok("predict", project, "--out", folder / "predictions")
+    for n, (size, _) in enumerate(shapes):
+        info = ok_json("info", folder / "predictions" / f"x{n}_prediction.nii.gz")
+        assert info["shape"] == list(size), (info, size)
+    ok_json("select", project, "--count", 1)
+    ok("info", project, "--check")
+
+
+def test_scans_of_one_slice(folder):
+    a_whole_round(folder, [((40, 36, 1), (1, 1, 5))] * 4)
+
+
+def test_spacings_that_differ_wildly(folder):
+    a_whole_round(folder, [((40, 36, 20), (1, 1, 2)), ((12, 12, 60), (4, 4, 0.5)),
+                           ((90, 70, 3), (0.3, 0.3, 30)), ((24, 24, 24), (1, 1, 1))])
+
+
+def test_loss_that_is_no_number(folder):
+    project, _ = make(folder)
+    labels = exported(project, folder / "before")
+    # Every step multiplies the parameters by 1 − lr·decay.
+    error = train(project, "--method", "sup-only", *TRAIN[2:], "--steps", 200, "--set", "adamw=0",
+                  "--set", "lr_poly=0", "--set", "lr=100", "--set", "weight_decay=1")
+    assert error and "not a number" in error and "last checkpoint" in error, error
+    assert exported(project, folder / "now") == labels
+    # The round can be left, and another begun.
+    assert train(project, "--method", "sup-only", *TRAIN) is None
+    ok("info", project, "--check")
 
 
 def test_setting_that_is_none(folder):

@@ -287,7 +287,7 @@ test_bad_input (void)
         if (scan->truth_ijk[v] == 2)
           scan->truth_ijk[v] = 0;
     }
-  expect_refusal (&f, "Label 2");
+  expect_refusal (&f, "Label “2”");
   for (int s = 0; s < 2; s++)
     memset (((AppRoundScan *) g_ptr_array_index (f.scans, s))->truth_ijk, 0, 32 * 32 * 16);
   expect_refusal (&f, "background alone");

@@ -232,6 +232,56 @@ test_overhang (void)
   volume_clear (&volume);
 }
 
+/* What is beyond the volume is told from background, warped or not, with and without a
+ * pseudo-label; nothing else changes. */
+static void
+test_outside (void)
+{
+  const SegWarpParams warps[2] = { { 0 }, { .rotate_degrees = 30, .zoom = 0.2 } };
+  Volume volume;
+  SegPatch marked, plain;
+
+  volume_init (&volume, 9, 7, 5);
+  patch_init (&marked, (const int[]){ 6, 8, 4 });
+  patch_init (&plain, (const int[]){ 6, 8, 4 });
+  for (int turn = 0; turn < 4; turn++)
+    {
+      SegPatchParams params = {
+        .patch = { 6, 8, 4 }, .use_last_offset = TRUE, .overhang = 0.5, .warp = warps[turn % 2]
+      };
+      SegCase without = volume.volume;
+      gsize n_outside = 0, n_inside = 0;
+
+      if (turn >= 2)
+        without.pseudo = NULL;
+      for (guint64 item = 0; item < 200; item++)
+        {
+          params.mark_outside = FALSE;
+          seg_patch_cut (&params, &without, 3, item, &plain);
+          params.mark_outside = TRUE;
+          seg_patch_cut (&params, &without, 3, item, &marked);
+          g_assert_cmpmem (plain.image, plain.n_voxels * sizeof (float), marked.image,
+                           marked.n_voxels * sizeof (float));
+          g_assert_cmpmem (plain.label, plain.n_voxels, marked.label, marked.n_voxels);
+          g_assert_cmpmem (plain.domain, plain.n_voxels, marked.domain, marked.n_voxels);
+          for (gsize v = 0; v < plain.n_voxels; v++)
+            {
+              gboolean outside = plain.domain[v] == 0; /* all of the volume is labelled */
+
+              g_assert_cmpint (marked.pseudo[v], ==,
+                               outside ? SEG_PSEUDO_OUTSIDE : plain.pseudo[v]);
+              n_outside += outside;
+              n_inside += !outside;
+            }
+        }
+      g_assert_cmpuint (n_outside, >, 1000);
+      g_assert_cmpuint (n_inside, >, 1000);
+    }
+  patch_clear (&marked);
+  patch_clear (&plain);
+  volume_clear (&volume);
+}
+
 /* I3: whatever a warp does, what is called labelled was labelled, and its label is its own. */
 static void
 test_warped_planes (void)
@@ -839,6 +889,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seg/sampler/distributions", test_distributions);
   g_test_add_func ("/seg/sampler/mirrored", test_mirrored);
   g_test_add_func ("/seg/infer/sampler/overhang", test_overhang);
+  g_test_add_func ("/seg/infer/sampler/outside", test_outside);
   g_test_add_func ("/seg/infer/sampler/warped-planes", test_warped_planes);
   g_test_add_func ("/seg/infer/sampler/thick-slices", test_thick_slices_are_not_tilted);
   g_test_add_func ("/seg/sampler/as-numpy", test_as_numpy);

@@ -38,6 +38,13 @@ test_gm_abs_tau (void)
 
   for (int g = 0; g < 8; g++)
     g_assert_cmpfloat_with_epsilon (seg_gm_abs_tau (&schedule, 800 + 200 * g), golden[g], PLACES);
+  /* After a round of any length it is the paper's last. */
+  for (int n = 400; n <= 20000; n *= 5)
+    {
+      const SegGmAbsSchedule other = { .n_steps = n, .n_refreshes = 2 };
+
+      g_assert_cmpfloat_with_epsilon (seg_gm_abs_tau_after_round (&other), golden[7], PLACES);
+    }
 }
 
 /* The rule is set from the un-incremented counter at multiples of 2500 that are ≥ 5000: the step
