@@ -26,7 +26,7 @@ struct _SegMethod
   SegOptimiser *optimiser;
   gint64 step;
   GPtrArray *saved; /* host copies a checkpoint borrows */
-  GPtrArray *kept; /* running statistics as the step found them, float[] */
+  GPtrArray *kept; /* running statistics as the step found them, SegTensor */
 };
 
 SegMethodLosses seg_method_get_step_losses (const char *name);

@@ -84,7 +84,7 @@ seg_method_new (const char *name, const SegMethodParams *params, SegContext *con
   self->params = *params;
   self->context = seg_context_ref (context);
   self->saved = g_ptr_array_new_with_free_func (g_free);
-  self->kept = g_ptr_array_new_with_free_func (g_free);
+  self->kept = g_ptr_array_new_with_free_func ((GDestroyNotify) seg_tensor_unref);
   self->step_losses = seg_method_get_step_losses (name);
   self->student = new_network (self, STREAM_STUDENT_INIT);
   if (self->info->uses_unlabelled)
@@ -221,20 +221,22 @@ list_statistics (SegMethod *self)
   return all;
 }
 
+/* On the device: a copy each, and nothing waits for it. */
 static void
 keep_statistics (SegMethod *self)
 {
   g_autoptr (GPtrArray) statistics = list_statistics (self);
 
-  g_ptr_array_set_size (self->kept, 0);
+  seg_context_hold (self->context);
   for (guint s = 0; s < statistics->len; s++)
     {
       SegTensor *tensor = g_ptr_array_index (statistics, s);
-      float *values = g_new (float, seg_tensor_get_n_elements (tensor));
 
-      seg_tensor_download (tensor, SEG_DTYPE_F32, values);
-      g_ptr_array_add (self->kept, values);
+      if (s == self->kept->len)
+        g_ptr_array_add (self->kept, seg_tensor_new_like (tensor, SEG_DTYPE_F32));
+      seg_assign (g_ptr_array_index (self->kept, s), tensor);
     }
+  seg_context_release (self->context);
 }
 
 static void
@@ -242,9 +244,10 @@ restore_statistics (SegMethod *self)
 {
   g_autoptr (GPtrArray) statistics = list_statistics (self);
 
+  seg_context_hold (self->context);
   for (guint s = 0; s < statistics->len; s++)
-    seg_tensor_upload (g_ptr_array_index (statistics, s), SEG_DTYPE_F32,
-                       g_ptr_array_index (self->kept, s));
+    seg_assign (g_ptr_array_index (statistics, s), g_ptr_array_index (self->kept, s));
+  seg_context_release (self->context);
   seg_optimiser_zero_grad (self->optimiser);
 }
 
