@@ -12,6 +12,8 @@
  * On the host a slab is address space: what is never touched costs nothing. */
 
 #define ALIGNMENT 256
+/* Below this part of what there is nothing is dropped that would have to be computed again. */
+#define PLENTY 8
 #define HOST_SLAB_BYTES (G_GUINT64_CONSTANT (1) << 30)
 #define DEVICE_SLAB_BYTES (G_GUINT64_CONSTANT (256) << 20)
 
@@ -264,6 +266,14 @@ void
 seg_allocator_get_stats (SegAllocator *self, SegMemoryStats *stats)
 {
   *stats = self->stats;
+}
+
+gboolean
+seg_allocator_has_plenty (SegAllocator *self)
+{
+  const guint64 all = self->limit > 0 ? self->limit : self->device->info.memory_bytes;
+
+  return self->stats.in_use_bytes < all / PLENTY;
 }
 
 void

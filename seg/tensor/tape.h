@@ -17,7 +17,8 @@ G_BEGIN_DECLS
  *   if (!seg_context_check (ctx, &error)) …
  *
  * Memory that backward can compute again (normalised activations) is dropped as soon as the caller
- * lets go of the tensor: unref activations early. The tape frees what it holds while it runs back.
+ * lets go of the tensor, once an eighth of all memory is in use: unref activations early. The tape
+ * frees what it holds while it runs back.
  */
 
 /* Makes a new tape current; the one before is current again when this one is ended or freed. */

@@ -18,6 +18,9 @@ SegBlock *seg_allocator_take (SegAllocator *self, gsize size_bytes, const char *
 void seg_allocator_give (SegAllocator *self, SegBlock *block);
 void *seg_block_get_data (SegBlock *block);
 void seg_allocator_get_stats (SegAllocator *self, SegMemoryStats *stats);
+/* So little of the device's memory (of the limit, if there is one) is in use that nothing need be
+ * dropped to be computed again. */
+gboolean seg_allocator_has_plenty (SegAllocator *self);
 void seg_allocator_reset_peak (SegAllocator *self);
 void seg_allocator_set_limit (SegAllocator *self, guint64 limit_bytes);
 void seg_allocator_trim (SegAllocator *self);

@@ -323,7 +323,8 @@ seg_tensor_drop_if_unneeded (SegTensor *self)
   const gboolean linked_alone = self->ref_count == self->link_count;
   const gboolean again = self->node != NULL
                          && self->ref_count == self->link_count + self->save_count
-                         && seg_node_can_recompute (self->node);
+                         && seg_node_can_recompute (self->node)
+                         && !seg_allocator_has_plenty (self->context->allocator);
 
   if (self->storage != NULL && !self->parameter && (linked_alone || again))
     g_clear_pointer (&self->storage, storage_unref);

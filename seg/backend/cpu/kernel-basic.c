@@ -113,6 +113,7 @@ typedef struct
 {
   const SegBackendCall *call;
   Nest nest;
+  bool streaming;
 } Elementwise;
 
 static void
@@ -222,7 +223,9 @@ elementwise_cb (void *data, int64_t low, int64_t high, int thread)
       int64_t offset[MAX_OPERANDS] = { 0 };
       const int n = find_block (&e->nest, block, offset);
       const float *in[2] = { NULL, NULL };
-      float *out = target (call->out[0], offset[0], e->nest.stride[0][last], buffer[0]);
+      float *out = e->streaming
+                       ? buffer[0]
+                       : target (call->out[0], offset[0], e->nest.stride[0][last], buffer[0]);
 
       for (int o = 1; o < e->nest.n_operands; o++)
         in[o - 1] =
@@ -257,8 +260,13 @@ elementwise_cb (void *data, int64_t low, int64_t high, int thread)
           if (in[0] != out)
             memcpy (out, in[0], n * sizeof *out);
         }
-      commit (call->out[0], offset[0], e->nest.stride[0][last], n, out);
+      if (e->streaming)
+        commit_streaming (call->out[0], offset[0], n, out);
+      else
+        commit (call->out[0], offset[0], e->nest.stride[0][last], n, out);
     }
+  if (e->streaming)
+    finish_streaming ();
 }
 
 static SegStatus
@@ -270,6 +278,10 @@ run_elementwise (SegBackendDevice *device, const SegBackendCall *call)
   for (int i = 0; i < call->n_in; i++)
     operand[1 + i] = call->in[i];
   nest_init (&e.nest, 1 + call->n_in, operand);
+  /* what is written over itself has been read already */
+  e.streaming = call->op == SEG_OP_BINARY && e.nest.stride[0][e.nest.rank - 1] == 1
+                && is_worth_streaming (call->out[0]) && call->in[0]->data != call->out[0]->data
+                && call->in[1]->data != call->out[0]->data;
   seg_cpu_parallel (device, count_blocks (&e.nest), get_grain (&e.nest), elementwise_cb, &e);
   return SEG_STATUS_OK;
 }

@@ -93,7 +93,9 @@ sums_cb (void *data, int64_t low, int64_t high, int thread)
 
   if (memory == NULL)
     abort (); /* a few kilobytes */
-  for (int64_t strip = low; strip < high; strip += STRIP)
+  /* From behind: what was written last is still in the cache, and what is read last here is what
+   * the pass after this one begins with. */
+  for (int64_t strip = low + (high - low - 1) / STRIP * STRIP; strip >= low; strip -= STRIP)
     {
       memset (memory, 0, 2 * s->wide * sizeof *memory);
       for (int64_t row = strip; row < MIN (strip + STRIP, high); row++)
@@ -168,6 +170,7 @@ apply_cb (void *data, int64_t low, int64_t high, int thread)
   const Sums *s = p->s;
   float *memory = malloc (3 * s->wide * sizeof *memory);
   float *bx = memory, *bd = memory + s->wide, *by = memory + 2 * s->wide;
+  const bool streaming = is_worth_streaming (p->out);
 
   if (memory == NULL)
     abort ();
@@ -176,12 +179,16 @@ apply_cb (void *data, int64_t low, int64_t high, int thread)
       const int64_t at = row * s->repeat;
       const int64_t n = MIN (s->wide, (s->rows - at) * s->channels);
       const int64_t offset = (s->start + at) * s->channels;
-      float *y = target (p->out, offset, 1, by);
+      float *y = streaming ? by : target (p->out, offset, 1, by);
 
       apply_block (p, fetch (s->x, offset, (int) n, bx),
                    s->dout != NULL ? fetch (s->dout, offset, (int) n, bd) : NULL, y, n);
-      commit (p->out, offset, 1, (int) n, y);
+      if (streaming)
+        commit_streaming (p->out, offset, (int) n, y);
+      else
+        commit (p->out, offset, 1, (int) n, y);
     }
+  finish_streaming ();
   free (memory);
 }
 

@@ -18,6 +18,7 @@
 #define CPU_NAME(name) CPU_PASTE (name, CPU_ISA)
 
 #define BLOCK 1024 /* floats on the way through the cache */
+#define STREAM_FROM (12 << 20) /* floats: more than the last-level cache of most */
 #define GRAIN 8192 /* elements that are worth another thread, waking it included */
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -209,6 +210,47 @@ commit (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, const 
     }
 }
 
+/* As commit() of whole lines, past the caches: for what is larger than they are, so that a line is
+ * not read before it is written. @block is not the tensor itself. Ends in a finish_streaming(). */
+static inline void
+commit_streaming (const SegBackendTensor *t, int64_t offset, int n, const float *block)
+{
+#if defined __AVX512F__
+  float *to = (float *) t->data + offset;
+
+  if (t->dtype == SEG_DTYPE_F32 && (uintptr_t) to % 64 == 0 && n % 16 == 0)
+    {
+      for (int i = 0; i < n; i += 16)
+        _mm512_stream_ps (to + i, _mm512_loadu_ps (block + i));
+      return;
+    }
+#elif defined __AVX2__
+  float *to = (float *) t->data + offset;
+
+  if (t->dtype == SEG_DTYPE_F32 && (uintptr_t) to % 32 == 0 && n % 8 == 0)
+    {
+      for (int i = 0; i < n; i += 8)
+        _mm256_stream_ps (to + i, _mm256_loadu_ps (block + i));
+      return;
+    }
+#endif
+  commit (t, offset, 1, n, block);
+}
+
+static inline void
+finish_streaming (void)
+{
+#ifdef __AVX2__
+  _mm_sfence ();
+#endif
+}
+
+static inline bool
+is_worth_streaming (const SegBackendTensor *t)
+{
+  return t->dtype == SEG_DTYPE_F32 && seg_cpu_count (t) >= STREAM_FROM;
+}
+
 /* e^x: 2^n by exponent bits, the rest by a polynomial; relative error below 2e-7. */
 static inline float
 fast_exp (float x)
@@ -217,7 +259,7 @@ fast_exp (float x)
   const float n = __builtin_rintf (clamped * 1.44269504f);
   const float r = clamped - n * 0.693359375f + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
-  int32_t bits;
+  uint32_t bits;
   float power;
 
   p = p * r + 1.3981999507e-3f;
@@ -227,7 +269,8 @@ fast_exp (float x)
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1;
   /* in two steps, for n = 128 is no exponent */
-  bits = ((int32_t) n - 1 + 127) << 23;
+  bits = (uint32_t) (int32_t) n + 126u;
+  bits <<= 23;
   memcpy (&power, &bits, 4);
   return x < -87.3f ? 0 : p * power * 2;
 }
@@ -274,7 +317,7 @@ fast_log (float x)
 
   memcpy (&bits, &x, 4);
   exponent = (bits - 0x3f3504f3) >> 23;
-  bits -= exponent << 23;
+  bits -= exponent * (1 << 23);
   memcpy (&m, &bits, 4);
   m -= 1;
   z = m * m;
