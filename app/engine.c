@@ -9,6 +9,10 @@
 #define ENGINE_NICE 10
 /* A prompt inside an embedding inside a training step is as deep as it gets. */
 #define MAX_NESTED 3
+/* Jobs that ended and are still listed: answers and encodings come by the thousand, and each has a
+ * row in the window. */
+#define MAX_ENDED_NESTABLE 8
+#define MAX_ENDED 40
 
 struct _AppEngine
 {
@@ -183,6 +187,23 @@ app_engine_yield (void)
 /* The main thread
  * ----------------------------------------------------------------------------------- */
 
+static void
+forget_oldest (AppEngine *self)
+{
+  guint n_nestable = 0, n_others = 0;
+
+  for (guint j = g_list_model_get_n_items (G_LIST_MODEL (self->jobs)); j-- > 0;)
+    {
+      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+
+      if (!app_job_has_ended (job))
+        continue;
+      if (is_nestable (app_job_get_kind (job)) ? ++n_nestable > MAX_ENDED_NESTABLE
+                                               : ++n_others > MAX_ENDED)
+        g_list_store_remove (self->jobs, j);
+    }
+}
+
 AppJob *
 app_engine_submit (AppEngine *self, const AppJobParams *params)
 {
@@ -192,6 +213,7 @@ app_engine_submit (AppEngine *self, const AppJobParams *params)
   g_return_val_if_fail (APP_IS_ENGINE (self), NULL);
 
   job = app_job_new (params, requeue_cb, unqueue_cb, self);
+  forget_oldest (self);
   g_list_store_append (self->jobs, job);
   g_mutex_lock (&self->lock);
   refused = self->ending;

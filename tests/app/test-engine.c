@@ -220,6 +220,47 @@ test_failure_is_told (void)
   g_assert_cmpuint (g_list_model_get_n_items (app_engine_get_jobs (engine)), ==, 0);
 }
 
+static gboolean
+succeed (AppJob *job, gpointer data, GError **error)
+{
+  return TRUE;
+}
+
+/* A session answers prompts by the thousand; a row of the window for each would be kept for ever.
+ */
+static void
+test_ended_are_forgotten (void)
+{
+  g_autoptr (AppEngine) engine = app_engine_new ();
+  GListModel *jobs = app_engine_get_jobs (engine);
+  g_autoptr (AppJob) first = NULL;
+
+  for (int j = 0; j < 100; j++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (j % 10 == 0)
+        {
+          g_assert_true (app_engine_run (
+              engine, &(AppJobParams){ .kind = APP_JOB_TRAINING, .title = "round", .run = succeed },
+              &error));
+          g_assert_no_error (error);
+        }
+      g_assert_true (
+          app_engine_run (engine,
+                          &(AppJobParams){ .kind = j % 2 ? APP_JOB_EMBEDDING : APP_JOB_PROMPT,
+                                           .title = "slice",
+                                           .run = succeed },
+                          &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (g_list_model_get_n_items (jobs), <=, 9 + 10);
+    }
+  /* No round was pushed out by answers. */
+  g_assert_cmpuint (g_list_model_get_n_items (jobs), ==, 9 + 10);
+  first = g_list_model_get_item (jobs, 0);
+  g_assert_cmpint (app_job_get_kind (first), ==, APP_JOB_TRAINING);
+}
+
 static void
 count_notify (AppJob *job, GParamSpec *pspec, gpointer data)
 {
@@ -351,6 +392,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/engine/cancel", test_cancel);
   g_test_add_func ("/app/engine/cancel-paused", test_cancel_paused);
   g_test_add_func ("/app/engine/failure", test_failure_is_told);
+  g_test_add_func ("/app/engine/ended-are-forgotten", test_ended_are_forgotten);
   g_test_add_func ("/app/engine/progress", test_progress_is_rare);
   g_test_add_func ("/app/engine/nice", test_runs_below_the_strokes);
   g_test_add_func ("/app/engine/preferred-backend", test_preferred_backend);
