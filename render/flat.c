@@ -226,19 +226,33 @@ key_of (const RenderFlatParams *params, guint64 source)
   return key;
 }
 
-static Entry *
-find_entry (Entry *entries, const Key *key)
+static gboolean
+has_size (const Entry *entry, const Extent *extent)
 {
-  Entry *oldest = &entries[0];
+  return entry->texture != NULL && entry->texture->size[0] == extent->texels[0]
+         && entry->texture->size[1] == extent->texels[1];
+}
+
+/* The one with that key, or else one to be filled: a free one, then the oldest whose texture has
+ * the right size, so that three views in turn do not take each other's and make new ones every
+ * time. */
+static Entry *
+find_entry (Entry *entries, const Key *key, const Extent *extent)
+{
+  Entry *best = &entries[0];
 
   for (int e = 0; e < N_KEPT; e++)
+    if (entries[e].texture != NULL && memcmp (&entries[e].key, key, sizeof *key) == 0)
+      return &entries[e];
+  for (int e = 1; e < N_KEPT && best->texture != NULL; e++)
     {
-      if (entries[e].texture != NULL && memcmp (&entries[e].key, key, sizeof *key) == 0)
-        return &entries[e];
-      if (entries[e].last_use < oldest->last_use)
-        oldest = &entries[e];
+      const gboolean fits = has_size (&entries[e], extent), best_fits = has_size (best, extent);
+
+      if (entries[e].texture == NULL || fits > best_fits
+          || (fits == best_fits && entries[e].last_use < best->last_use))
+        best = &entries[e];
     }
-  return oldest;
+  return best;
 }
 
 static gboolean
@@ -251,9 +265,7 @@ send (RenderDevice *device, Entry *entry, const RenderFlatParams *params, VkForm
   VkDeviceSize offset;
   gpointer dst;
 
-  if (entry->texture != NULL
-      && (entry->texture->size[0] != extent.texels[0]
-          || entry->texture->size[1] != extent.texels[1]))
+  if (entry->texture != NULL && !has_size (entry, &extent))
     render_texture_release (device, g_steal_pointer (&entry->texture));
   if (entry->texture == NULL)
     entry->texture = render_texture_create (device,
@@ -274,7 +286,8 @@ static Entry *
 prepare (RenderDevice *device, Entry *entries, const Key *key, const RenderFlatParams *params,
          VkFormat format, Fill fill, GError **error)
 {
-  Entry *entry = find_entry (entries, key);
+  const Extent extent = extent_of (params);
+  Entry *entry = find_entry (entries, key, &extent);
 
   if (entry->texture == NULL || memcmp (&entry->key, key, sizeof *key) != 0)
     {
