@@ -7,6 +7,7 @@
 #include "app/settings.h"
 #include "app/verbs.h"
 #include "ui/command.h"
+#include "ui/render-paintable.h"
 
 #include <glib/gi18n.h>
 #include <libintl.h>
@@ -199,6 +200,12 @@ open_device (AppApplication *self)
   if (self->device == NULL)
     self->device_error = g_strdup (error->message);
   choose_window_renderer (self->device);
+  if (self->device != NULL)
+    {
+      g_autofree char *how = ui_render_paintable_agree (self->device, gdk_display_get_default ());
+
+      g_debug ("%s", how);
+    }
 }
 
 static gboolean

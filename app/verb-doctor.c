@@ -12,6 +12,8 @@
 #include <gio/gio.h>
 #include <sqlite3.h>
 #ifdef HAVE_UI
+#include "ui/render-paintable.h"
+
 #include <adwaita.h>
 #endif
 
@@ -164,6 +166,21 @@ report_vulkan (Doctor *self)
     miss (self, "Vulkan draws on the processor.",
           "With a GPU, install its Vulkan driver; without one this is as it should be.");
 }
+
+#ifdef HAVE_UI
+/* How pictures come to the display; a copy is no fault, but it is said. */
+static void
+report_presentation (Doctor *self)
+{
+  g_autoptr (RenderDevice) device = render_device_new (NULL, NULL);
+  g_autofree char *how = NULL;
+
+  if (device == NULL)
+    return;
+  how = ui_render_paintable_agree (device, gtk_init_check () ? gdk_display_get_default () : NULL);
+  say (self, "presentation", "%s", how);
+}
+#endif
 #else
 static void
 report_vulkan (Doctor *self)
@@ -263,6 +280,9 @@ app_verb_doctor (int argc, char **argv)
   report_display (&self);
 #endif
   report_vulkan (&self);
+#if defined HAVE_RENDER && defined HAVE_UI
+  report_presentation (&self);
+#endif
   report_engine (&self);
   report_missing (&self);
   if (!json)

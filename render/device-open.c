@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "render/device-private.h"
+#include "render/dmabuf-private.h"
 #include "render/flat.h"
 
 #include <string.h>
@@ -213,6 +213,7 @@ render_device_open (RenderDevice *self, const char *name, gboolean hardware_only
   /* Three quarters of the memory: the rest is labels, frames, and everybody else's. */
   if (self->max_scan_bytes == 0 || self->max_scan_bytes > self->info.memory_bytes / 4 * 3)
     self->max_scan_bytes = self->info.memory_bytes / 4 * 3;
+  render_exports_open (self);
   return TRUE;
 }
 
@@ -269,7 +270,7 @@ create_device (RenderDevice *self, GError **error)
     .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
     .timelineSemaphore = VK_TRUE,
   };
-  const VkDeviceCreateInfo info = {
+  VkDeviceCreateInfo info = {
     .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
     .pNext = &timeline,
     .queueCreateInfoCount = 1,
@@ -278,6 +279,7 @@ create_device (RenderDevice *self, GError **error)
   RenderLife *life = g_new0 (RenderLife, 1);
   VkResult result;
 
+  info.enabledExtensionCount = render_exports_get_extensions (self, &info.ppEnabledExtensionNames);
   life->n_refs = 1;
   life->vk = self->instance->vk;
   result = life->vk.CreateDevice (self->physical, &info, NULL, &life->handle);
@@ -411,6 +413,7 @@ render_device_close_life (RenderDevice *self)
 
   vk->DeviceWaitIdle (self->life->handle);
   render_flat_drop (self);
+  render_exports_drop (self);
   render_pipelines_close (self);
   for (guint s = 0; s < self->stages->len; s++)
     render_buffer_destroy (self, self->stages->pdata[s]);

@@ -4,6 +4,7 @@
 /* Inside render/. Everything here belongs to the device's own thread unless said otherwise. */
 
 #include "render/device.h"
+#include "render/dmabuf.h"
 #include "render/vk.h"
 
 G_BEGIN_DECLS
@@ -39,7 +40,9 @@ typedef struct
   gsize allocated_bytes;
   VkImageLayout layout;
   VkFramebuffer framebuffer; /* of render targets */
-  RenderLife *life;
+  RenderLife *life; /* (owned) with @dmabuf, which may outlive the device's life */
+  RenderDmabuf *dmabuf; /* of what the display shows; else NULL */
+  guint generation; /* of the agreement it was made for */
 } RenderTexture;
 
 typedef struct
@@ -47,6 +50,9 @@ typedef struct
   VkFormat format;
   int width, height, depth; /* depth 0: a 2-D image */
   gboolean is_target;
+  /* One of these layouts, to be exported with this DRM format. */
+  const guint64 *modifiers;
+  guint32 n_modifiers, fourcc;
 } RenderTextureParams;
 
 /* What lives on the device and comes back by itself after a loss: @drop destroys its Vulkan
@@ -86,6 +92,7 @@ typedef struct
 } RenderSlot;
 
 typedef struct _RenderFlatCache RenderFlatCache; /* flat.c */
+typedef struct _RenderExports RenderExports; /* dmabuf.c */
 
 struct _RenderDevice
 {
@@ -140,6 +147,7 @@ struct _RenderDevice
   VkPipelineCache cache;
   gboolean cache_dirty;
   RenderFlatCache *flats; /* NULL until there is one */
+  RenderExports *exports;
   guint64 n_serials; /* of scans and of changes of labels */
   GHashTable *pipelines; /* RenderPipelineKey → VkPipeline */
   RenderTexture *dummy_float, *dummy_uint, *dummy_2d, *dummy_2d_uint, *colour_maps;
@@ -245,6 +253,8 @@ enum
 /* frame.c */
 RenderFrame *render_frame_new_take (RenderDevice *device, RenderBuffer *buffer, int width,
                                     int height);
+/* Takes the texture, which is drawn. */
+RenderFrame *render_frame_new_export (RenderDevice *device, RenderTexture *texture);
 void render_frame_set_exact (RenderFrame *self, gboolean exact);
 /* Makes what the device wrote visible to the host. */
 void render_frame_finish_read (RenderFrame *self, RenderDevice *device);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "render/device-private.h"
+#include "render/dmabuf-private.h"
 
 /* How long an idle device waits before it writes new pipelines to disk. */
 #define SAVE_AFTER_US (2 * G_TIME_SPAN_SECOND)
@@ -252,6 +252,7 @@ collect_returned (RenderDevice *self)
         render_buffer_destroy (self, buffer);
     }
   while (buffer != NULL);
+  render_exports_collect (self);
 }
 
 static RenderJob *
@@ -345,7 +346,8 @@ wait_for_work (RenderDevice *self)
   wake_waiters (self);
   g_mutex_lock (&self->lock);
   while (g_queue_is_empty (&self->jobs) && g_queue_is_empty (&self->returned)
-         && g_queue_is_empty (&self->waiters) && !self->quit)
+         && !render_exports_have_returned (self) && g_queue_is_empty (&self->waiters)
+         && !self->quit)
     {
       if (!self->cache_dirty)
         g_cond_wait (&self->wake, &self->lock);
@@ -410,12 +412,14 @@ destroy_device (RenderDevice *self)
   while (self->dead == NULL && !g_queue_is_empty (&self->in_flight))
     if (!wait_oldest (self, &error))
       recover (self);
-  collect_returned (self);
+  if (self->exports != NULL)
+    collect_returned (self);
   if (self->life != NULL)
     {
       render_pipelines_save (self);
       render_device_close_life (self);
     }
+  render_exports_close (self);
   g_clear_pointer (&self->instance, render_instance_free);
   g_ptr_array_unref (self->residents);
   g_ptr_array_unref (self->uploads);

@@ -3,6 +3,8 @@
 
 #include "render/frame-job.h"
 
+#include "render/dmabuf-private.h"
+
 #include <string.h>
 
 #define MAX_FRAME_BYTES ((gsize) 1 << 30)
@@ -102,18 +104,20 @@ take_memory (RenderFrameJob *self, RenderDevice *device, GError **error)
 
   if (self->target == NULL)
     {
-      self->target = render_target_take (device, self->width, self->height, error);
+      if (self->may_stay)
+        self->target = render_export_take (device, self->width, self->height);
+      if (self->target == NULL)
+        self->target = render_target_take (device, self->width, self->height, error);
       if (self->target == NULL)
         return FALSE;
       self->life = render_life_ref (device->life);
     }
-  if (!is_last_band (self))
+  if (!is_last_band (self) || self->target->dmabuf != NULL)
     return TRUE;
   buffer = render_readback_take (device, (gsize) self->width * (gsize) self->height * 4, error);
   if (buffer == NULL)
     return FALSE;
   self->frame = render_frame_new_take (device, buffer, self->width, self->height);
-  render_frame_set_exact (self->frame, self->exact);
   return TRUE;
 }
 
@@ -139,7 +143,9 @@ record_cb (RenderJob *job, RenderDevice *device, GError **error)
   begin_pass (self, device);
   self->draw (self, device);
   device->life->vk.CmdEndRenderPass (device->slot->cmd);
-  if (is_last_band (self))
+  if (is_last_band (self) && self->target->dmabuf != NULL)
+    render_export_hand_over (device, self->target);
+  else if (is_last_band (self))
     read_back (self, device);
   return TRUE;
 }
@@ -166,7 +172,13 @@ done_cb (RenderJob *job, RenderDevice *device, const GError *error)
       render_device_post (device, job);
       return;
     }
-  if (self->target != NULL && self->life == device->life && error == NULL)
+  if (self->target != NULL && self->target->dmabuf != NULL && error == NULL)
+    {
+      /* The slot has been waited for: the picture is complete when the display gets it. */
+      self->frame = render_frame_new_export (device, g_steal_pointer (&self->target));
+      g_clear_pointer (&self->life, render_life_unref);
+    }
+  else if (self->target != NULL && self->life == device->life && error == NULL)
     {
       g_ptr_array_add (device->targets, g_steal_pointer (&self->target));
       g_clear_pointer (&self->life, render_life_unref);
@@ -179,7 +191,10 @@ done_cb (RenderJob *job, RenderDevice *device, const GError *error)
       drop_target (self, device);
     }
   if (error == NULL)
-    render_frame_finish_read (self->frame, device);
+    {
+      render_frame_finish_read (self->frame, device);
+      render_frame_set_exact (self->frame, self->exact);
+    }
   self->clear (self);
   if (self->task == NULL)
     {

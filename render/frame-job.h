@@ -27,6 +27,7 @@ struct _RenderFrameJob
   /* Frees what the job holds, not the job. */
   void (*clear) (RenderFrameJob *self);
   gboolean exact;
+  gboolean may_stay; /* on the device, see dmabuf.h */
 
   /* private */
   RenderFrame *frame;

@@ -8,13 +8,14 @@
 #include <setjmp.h>
 #include <string.h>
 
-#include "render/device-private.h"
+#include "render/dmabuf-private.h"
 
 struct _RenderFrame
 {
   int n_refs; /* atomic */
   RenderDevice *device;
-  RenderBuffer *buffer;
+  RenderBuffer *buffer; /* or @texture */
+  RenderTexture *texture;
   int width, height;
   gboolean exact;
 };
@@ -30,6 +31,15 @@ render_frame_new_take (RenderDevice *device, RenderBuffer *buffer, int width, in
   self->width = width;
   self->height = height;
   self->exact = TRUE;
+  return self;
+}
+
+RenderFrame *
+render_frame_new_export (RenderDevice *device, RenderTexture *texture)
+{
+  RenderFrame *self = render_frame_new_take (device, NULL, texture->size[0], texture->size[1]);
+
+  self->texture = texture;
   return self;
 }
 
@@ -50,11 +60,11 @@ render_frame_finish_read (RenderFrame *self, RenderDevice *device)
 {
   const VkMappedMemoryRange range = {
     .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
-    .memory = self->buffer->memory,
+    .memory = self->buffer != NULL ? self->buffer->memory : VK_NULL_HANDLE,
     .size = VK_WHOLE_SIZE,
   };
 
-  if (self->buffer->must_invalidate)
+  if (self->buffer != NULL && self->buffer->must_invalidate)
     device->life->vk.InvalidateMappedMemoryRanges (device->life->handle, 1, &range);
 }
 
@@ -70,7 +80,10 @@ render_frame_unref (RenderFrame *self)
 {
   if (self == NULL || !g_atomic_int_dec_and_test (&self->n_refs))
     return;
-  render_device_return_buffer (self->device, self->buffer);
+  if (self->texture != NULL)
+    render_device_return_export (self->device, self->texture);
+  else
+    render_device_return_buffer (self->device, self->buffer);
   render_device_unref (self->device);
   g_free (self);
 }
@@ -102,12 +115,20 @@ render_frame_get_stride_bytes (RenderFrame *self)
 const guint8 *
 render_frame_get_pixels (RenderFrame *self)
 {
-  return self->buffer->map;
+  return self->buffer != NULL ? self->buffer->map : NULL;
+}
+
+const RenderDmabuf *
+render_frame_get_dmabuf (RenderFrame *self)
+{
+  return self->texture != NULL ? self->texture->dmabuf : NULL;
 }
 
 GBytes *
 render_frame_get_bytes (RenderFrame *self)
 {
+  g_return_val_if_fail (self->buffer != NULL, NULL);
+
   return g_bytes_new_with_free_func (self->buffer->map,
                                      render_frame_get_stride_bytes (self) * (gsize) self->height,
                                      (GDestroyNotify) render_frame_unref, render_frame_ref (self));
@@ -178,6 +199,7 @@ render_frame_save_png (RenderFrame *self, const char *path, GError **error)
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
   g_autoptr (GError) cause = NULL;
 
+  g_return_val_if_fail (self->buffer != NULL, FALSE);
   if (!encode_png (self, bytes))
     {
       g_set_error (error, RENDER_ERROR, RENDER_ERROR_FAILED, "%s: libpng cannot write %d × %d",

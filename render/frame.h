@@ -14,6 +14,9 @@ G_BEGIN_DECLS
  * made for (RenderPixelOrder; R, G, B, A unless asked), top row first, alpha 255 throughout. Its
  * memory belongs to a ring of the device and goes back there with the last reference; it is never
  * written again before that. Immutable.
+ *
+ * One that was asked for with may_stay can be on the device instead (render/dmabuf.h): then it has
+ * no pixels and no bytes here.
  */
 RenderFrame *render_frame_ref (RenderFrame *self);
 void render_frame_unref (RenderFrame *self);

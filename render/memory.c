@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "render/device-private.h"
+#include "render/dmabuf-private.h"
 
 #include <string.h>
 
@@ -40,10 +40,11 @@ find_best_memory_type (RenderDevice *self, guint32 allowed, const VkMemoryProper
 }
 
 static VkDeviceMemory
-allocate (RenderDevice *self, gsize bytes, int type, GError **error)
+allocate (RenderDevice *self, gsize bytes, int type, gconstpointer next, GError **error)
 {
   const VkMemoryAllocateInfo info = {
     .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+    .pNext = next,
     .allocationSize = bytes,
     .memoryTypeIndex = (guint32) type,
   };
@@ -120,7 +121,7 @@ render_buffer_create (RenderDevice *self, gsize size_bytes, gboolean readback, G
           ? find_best_memory_type (self, needs.memoryTypeBits, to_read, G_N_ELEMENTS (to_read))
           : find_best_memory_type (self, needs.memoryTypeBits, to_write, G_N_ELEMENTS (to_write));
   buffer->allocated_bytes = needs.size;
-  buffer->memory = allocate (self, needs.size, type, error);
+  buffer->memory = allocate (self, needs.size, type, NULL, error);
   if (buffer->memory == VK_NULL_HANDLE)
     goto fail;
   buffer->must_invalidate =
@@ -162,7 +163,9 @@ image_info (const RenderTextureParams *params)
 {
   VkImageUsageFlags usage = VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
 
-  if (params->is_target)
+  if (params->n_modifiers > 0)
+    usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT;
+  else if (params->is_target)
     usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT;
   return (VkImageCreateInfo){
     .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
@@ -173,7 +176,8 @@ image_info (const RenderTextureParams *params)
     .mipLevels = 1,
     .arrayLayers = 1,
     .samples = VK_SAMPLE_COUNT_1_BIT,
-    .tiling = VK_IMAGE_TILING_OPTIMAL,
+    .tiling =
+        params->n_modifiers > 0 ? VK_IMAGE_TILING_DRM_FORMAT_MODIFIER_EXT : VK_IMAGE_TILING_OPTIMAL,
     .usage = usage,
   };
 }
@@ -205,7 +209,25 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
 {
   const RenderVk *vk = &self->life->vk;
   const VkDevice device = self->life->handle;
-  const VkImageCreateInfo info = image_info (params);
+  const VkExternalMemoryImageCreateInfo external = {
+    .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMAGE_CREATE_INFO,
+    .handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
+  };
+  const VkImageDrmFormatModifierListCreateInfoEXT layouts = {
+    .sType = VK_STRUCTURE_TYPE_IMAGE_DRM_FORMAT_MODIFIER_LIST_CREATE_INFO_EXT,
+    .pNext = &external,
+    .drmFormatModifierCount = params->n_modifiers,
+    .pDrmFormatModifiers = params->modifiers,
+  };
+  VkMemoryDedicatedAllocateInfo dedicated = {
+    .sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO
+  };
+  const VkExportMemoryAllocateInfo exported = {
+    .sType = VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO,
+    .pNext = &dedicated,
+    .handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT,
+  };
+  VkImageCreateInfo info = image_info (params);
   VkImageViewCreateInfo view = {
     .sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
     .viewType = params->depth > 0 ? VK_IMAGE_VIEW_TYPE_3D : VK_IMAGE_VIEW_TYPE_2D,
@@ -222,6 +244,8 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
   texture->size[0] = params->width;
   texture->size[1] = params->height;
   texture->size[2] = MAX (params->depth, 1);
+  if (params->n_modifiers > 0)
+    info.pNext = &layouts;
   result = vk->CreateImage (device, &info, NULL, &texture->image);
   if (result != VK_SUCCESS)
     {
@@ -234,7 +258,9 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
   if (type < 0)
     type = find_memory_type (self, needs.memoryTypeBits, 0);
   texture->allocated_bytes = needs.size;
-  texture->memory = allocate (self, needs.size, type, error);
+  dedicated.image = texture->image;
+  texture->memory =
+      allocate (self, needs.size, type, params->n_modifiers > 0 ? &exported : NULL, error);
   if (texture->memory == VK_NULL_HANDLE)
     goto fail;
   result = vk->BindImageMemory (device, texture->image, texture->memory, 0);
@@ -247,7 +273,9 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
       goto fail;
     }
   render_objects_add (1);
-  if (!params->is_target || create_framebuffer (self, texture, error))
+  if ((!params->is_target || create_framebuffer (self, texture, error))
+      && (params->n_modifiers == 0
+          || render_export_describe (self, texture, params->fourcc, error)))
     return texture;
 
 fail:
@@ -279,6 +307,7 @@ render_texture_destroy (RenderDevice *self, RenderTexture *texture)
       render_objects_add (-1);
     }
   free_memory (self, texture->life, texture->memory, texture->allocated_bytes);
+  render_export_clear (texture);
   g_free (texture);
 }
 

@@ -533,6 +533,7 @@ slice_job_new (const RenderSliceParams *params)
   self->params.marks = NULL;
   self->frame_job.width = params->width;
   self->frame_job.height = params->height;
+  self->frame_job.may_stay = params->may_stay;
   memcpy (self->frame_job.background, params->background, sizeof params->background);
   self->frame_job.prepare = prepare_cb;
   self->frame_job.bind = bind_cb;

@@ -46,6 +46,7 @@ typedef enum
  *   @compare orange, both but different purple, same faintly green
  * @field_min, @field_max: values at the ends of @field_colour_map; below the former it fades out
  * @marks: copied
+ * @may_stay: for a display that takes DMA buffers, see render/dmabuf.h
  */
 typedef struct
 {
@@ -72,6 +73,7 @@ typedef struct
   double field_min, field_max, field_opacity;
 
   const RenderMarks *marks; /* nullable */
+  gboolean may_stay;
 } RenderSliceParams;
 
 /* Copies @params and holds references; returns at once. The result comes in the caller's

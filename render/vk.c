@@ -255,5 +255,6 @@ render_vk_load_device (RenderVk *self, VkDevice device)
 {
 #define LOAD(name) self->name = (PFN_vk##name) self->GetDeviceProcAddr (device, "vk" #name);
   RENDER_VK_DEVICE_FUNCTIONS (LOAD)
+  RENDER_VK_EXPORT_FUNCTIONS (LOAD)
 #undef LOAD
 }

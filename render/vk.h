@@ -19,6 +19,8 @@ G_BEGIN_DECLS
   X (GetPhysicalDeviceMemoryProperties)                                                            \
   X (GetPhysicalDeviceQueueFamilyProperties)                                                       \
   X (GetPhysicalDeviceFormatProperties)                                                            \
+  X (GetPhysicalDeviceFormatProperties2)                                                           \
+  X (GetPhysicalDeviceImageFormatProperties2)                                                      \
   X (EnumerateDeviceExtensionProperties)                                                           \
   X (CreateDevice)                                                                                 \
   X (GetDeviceProcAddr)
@@ -39,6 +41,7 @@ G_BEGIN_DECLS
   X (CreateImage)                                                                                  \
   X (DestroyImage)                                                                                 \
   X (GetImageMemoryRequirements)                                                                   \
+  X (GetImageSubresourceLayout)                                                                    \
   X (BindImageMemory)                                                                              \
   X (CreateImageView)                                                                              \
   X (DestroyImageView)                                                                             \
@@ -86,11 +89,17 @@ G_BEGIN_DECLS
   X (CmdSetScissor)                                                                                \
   X (CmdDraw)
 
+/* NULL where the device was made without their extensions. */
+#define RENDER_VK_EXPORT_FUNCTIONS(X)                                                              \
+  X (GetMemoryFdKHR)                                                                               \
+  X (GetImageDrmFormatModifierPropertiesEXT)
+
 typedef struct
 {
 #define MEMBER(name) PFN_vk##name name;
   RENDER_VK_INSTANCE_FUNCTIONS (MEMBER)
   RENDER_VK_DEVICE_FUNCTIONS (MEMBER)
+  RENDER_VK_EXPORT_FUNCTIONS (MEMBER)
 #undef MEMBER
 } RenderVk;
 

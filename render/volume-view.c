@@ -342,6 +342,7 @@ volume_job_new (RenderDevice *device, const RenderVolumeParams *params)
   self->frame_job.height = params->height > 0 ? MAX (params->height / shrink, 1) : params->height;
   if (render_device_get_info (device)->is_software && params->quality == RENDER_QUALITY_FINAL)
     self->frame_job.n_bands = N_SOFTWARE_BANDS;
+  self->frame_job.may_stay = params->may_stay;
   memcpy (self->frame_job.background, params->background, sizeof params->background);
   self->frame_job.prepare = prepare_cb;
   self->frame_job.bind = bind_cb;

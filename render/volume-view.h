@@ -40,6 +40,7 @@ typedef enum
  * @pan_px: shift of the picture on the screen
  * @window_centre, @window_width: the transfer function: nothing below the window, rising inside
  * @opacity: of the scan at the upper end of the window, per 1 % of the scan's diagonal; 0 for 0.2
+ * @may_stay: for a display that takes DMA buffers, see render/dmabuf.h
  * @labels: nullable; drawn as smooth surfaces, each label visible by its look, @label_opacity 0…1
  */
 typedef struct
@@ -57,6 +58,7 @@ typedef struct
   guint16 highlight_label;
   RenderVolumeCut cut;
   double cut_ijk[3];
+  gboolean may_stay;
 } RenderVolumeParams;
 
 void render_volume_async (RenderDevice *device, const RenderVolumeParams *params,

@@ -3,6 +3,8 @@
 
 #include "ui/render-paintable.h"
 
+#include "render/dmabuf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +36,7 @@ struct _UiRenderPaintable
   GdkTexture *texture; /* of it, or NULL until asked for */
   GskRenderNode *node; /* likewise, for cairo */
   gboolean is_for_cairo;
+  gboolean may_stay; /* on the device: what shows it takes DMA buffers, if there are any */
   gboolean has_view;
   RenderSliceView view; /* of the texture */
 
@@ -113,6 +116,69 @@ note_latency (UiRenderPaintable *self, gint64 asked_us)
       (double) (g_get_monotonic_time () - asked_us) / 1000.0;
 }
 
+#if GTK_CHECK_VERSION(4, 14, 0)
+/* Newer than the version that the program asks for; it is compiled where it is there. */
+G_GNUC_BEGIN_IGNORE_DEPRECATIONS
+
+static gboolean
+offer_formats (RenderDevice *device, GdkDisplay *display, char **why_not)
+{
+  GdkDmabufFormats *known = display != NULL ? gdk_display_get_dmabuf_formats (display) : NULL;
+  const gsize n = known != NULL ? gdk_dmabuf_formats_get_n_formats (known) : 0;
+  g_autofree RenderDmabufFormat *formats = g_new0 (RenderDmabufFormat, n + 1);
+
+  for (gsize f = 0; f < n; f++)
+    gdk_dmabuf_formats_get_format (known, f, &formats[f].fourcc, &formats[f].modifier);
+  return render_device_offer_dmabuf (device, formats, n, why_not);
+}
+
+/* The device's memory itself, which the frame keeps and closes. */
+static GdkTexture *
+texture_of_dmabuf (RenderFrame *frame, GError **error)
+{
+  const RenderDmabuf *dmabuf = render_frame_get_dmabuf (frame);
+  g_autoptr (GdkDmabufTextureBuilder) builder = gdk_dmabuf_texture_builder_new ();
+  GdkTexture *texture;
+
+  gdk_dmabuf_texture_builder_set_display (builder, gdk_display_get_default ());
+  gdk_dmabuf_texture_builder_set_width (builder, (guint) render_frame_get_width (frame));
+  gdk_dmabuf_texture_builder_set_height (builder, (guint) render_frame_get_height (frame));
+  gdk_dmabuf_texture_builder_set_fourcc (builder, dmabuf->fourcc);
+  gdk_dmabuf_texture_builder_set_modifier (builder, dmabuf->modifier);
+  gdk_dmabuf_texture_builder_set_premultiplied (builder, TRUE);
+  gdk_dmabuf_texture_builder_set_n_planes (builder, (guint) dmabuf->n_planes);
+  for (int p = 0; p < dmabuf->n_planes; p++)
+    {
+      gdk_dmabuf_texture_builder_set_fd (builder, (guint) p, dmabuf->fds[p]);
+      gdk_dmabuf_texture_builder_set_offset (builder, (guint) p, dmabuf->offsets[p]);
+      gdk_dmabuf_texture_builder_set_stride (builder, (guint) p, dmabuf->strides[p]);
+    }
+  texture = gdk_dmabuf_texture_builder_build (builder, (GDestroyNotify) render_frame_unref,
+                                              render_frame_ref (frame), error);
+  if (texture == NULL)
+    render_frame_unref (frame);
+  return texture;
+}
+
+G_GNUC_END_IGNORE_DEPRECATIONS
+#else
+static gboolean
+offer_formats (RenderDevice *device, GdkDisplay *display, char **why_not)
+{
+  *why_not = g_strdup_printf ("it was built with GTK %d.%d, which takes no DMA buffers (4.14 does)",
+                              GTK_MAJOR_VERSION, GTK_MINOR_VERSION);
+  return FALSE;
+}
+
+static GdkTexture *
+texture_of_dmabuf (RenderFrame *frame, GError **error)
+{
+  /* Never asked for: nothing was offered. */
+  g_set_error_literal (error, RENDER_ERROR, RENDER_ERROR_FAILED, "GTK takes no DMA buffers");
+  return NULL;
+}
+#endif
+
 /* The frame's memory itself: no copy, and the ring does not write it while the texture lives. */
 static GdkTexture *
 texture_of_frame (RenderFrame *frame)
@@ -176,11 +242,27 @@ forget_frame (UiRenderPaintable *self)
   g_clear_pointer (&self->frame, render_frame_unref);
 }
 
-static void
+/* FALSE: the display does not take it after all. From now on frames are read back, this one too. */
+static gboolean
 show_frame (UiRenderPaintable *self, RenderFrame *frame)
 {
+  g_autoptr (GdkTexture) texture = NULL;
+
+  if (render_frame_get_dmabuf (frame) != NULL)
+    {
+      g_autoptr (GError) error = NULL;
+
+      texture = texture_of_dmabuf (frame, &error);
+      if (texture == NULL)
+        {
+          g_message ("Pictures are read back from now on: %s", error->message);
+          render_device_refuse_dmabuf (self->device, error->message);
+          return FALSE;
+        }
+    }
   forget_frame (self);
   self->frame = render_frame_ref (frame);
+  self->texture = g_steal_pointer (&texture);
   self->has_view = self->under_way.kind == WISH_SLICE;
   if (self->has_view)
     render_slice_view_init (&self->view, render_scan_get_geometry (self->under_way.slice.scan),
@@ -188,6 +270,17 @@ show_frame (UiRenderPaintable *self, RenderFrame *frame)
                             self->under_way.slice.height);
   note_latency (self, self->under_way.asked_us);
   gdk_paintable_invalidate_contents (GDK_PAINTABLE (self));
+  return TRUE;
+}
+
+/* What was under way is wished for again, unless there is a newer wish. */
+static void
+wish_again (UiRenderPaintable *self)
+{
+  if (self->waiting.kind != WISH_NONE)
+    return;
+  self->waiting = self->under_way;
+  memset (&self->under_way, 0, sizeof self->under_way);
 }
 
 static void
@@ -201,7 +294,10 @@ frame_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   const gboolean cancelled = g_cancellable_is_cancelled (self->cancellable);
 
   if (frame != NULL && !cancelled)
-    show_frame (self, frame);
+    {
+      if (!show_frame (self, frame))
+        wish_again (self);
+    }
   else if (frame == NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_signal_emit (self, signals[SIGNAL_FAILED], 0, error->message);
   wish_clear (&self->under_way);
@@ -220,6 +316,7 @@ start_waiting (UiRenderPaintable *self)
     return;
   self->under_way = self->waiting;
   memset (&self->waiting, 0, sizeof self->waiting);
+  self->under_way.slice.may_stay = self->under_way.volume.may_stay = self->may_stay;
   if (self->under_way.kind == WISH_SLICE)
     render_slice_async (self->device, &self->under_way.slice, self->cancellable, frame_cb,
                         g_object_ref (self));
@@ -261,7 +358,7 @@ ui_render_paintable_snapshot (GdkPaintable *paintable, GdkSnapshot *snapshot, do
 
   if (self->frame == NULL)
     return;
-  if (self->is_for_cairo)
+  if (self->is_for_cairo && render_frame_get_dmabuf (self->frame) == NULL)
     gtk_snapshot_append_node (snapshot, get_node (self, width, height));
   else
     gtk_snapshot_append_texture (snapshot, get_texture (self),
@@ -368,8 +465,21 @@ void
 ui_render_paintable_set_renderer (UiRenderPaintable *self, GskRenderer *renderer)
 {
   /* CAIRO_FORMAT_RGB24 is this order on machines with the low byte first. */
+  self->may_stay = !GSK_IS_CAIRO_RENDERER (renderer);
   self->is_for_cairo = GSK_IS_CAIRO_RENDERER (renderer) && G_BYTE_ORDER == G_LITTLE_ENDIAN
                        && render_device_get_pixel_order (self->device) == RENDER_PIXEL_ORDER_BGRA;
+}
+
+char *
+ui_render_paintable_agree (RenderDevice *device, GdkDisplay *display)
+{
+  g_autofree char *why_not = NULL;
+
+  if (render_device_get_info (device)->is_software)
+    why_not = g_strdup ("the device draws in the processor's memory");
+  else if (offer_formats (device, display, &why_not))
+    return g_strdup ("pictures go to the display as DMA buffers, without a copy");
+  return g_strdup_printf ("pictures are read back from the device: %s", why_not);
 }
 
 void

@@ -28,9 +28,14 @@ UiRenderPaintable *ui_render_paintable_new (RenderDevice *device) G_GNUC_WARN_UN
 void ui_render_paintable_queue_slice (UiRenderPaintable *self, const RenderSliceParams *params);
 /* quality is chosen here: RENDER_QUALITY_MOVING while wishes keep coming, then one FINAL. */
 void ui_render_paintable_queue_volume (UiRenderPaintable *self, const RenderVolumeParams *params);
-/* The renderer of the window, before a snapshot for it. Cairo's takes the frame's memory as it is: to
- * cairo GTK hands textures pixel by pixel through floats (4.8), 10 ms for 600 × 600. */
+/* The renderer of the window, before a snapshot for it. Cairo's takes the frame's memory as it is:
+ * to cairo GTK hands textures pixel by pixel through floats (4.8), 10 ms for 600 × 600. */
 void ui_render_paintable_set_renderer (UiRenderPaintable *self, GskRenderer *renderer);
+/* Once for a device and the display its paintables are shown on (nullable: none): whether frames
+ * can go there without a copy. They do where a renderer other than cairo's is set. Returns a
+ * sentence for people (transfer full) that says how they go, and why not otherwise. */
+char *ui_render_paintable_agree (RenderDevice *device,
+                                 GdkDisplay *display) G_GNUC_WARN_UNUSED_RESULT;
 /* Forget the picture, e.g. when a scan is closed. */
 void ui_render_paintable_clear (UiRenderPaintable *self);
 
