@@ -122,38 +122,52 @@ is_on_plane (const SegCase *volume, const int q[3])
   return FALSE;
 }
 
-/* The n-th labelled foreground voxel (or with @found NULL, how many there are). */
-static gsize
-find_foreground (const SegCase *volume, gsize n, int found[3])
+/* How many labelled voxels of each class there are; with @found, the @n-th of class @label. */
+static void
+find_labelled (const SegCase *volume, gsize counts[256], guint8 label, gsize n, int found[3])
 {
-  gsize count = 0, voxel = 0;
+  gsize voxel = 0;
   int q[3];
 
-  if (volume->label == NULL)
-    return 0;
+  memset (counts, 0, 256 * sizeof *counts);
   for (q[0] = 0; q[0] < volume->size[0]; q[0]++)
     for (q[1] = 0; q[1] < volume->size[1]; q[1]++)
       for (q[2] = 0; q[2] < volume->size[2]; q[2]++, voxel++)
-        if (volume->label[voxel] != 0 && domain_at (volume, voxel, is_on_plane (volume, q))
-            && count++ == n && found != NULL)
-          {
-            memcpy (found, q, sizeof q);
-            return count;
-          }
-  return count;
+        {
+          guint8 own = volume->label[voxel];
+
+          if (own == 0 || !domain_at (volume, voxel, is_on_plane (volume, q)))
+            continue;
+          if (found != NULL && own == label && counts[own] == n)
+            {
+              memcpy (found, q, sizeof q);
+              return;
+            }
+          counts[own]++;
+        }
 }
 
-/* Moves @start as little as possible, so that the patch holds a random foreground voxel. */
+/* Moves @start as little as possible, so that the patch holds a random voxel of a random class. */
 static void
 move_to_foreground (const SegPatchParams *params, const SegCase *volume, const Map *map,
                     const int pad[3], SegRandomStream *random, int start[3])
 {
-  gsize n = find_foreground (volume, 0, NULL);
-  int q[3];
+  gsize counts[256];
+  guint32 n_classes = 0, chosen;
+  int label = 0, q[3];
 
-  if (n == 0)
+  if (volume->label == NULL)
     return;
-  find_foreground (volume, seg_random_stream_below (random, (guint32) MIN (n, G_MAXUINT32)), q);
+  find_labelled (volume, counts, 0, 0, NULL);
+  for (int k = 1; k < 256; k++)
+    n_classes += counts[k] > 0;
+  if (n_classes == 0)
+    return;
+  chosen = seg_random_stream_below (random, n_classes);
+  for (label = 1; counts[label] == 0 || chosen-- > 0;)
+    label++;
+  find_labelled (volume, counts, (guint8) label,
+                 seg_random_stream_below (random, (guint32) MIN (counts[label], G_MAXUINT32)), q);
   for (int a = 0; a < 3; a++)
     {
       int source = map->axis[a];

@@ -92,7 +92,8 @@ extern const SegStrongParams seg_strong_2d; /* 3, 0.7, 15°, 0.5, 0.7–1.3, 0.5
  * @use_last_offset: off (parity): the crop's offset is uniform in 0 … side − patch − 1
  * @centre_crop: for validation: no random offset but round-half-even ((side − patch) / 2)
  * @foreground_share: probability that the crop is moved, as little as possible, so that a random
- *   labelled foreground voxel falls inside; 0 in the dossiers
+ *   labelled voxel of a foreground class falls inside, each class that is there equally often; 0 in
+ *   the dossiers
  */
 typedef struct
 {

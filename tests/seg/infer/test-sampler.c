@@ -494,6 +494,7 @@ test_foreground (void)
   };
   Volume volume;
   SegPatch patch;
+  int n_second = 0;
 
   volume_init (&volume, 20, 20, 20);
   memset (volume.label, 0, 8000);
@@ -505,6 +506,20 @@ test_foreground (void)
       g_assert_nonnull (memchr (patch.label, 2, patch.n_voxels));
       assert_consistent (&params, &volume.volume, &patch);
     }
+  /* Beside a hundred times as many voxels of another class it is still in every second. */
+  for (int v = 0; v < 100; v++)
+    volume.label[v % 10 * 20 + v / 10] = 1;
+  for (guint64 item = 0; item < 400; item++)
+    {
+      gboolean first, second;
+
+      seg_patch_cut (&params, &volume.volume, 2, item, &patch);
+      first = memchr (patch.label, 1, patch.n_voxels) != NULL;
+      second = memchr (patch.label, 2, patch.n_voxels) != NULL;
+      g_assert_true (first != second);
+      n_second += second;
+    }
+  g_assert_cmpfloat_with_epsilon (n_second, 200, 4 * 10);
   patch_clear (&patch);
   volume_clear (&volume);
 }
