@@ -37,8 +37,8 @@ case_clear (gpointer data)
 typedef struct
 {
   char *data, *set, *weights, *kind, *dump;
-  int cases, seed;
-  gboolean keep_image_only;
+  int cases, seed, shift;
+  gboolean keep_image_only, plain;
 } Options;
 
 typedef struct
@@ -200,8 +200,8 @@ collect (Bench *bench, GError **error)
   for (int c = 0; c < options->cases; c++)
     {
       const guint f = (guint) ((guint64) c * files->len / (guint64) options->cases);
-      const char *path =
-          g_ptr_array_index (files, options->cases < (int) files->len ? f : (guint) c % files->len);
+      const guint at = options->cases < (int) files->len ? f : (guint) c;
+      const char *path = g_ptr_array_index (files, (at + (guint) options->shift) % files->len);
 
       if (!(photos ? add_photo (bench->cases, path, error)
                    : add_slices (bench->cases, path, planes ? c % 3 : VOLUME_PLANE_AXIAL,
@@ -293,6 +293,7 @@ bench_run (AppJob *job, gpointer data, GError **error)
 
   if (generalist == NULL)
     return FALSE;
+  seg_generalist_set_refine (generalist, !bench->options->plain);
   bench->generalist = g_strdup (seg_generalist_get_info (generalist)->name);
   for (guint c = 0; c < bench->cases->len; c++)
     for (int blank = 0; blank < (bench->options->keep_image_only ? 1 : 2); blank++)
@@ -413,6 +414,10 @@ app_bench_prompt (int argc, char **argv)
     { "cases", 0, 0, G_OPTION_ARG_INT, &options.cases, "slices or pictures of each (60)", "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT, &options.seed, "which slices, and the box's jitter (1)",
       "S" },
+    { "shift", 0, 0, G_OPTION_ARG_INT, &options.shift,
+      "other scans and photos: the N-th after each of those of the tables (0)", "N" },
+    { "plain", 0, 0, G_OPTION_ARG_NONE, &options.plain,
+      "the network's answers, nothing drawn out of the image afterwards", NULL },
     { "weights", 0, 0, G_OPTION_ARG_FILENAME, &options.weights, "another generalist", "FILE" },
     { "kind", 0, 0, G_OPTION_ARG_STRING, &options.kind, "where the keys cannot tell", "K" },
     { "seen-only", 0, 0, G_OPTION_ARG_NONE, &options.keep_image_only,
@@ -430,7 +435,7 @@ app_bench_prompt (int argc, char **argv)
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return app_usage ("%s", error->message);
-  if (options.data == NULL || argc > 1 || options.cases < 1)
+  if (options.data == NULL || argc > 1 || options.cases < 1 || options.shift < 0)
     return app_usage ("bench prompt --data DIR [--set NAME] [--cases N]; see --help");
   for (gsize s = 0; s < G_N_ELEMENTS (all) && status == APP_EXIT_OK; s++)
     {

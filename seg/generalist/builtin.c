@@ -5,6 +5,7 @@
 #include "seg/generalist/compact.h"
 #include "seg/generalist/episodes.h"
 #include "seg/generalist/generalist-private.h"
+#include "seg/generalist/ring.h"
 #include "seg/tensor/context.h"
 
 #include <math.h>
@@ -262,6 +263,26 @@ reach_the_box (Look *look, const float box[4])
     }
 }
 
+/* What rings found this way had on slices with truth (Dice). */
+#define RING_QUALITY 0.77f
+
+/* A ring fills its box like a disc, and the network takes it for one, or for what it surrounds: the
+ * ring comes first then, and the network's answer stays among the others. */
+static void
+look_for_ring (Look *look, const SegPicture *picture, const float box[4])
+{
+  g_autofree SegView *view = g_new (SegView, 1);
+  g_autofree float *ring = g_new (float, N);
+
+  seg_view_init (view, picture, &look->square);
+  if (!seg_ring_in_box (view, box, ring))
+    return;
+  memcpy (look->logits[1], look->logits[0], sizeof look->logits[0]);
+  look->quality[1] = MAX (look->quality[0], look->quality[2]);
+  memcpy (look->logits[0], ring, sizeof look->logits[0]);
+  look->quality[0] = RING_QUALITY;
+}
+
 /* ---- the generalist -------------------------------------------------------------------------- */
 
 static gpointer
@@ -358,6 +379,8 @@ builtin_answer (SegGeneralist *self, SegEmbedding *embedding, const SegPrompt *p
 
       box_on_square (prompt, &sq, box);
       reach_the_box (first, box);
+      if (self->refine)
+        look_for_ring (first, picture, box);
     }
   if (model->net != NULL && !prompt->has_box && find_closer (first, prompt, &closer_sq))
     {

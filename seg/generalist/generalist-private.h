@@ -29,6 +29,7 @@ struct _SegGeneralist
   SegContext *context; /* NULL for the rule */
   SegGeneralistYield yield;
   gpointer yield_data;
+  gboolean refine;
 };
 
 struct _SegEmbedding

@@ -65,6 +65,7 @@ seg_generalist_new_for (const SegGeneralistClass *klass, gpointer model, SegCont
   self->info = *info;
   self->sha256 = g_strdup (info->sha256);
   self->info.sha256 = self->sha256;
+  self->refine = TRUE;
   if (context != NULL)
     {
       self->context = seg_context_ref (context);
@@ -141,6 +142,12 @@ seg_generalist_set_yield (SegGeneralist *self, SegGeneralistYield yield, gpointe
 {
   self->yield = yield;
   self->yield_data = user_data;
+}
+
+void
+seg_generalist_set_refine (SegGeneralist *self, gboolean refine)
+{
+  self->refine = refine;
 }
 
 /* ---- embeddings ------------------------------------------------------------------------------ */

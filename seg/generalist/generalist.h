@@ -175,6 +175,14 @@ typedef gboolean (*SegGeneralistYield) (gpointer user_data);
 void seg_generalist_set_yield (SegGeneralist *self, SegGeneralistYield yield, gpointer user_data);
 
 /**
+ * seg_generalist_set_refine:
+ *
+ * Whether answers are corrected by what the image shows beyond the network's own (the built-in:
+ * rings in boxes); TRUE at first. FALSE for comparing networks with another program's.
+ */
+void seg_generalist_set_refine (SegGeneralist *self, gboolean refine);
+
+/**
  * seg_generalist_encode:
  *
  * The slow half, once for each picture. The embedding keeps what it needs of the picture.
