@@ -21,8 +21,12 @@ typedef struct
   UiPreferencesWindow *window; /* strong */
   char *add; /* nullable: to be taken into the folder first */
   char *added;
+  char *remove; /* nullable: to be deleted from it first */
   double gflops; /* 0: not known */
+  guint serial; /* what was looked at before is not shown any more */
 } Looking;
+
+#define SERIAL "crosslabel-look-serial"
 
 static void
 looking_free (gpointer data)
@@ -32,6 +36,7 @@ looking_free (gpointer data)
   g_object_unref (self->window);
   g_free (self->add);
   g_free (self->added);
+  g_free (self->remove);
   g_free (self);
 }
 
@@ -46,9 +51,9 @@ describe (const AppGeneralist *one, double gflops)
       g_string_append (text, one->problem);
       return g_string_free (text, FALSE);
     }
-  g_string_append_printf (text, "%s · %s · SHA-256 %.12s…", size, one->licence, one->sha256);
+  g_string_append_printf (text, "%s · SHA-256 %.12s…", size, one->sha256);
   if (one->official)
-    g_string_append_printf (text, " · %s", _ ("the official file"));
+    g_string_append_printf (text, " · %s · %s", _ ("the official file"), one->licence);
   if (gflops > 0 && one->gflop > 0)
     {
       g_string_append (text, "\n");
@@ -69,7 +74,7 @@ show_generalists (UiPreferencesWindow *window, GPtrArray *list, double gflops)
   guint n = 0;
 
   choices[n++] =
-      (UiGeneralistChoice){ "", _ ("Built-in"), _ ("At once, on any machine"), TRUE, found };
+      (UiGeneralistChoice){ "", _ ("Built-in"), _ ("At once, on any machine"), TRUE, found, FALSE };
   for (guint g = 0; g < list->len; g++)
     {
       const AppGeneralist *one = g_ptr_array_index (list, g);
@@ -83,11 +88,12 @@ show_generalists (UiPreferencesWindow *window, GPtrArray *list, double gflops)
       g_ptr_array_add (texts, name);
       g_ptr_array_add (texts, detail);
       found |= chosen;
-      choices[n++] = (UiGeneralistChoice){ one->path, name, detail, one->problem == NULL, chosen };
+      choices[n++] =
+          (UiGeneralistChoice){ one->path, name, detail, one->problem == NULL, chosen, TRUE };
     }
   /* A file elsewhere, chosen before the folder was. */
   if (!found)
-    choices[n++] = (UiGeneralistChoice){ now, now, NULL, TRUE, TRUE };
+    choices[n++] = (UiGeneralistChoice){ now, now, NULL, TRUE, TRUE, FALSE };
   ui_preferences_window_set_generalists (window, choices, n);
 }
 
@@ -100,6 +106,8 @@ look_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
 
   if (looking->add != NULL
       && (looking->added = app_generalists_add (folder, looking->add, &error)) == NULL)
+    g_task_return_error (task, error);
+  else if (looking->remove != NULL && !app_generalists_remove (folder, looking->remove, &error))
     g_task_return_error (task, error);
   else
     g_task_return_pointer (task, app_generalists_list (folder), (GDestroyNotify) g_ptr_array_unref);
@@ -117,20 +125,27 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer data)
       ui_preferences_window_tell (looking->window, error->message);
       return;
     }
+  if (looking->added == NULL
+      && looking->serial
+             != GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (looking->window), SERIAL)))
+    return;
   if (looking->added != NULL)
     g_settings_set_string (app_settings_get_default (), "generalist", looking->added);
   show_generalists (looking->window, list, looking->gflops);
 }
 
 static void
-look (UiPreferencesWindow *window, const char *add)
+look (UiPreferencesWindow *window, const char *add, const char *remove)
 {
   g_autoptr (GTask) task = g_task_new (window, NULL, looked_cb, NULL);
   Looking *looking = g_new0 (Looking, 1);
   const double *gflops = g_object_get_data (G_OBJECT (window), "gflops");
 
   looking->window = g_object_ref (window);
+  looking->serial = GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (window), SERIAL)) + 1;
+  g_object_set_data (G_OBJECT (window), SERIAL, GUINT_TO_POINTER (looking->serial));
   looking->add = g_strdup (add);
+  looking->remove = g_strdup (remove);
   looking->gflops = gflops != NULL ? *gflops : 0;
   g_task_set_task_data (task, looking, looking_free);
   g_task_run_in_thread (task, look_thread);
@@ -172,7 +187,7 @@ measured_cb (AppJob *job, gpointer data, const GError *error)
     return;
   g_object_set_data_full (G_OBJECT (window), "gflops", g_memdup2 (&self->gflops, sizeof (double)),
                           g_free);
-  look (window, NULL);
+  look (window, NULL, NULL);
 }
 
 static void
@@ -196,20 +211,32 @@ generalist_file_cb (UiPreferencesWindow *window, GFile *file, gpointer data)
   g_autofree char *path = file != NULL ? g_file_get_path (file) : NULL;
 
   if (path != NULL)
-    look (window, path);
+    look (window, path, NULL);
 }
 
 /* Chosen here, or back to the one before since the choice could not be opened. */
 static void
 refresh_cb (UiPreferencesWindow *window)
 {
-  look (window, NULL);
+  look (window, NULL, NULL);
 }
 
 static void
 generalist_chosen_cb (UiPreferencesWindow *window, const char *path, gpointer data)
 {
   g_settings_set_string (app_settings_get_default (), "generalist", path);
+}
+
+/* The choice goes first: nothing opens a file that is about to go. */
+static void
+generalist_removed_cb (UiPreferencesWindow *window, const char *path, gpointer data)
+{
+  GSettings *settings = app_settings_get_default ();
+  g_autofree char *now = g_settings_get_string (settings, "generalist");
+
+  if (strcmp (now, path) == 0)
+    g_settings_set_string (settings, "generalist", "");
+  look (window, NULL, path);
 }
 
 static void
@@ -239,10 +266,11 @@ show (AppApplication *self, const char *page)
 
   g_signal_connect (window, "generalist-file", G_CALLBACK (generalist_file_cb), NULL);
   g_signal_connect (window, "generalist-chosen", G_CALLBACK (generalist_chosen_cb), NULL);
+  g_signal_connect (window, "generalist-removed", G_CALLBACK (generalist_removed_cb), NULL);
   g_signal_connect_object (settings, "changed::generalist", G_CALLBACK (refresh_cb), window,
                            G_CONNECT_SWAPPED);
   add_sources (window);
-  look (window, NULL);
+  look (window, NULL, NULL);
   measure (window);
   if (page != NULL)
     adw_preferences_window_set_visible_page_name (ADW_PREFERENCES_WINDOW (window), page);

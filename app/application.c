@@ -41,27 +41,21 @@ theme_changed_cb (GSettings *settings)
   adw_style_manager_set_color_scheme (adw_style_manager_get_default (), scheme);
 }
 
+/* Each command goes to its key at once: the preferences write down every key that changes, and
+ * would take a default on the way for a wish. */
 static void
 apply_keys (AppApplication *self)
 {
   g_autoptr (GVariant) changed = g_settings_get_value (app_settings_get_default (), "shortcuts");
-  GVariantIter iter;
-  const char *action, *accelerator;
   guint n = g_list_model_get_n_items (self->commands);
 
   for (guint c = 0; c < n; c++)
     {
       g_autoptr (UiCommand) command = g_list_model_get_item (self->commands, c);
+      const char *accelerator = ui_command_get_default (command);
 
-      ui_command_set_accelerator (command, ui_command_get_default (command));
-    }
-  g_variant_iter_init (&iter, changed);
-  while (g_variant_iter_next (&iter, "{&s&s}", &action, &accelerator))
-    {
-      UiCommand *command = ui_commands_find (self->commands, action);
-
-      if (command != NULL)
-        ui_command_set_accelerator (command, accelerator);
+      g_variant_lookup (changed, ui_command_get_action (command), "&s", &accelerator);
+      ui_command_set_accelerator (command, accelerator);
     }
   if (self->session != NULL && app_session_get_window (self->session) != NULL)
     ui_window_set_commands (app_session_get_window (self->session), self->commands);

@@ -108,10 +108,13 @@ app_generalist_look (const char *path)
     }
   self->kind = probe.kind;
   self->name = g_strdup (probe.name);
-  self->licence = "Apache-2.0";
   self->gflop = encoding_gflop (probe.kind);
   for (const AppGeneralistSource *source = sources; source->name != NULL; source++)
-    self->official |= g_strcmp0 (source->sha256, self->sha256) == 0;
+    if (g_strcmp0 (source->sha256, self->sha256) == 0)
+      {
+        self->official = TRUE;
+        self->licence = source->licence;
+      }
   return self;
 }
 
@@ -174,7 +177,10 @@ app_generalists_add (const char *folder, const char *path, GError **error)
       return NULL;
     }
   if (!g_file_copy (from, to, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, error))
-    return NULL;
+    {
+      g_unlink (half);
+      return NULL;
+    }
   if (g_rename (half, target) != 0)
     {
       g_set_error (error, SEG_ERROR, SEG_ERROR_IO, "%s: %s", target, g_strerror (errno));
@@ -182,4 +188,23 @@ app_generalists_add (const char *folder, const char *path, GError **error)
       return NULL;
     }
   return g_steal_pointer (&target);
+}
+
+gboolean
+app_generalists_remove (const char *folder, const char *path, GError **error)
+{
+  g_autofree char *parent = g_path_get_dirname (path);
+  g_autofree char *base = g_path_get_basename (path);
+
+  if (strcmp (parent, folder) != 0)
+    {
+      g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH, "%s: not in %s", base, folder);
+      return FALSE;
+    }
+  if (g_unlink (path) != 0)
+    {
+      g_set_error (error, SEG_ERROR, SEG_ERROR_IO, "%s: %s", base, g_strerror (errno));
+      return FALSE;
+    }
+  return TRUE;
 }

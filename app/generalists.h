@@ -17,7 +17,7 @@ typedef struct
   char *name; /* "SAM ViT-B" */
   guint64 size_bytes;
   char *sha256;
-  const char *licence;
+  const char *licence; /* NULL where the file is none of its makers' */
   gboolean official; /* byte for byte a file of the list below */
   double gflop; /* of one encoding; 0 unknown */
   char *problem; /* not NULL: why it cannot be used; then kind and name say nothing */
@@ -45,5 +45,7 @@ GPtrArray *app_generalists_list (const char *folder) G_GNUC_WARN_UNUSED_RESULT;
  * content is not touched. Returns: (transfer full): its path there */
 char *app_generalists_add (const char *folder, const char *path,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Deletes a file of the folder, and no other. */
+gboolean app_generalists_remove (const char *folder, const char *path, GError **error);
 
 G_END_DECLS

@@ -29,6 +29,8 @@ choose (gpointer session, const char *title, GtkFileChooserAction action, const 
   GtkFileChooserNative *dialog =
       gtk_file_chooser_native_new (title, window_of (session), action, accept, NULL);
 
+  /* What was told of the last file is not true of the next one. */
+  ui_window_set_notice (app_session_get_window (session), NULL);
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (dialog), TRUE);
   g_signal_connect_object (dialog, "response", callback, session, 0);
   gtk_native_dialog_show (GTK_NATIVE_DIALOG (dialog));

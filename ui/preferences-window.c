@@ -24,6 +24,7 @@ enum
 {
   GENERALIST_FILE,
   GENERALIST_CHOSEN,
+  GENERALIST_REMOVED,
   N_SIGNALS
 };
 static guint signals[N_SIGNALS];
@@ -215,6 +216,7 @@ static void
 key_changed_cb (UiCommand *command, GParamSpec *pspec, UiPreferencesWindow *self)
 {
   g_autoptr (GVariant) old = g_settings_get_value (self->settings, "shortcuts");
+  g_autoptr (GVariant) new = NULL;
   GVariantIter iter;
   const char *action, *accelerator;
   GVariantBuilder builder;
@@ -228,7 +230,9 @@ key_changed_cb (UiCommand *command, GParamSpec *pspec, UiPreferencesWindow *self
   if (g_strcmp0 (ui_command_get_accelerator (command), ui_command_get_default (command)) != 0)
     g_variant_builder_add (&builder, "{ss}", ui_command_get_action (command),
                            ui_command_get_accelerator (command));
-  g_settings_set_value (self->settings, "shortcuts", g_variant_builder_end (&builder));
+  new = g_variant_ref_sink (g_variant_builder_end (&builder));
+  if (!g_variant_equal (old, new))
+    g_settings_set_value (self->settings, "shortcuts", new);
 }
 
 static void
@@ -294,6 +298,9 @@ ui_preferences_window_class_init (UiPreferencesWindowClass *klass)
   signals[GENERALIST_CHOSEN] =
       g_signal_new ("generalist-chosen", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
                     NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+  signals[GENERALIST_REMOVED] =
+      g_signal_new ("generalist-removed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                    NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -324,6 +331,53 @@ generalist_toggled_cb (GtkCheckButton *button, UiPreferencesWindow *self)
   if (gtk_check_button_get_active (button))
     g_signal_emit (self, signals[GENERALIST_CHOSEN], 0,
                    g_object_get_data (G_OBJECT (button), "path"));
+}
+
+static void
+remove_response_cb (AdwMessageDialog *dialog, const char *response, UiPreferencesWindow *self)
+{
+  if (g_str_equal (response, "remove"))
+    g_signal_emit (self, signals[GENERALIST_REMOVED], 0,
+                   g_object_get_data (G_OBJECT (dialog), "path"));
+}
+
+static void
+remove_cb (UiPreferencesWindow *self, GtkWidget *button)
+{
+  const char *path = g_object_get_data (G_OBJECT (button), "path");
+  g_autofree char *name = g_path_get_basename (path);
+  GtkWidget *dialog =
+      adw_message_dialog_new (GTK_WINDOW (self), _ ("Remove This Generalist?"), NULL);
+
+  adw_message_dialog_format_body (
+      ADW_MESSAGE_DIALOG (dialog),
+      /* Translators: %s is the name of a file */
+      _ ("%s: the program’s copy of the weights is deleted. The file it was added from stays."),
+      name);
+  adw_message_dialog_add_responses (ADW_MESSAGE_DIALOG (dialog), "cancel", _ ("_Cancel"), "remove",
+                                    _ ("_Remove"), NULL);
+  adw_message_dialog_set_response_appearance (ADW_MESSAGE_DIALOG (dialog), "remove",
+                                              ADW_RESPONSE_DESTRUCTIVE);
+  adw_message_dialog_set_close_response (ADW_MESSAGE_DIALOG (dialog), "cancel");
+  g_object_set_data_full (G_OBJECT (dialog), "path", g_strdup (path), g_free);
+  g_signal_connect_object (dialog, "response", G_CALLBACK (remove_response_cb), self, 0);
+  gtk_window_present (GTK_WINDOW (dialog));
+}
+
+static void
+add_remove (UiPreferencesWindow *self, GtkWidget *row, const UiGeneralistChoice *choice)
+{
+  GtkWidget *button = gtk_button_new_from_icon_name ("user-trash-symbolic");
+  /* Translators: %s is a generalist */
+  g_autofree char *text = g_strdup_printf (_ ("Remove %s"), choice->name);
+
+  gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
+  gtk_widget_add_css_class (button, "flat");
+  gtk_widget_set_tooltip_text (button, _ ("Remove from this computer’s generalists"));
+  gtk_accessible_update_property (GTK_ACCESSIBLE (button), GTK_ACCESSIBLE_PROPERTY_LABEL, text, -1);
+  g_object_set_data_full (G_OBJECT (button), "path", g_strdup (choice->path), g_free);
+  g_signal_connect_object (button, "clicked", G_CALLBACK (remove_cb), self, G_CONNECT_SWAPPED);
+  adw_action_row_add_suffix (ADW_ACTION_ROW (row), button);
 }
 
 /* Titles of rows are markup. */
@@ -370,6 +424,8 @@ ui_preferences_window_set_generalists (UiPreferencesWindow *self, const UiGenera
       else
         adw_action_row_add_prefix (ADW_ACTION_ROW (row),
                                    gtk_image_new_from_icon_name ("dialog-warning-symbolic"));
+      if (choices[c].removable)
+        add_remove (self, row, &choices[c]);
       adw_preferences_group_add (ADW_PREFERENCES_GROUP (self->generalists), row);
       g_ptr_array_add (self->generalist_rows, row);
     }
@@ -388,7 +444,7 @@ ui_preferences_window_add_source (UiPreferencesWindow *self, const char *name, c
   gtk_label_set_wrap_mode (GTK_LABEL (text), PANGO_WRAP_WORD_CHAR);
   gtk_widget_add_css_class (text, "caption");
   gtk_widget_add_css_class (text, "dim-label");
-  gtk_widget_set_margin_top (box, 6);
+  gtk_widget_set_margin_top (box, 12);
   gtk_box_append (GTK_BOX (box), title);
   gtk_box_append (GTK_BOX (box), text);
   adw_preferences_group_add (ADW_PREFERENCES_GROUP (self->sources), box);

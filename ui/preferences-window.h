@@ -13,6 +13,8 @@ G_BEGIN_DECLS
  *
  * Signals: "generalist-file" (GFile *): a weight file was chosen or dropped. "generalist-chosen"
  * (char *): the choice of this path; "" for the built-in one.
+ * #UiPreferencesWindow::generalist-removed (char *): the file of this path is to be deleted; the
+ * person was asked.
  */
 #define UI_TYPE_PREFERENCES_WINDOW (ui_preferences_window_get_type ())
 G_DECLARE_FINAL_TYPE (UiPreferencesWindow, ui_preferences_window, UI, PREFERENCES_WINDOW,
@@ -29,6 +31,7 @@ typedef struct
   const char *path; /* "" for the built-in one */
   const char *name, *detail;
   gboolean usable, chosen;
+  gboolean removable; /* a file of the program's own folder */
 } UiGeneralistChoice;
 
 /* Shows these in place of those before. */

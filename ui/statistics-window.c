@@ -28,7 +28,7 @@ ui_statistics_window_init (UiStatisticsWindow *self)
   GtkWidget *page = adw_preferences_page_new ();
 
   gtk_window_set_title (GTK_WINDOW (self), _ ("Statistics"));
-  gtk_window_set_default_size (GTK_WINDOW (self), 460, 520);
+  gtk_window_set_default_size (GTK_WINDOW (self), 460, 720);
   gtk_window_set_modal (GTK_WINDOW (self), TRUE);
   gtk_box_append (GTK_BOX (box), adw_header_bar_new ());
   gtk_widget_set_vexpand (page, TRUE);
@@ -76,8 +76,9 @@ ui_statistics_window_set_project (UiStatisticsWindow *self, const UiStatistics *
 {
   g_autofree char *done = g_strdup_printf (_ ("%d of %d"), numbers->n_done, numbers->n_cases);
   g_autofree char *minutes = g_strdup_printf (_ ("%.1f min"), numbers->seconds / 60);
-  g_autofree char *each = g_strdup_printf (
-      _ ("%.0f s"), numbers->n_signed > 0 ? numbers->seconds / numbers->n_signed : 0);
+  g_autofree char *each = numbers->n_signed > 0
+                              ? g_strdup_printf (_ ("%.0f s"), numbers->seconds / numbers->n_signed)
+                              : g_strdup ("–");
 
   add_row (self->project, _ ("Cases done"), done);
   add_number (self->project, _ ("Validation scans"), numbers->n_validation);

@@ -112,6 +112,18 @@ test_registry (void)
   g_assert_cmpuint (strlen (one->sha256), ==, 64);
   g_assert_false (one->official);
   g_assert_cmpfloat (one->gflop, >, 70);
+  g_assert_null (one->licence); /* nobody knows whose it is */
+
+  /* Only what lies in the folder can be removed. */
+  g_assert_false (app_generalists_remove (models, sam, &error));
+  g_assert_error (error, SEG_ERROR, SEG_ERROR_MISMATCH);
+  g_clear_error (&error);
+  g_assert_true (g_file_test (sam, G_FILE_TEST_EXISTS));
+  g_assert_true (app_generalists_remove (models, added, &error));
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (added, G_FILE_TEST_EXISTS));
+  g_assert_false (app_generalists_remove (models, added, &error));
+  g_assert_error (error, SEG_ERROR, SEG_ERROR_IO);
   remove_all (folder);
 }
 

@@ -79,7 +79,8 @@ class Tap:
 
 
 class Driver:
-    def __init__(self):
+    def __init__(self, beside=None):
+        """@beside: the driver of a program that runs at the same time."""
         import pyatspi
         self.atspi = pyatspi
         self.work = pathlib.Path(os.environ["CROSSLABEL_DRIVEN"])
@@ -87,8 +88,8 @@ class Driver:
         shots = os.environ.get("CROSSLABEL_SHOTS")
         self.shots = pathlib.Path(shots) if shots else self.work / "shots"
         self.shots.mkdir(parents=True, exist_ok=True)
-        self.manager = subprocess.Popen(["openbox"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        self.manager = None if beside else subprocess.Popen(
+            ["openbox"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.process = None
         time.sleep(0.5)
 
@@ -109,7 +110,7 @@ class Driver:
         """Starts the program; gives the instant just before."""
         self.log = open(self.work / "program.log", "ab")
         # Only the program's: libatspi itself warns in the test's own process.
-        whole = dict(os.environ, G_DEBUG="fatal-warnings")
+        whole = dict(os.environ, G_DEBUG="fatal-warnings", GSETTINGS_BACKEND="keyfile")
         whole.update(env or {})
         began = time.monotonic()
         self.process = subprocess.Popen([self.program, *map(str, args)], stdout=self.log,
@@ -192,8 +193,9 @@ class Driver:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.manager.terminate()
-        self.manager.wait()
+        if self.manager:
+            self.manager.terminate()
+            self.manager.wait()
 
     # Finding
 
@@ -318,6 +320,96 @@ class Driver:
         if modifier:
             self.xdotool("keyup", modifier)
         time.sleep(0.08)
+
+    def focused(self, item):
+        return item.getState().contains(self.atspi.STATE_FOCUSED)
+
+    def walk_to(self, word, role):
+        """Down through the items of an open popover to one of that name. GTK 4.8 tells false places
+        inside a popover, so no pointer goes there."""
+        def texts(item):
+            return [inner.name or "" for inner in self.walk(item)]
+        self.key("Home")
+        for _ in range(24):
+            held = next((item for item in self.walk() if item.getRoleName() == role
+                         and self.focused(item)), None)
+            if held is not None and any(word in text for text in texts(held)):
+                return
+            self.key("Down")
+            time.sleep(0.12)
+        raise RuntimeError(f"no key leads to “{word}”")
+
+    def menu(self, *path):
+        """Through the main menu by keys."""
+        self.key("F10")
+        for word in path:
+            self.find(part=word, role="menu item")
+            time.sleep(0.4)
+            self.walk_to(word, "menu item")
+            self.key("Return")
+            time.sleep(0.4)
+
+    def choose(self, combo, word):
+        """Drops a choice down and takes one of it."""
+        self.click(combo)
+        time.sleep(0.5)
+        self.walk_to(word, "list item")
+        self.key("Return")
+        time.sleep(0.4)
+
+    def page(self, name):
+        """Turns to a page of the side panel. Its tabs move when the tool above them changes."""
+        for _ in range(5):
+            tab = self.find(name, role="page tab")
+            self.click(tab)
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                if tab.getState().contains(self.atspi.STATE_SELECTED):
+                    return
+                time.sleep(0.1)
+        raise RuntimeError(f"the page “{name}” does not come")
+
+    def dialog(self, title):
+        """The position and size of the program's window of that title."""
+        return self.wait(lambda: next((w for w in self.windows() if w[0] == title), None),
+                         f"the window “{title}”")
+
+    def bring(self, item, title):
+        """Scrolls the window of that title until the item is in sight."""
+        _, x, y, width, height, _ = self.dialog(title)
+        self.point(x + width / 2, y + height * 0.6)
+        for _ in range(60):
+            _, top, _, tall = self.box(item)
+            if top < y + 70:
+                self.xdotool("click", "4")
+            elif top + tall > y + height - 30:
+                self.xdotool("click", "5")
+            else:
+                return
+            time.sleep(0.12)
+        raise RuntimeError(f"“{item.name}” does not come into sight")
+
+    def shut(self, title):
+        """Escape until that window has gone: one may go to what stands open in it."""
+        for _ in range(3):
+            self.key("Escape")
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                if not any(w[0] == title for w in self.windows()):
+                    time.sleep(0.3)
+                    return
+                time.sleep(0.05)
+        raise RuntimeError(f"the window “{title}” does not close")
+
+    def setting(self, key):
+        """A setting of the program as it is on the disk (started with GSETTINGS_BACKEND=keyfile),
+        or None where it was never changed."""
+        path = pathlib.Path(os.environ["HOME"]) / ".config/glib-2.0/settings/keyfile"
+        for line in path.read_text().splitlines() if path.exists() else []:
+            name, _, value = line.partition("=")
+            if name == key:
+                return value
+        return None
 
     def settle(self):
         """Time for a gesture to be committed."""
