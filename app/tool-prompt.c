@@ -11,14 +11,24 @@
 /* Scribbles are asked about at most this often while they grow. */
 #define ASK_MS 120
 
+/* What was there before a gesture, for going back. */
+typedef struct
+{
+  VolumePrompt *prompt;
+  const AppPromptAnswer *answer; /* of the tool's answers; NULL: none yet */
+  int mask;
+  gboolean is_answered; /* the answer is to this prompt, not to an earlier one */
+} Step;
+
 /* Points, boxes and scribbles on one slice, the answer of the generalist shown over the labels, and
  * its acceptance as one edit. */
 typedef struct
 {
   AppTool tool;
   VolumePrompt *prompt; /* NULL before the first gesture */
-  GPtrArray *steps; /* VolumePrompt: the prompt before each gesture, for going back */
-  AppPromptAnswer *answer;
+  GPtrArray *steps; /* Step */
+  GPtrArray *answers; /* AppPromptAnswer: all since the first gesture */
+  const AppPromptAnswer *answer; /* the one shown, of these */
   int mask; /* of the answer, shown */
   GCancellable *asking;
   gboolean drawing;
@@ -41,6 +51,15 @@ question_free (Question *question)
   g_object_unref (question->session);
   g_object_unref (question->cancellable);
   g_free (question);
+}
+
+static void
+step_free (gpointer data)
+{
+  Step *step = data;
+
+  volume_prompt_free (step->prompt);
+  g_free (step);
 }
 
 static void
@@ -182,10 +201,9 @@ show_answer (Prompt *self)
   for (gsize r = 0; r < n_runs; r++)
     volume_edit_builder_set_run (piece, runs[r].i, runs[r].j, runs[r].k, (int) runs[r].length,
                                  runs[r].after);
-  app_shown_labels_preview (session->shown,
-                            volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview",
-                                                     NULL),
-                            session->state);
+  app_shown_labels_preview (
+      session->shown, volume_edit_builder_end (piece, 1, VOLUME_PROVENANCE_PROMPT, "preview", NULL),
+      session->state);
   if (isfinite (self->answer->iou[self->mask]))
     /* Translators: which of the masks a generalist gave is shown, and how good it thinks it is */
     text = g_strdup_printf (_ ("Answer %d of %d, expected overlap %.0f %%. Enter accepts."),
@@ -204,6 +222,30 @@ stop_asking (Prompt *self)
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
   g_clear_object (&self->asking);
+}
+
+static void
+swap_masks (AppPromptAnswer *answer, int a, int b)
+{
+  guint8 *mask = answer->masks[a];
+  const double iou = answer->iou[a], stability = answer->stability[a];
+
+  answer->masks[a] = answer->masks[b];
+  answer->iou[a] = answer->iou[b];
+  answer->stability[a] = answer->stability[b];
+  answer->masks[b] = mask;
+  answer->iou[b] = iou;
+  answer->stability[b] = stability;
+}
+
+/* A person looks at the mask first that the generalist thinks best. */
+static void
+put_best_first (AppPromptAnswer *answer)
+{
+  for (int last = answer->n_masks - 1; last > 0; last--)
+    for (int m = 0; m < last; m++)
+      if (answer->iou[m] < answer->iou[m + 1])
+        swap_masks (answer, m, m + 1);
 }
 
 /* The prompt tool that asked, if it is still in hand and still waits for this question. */
@@ -235,7 +277,8 @@ take_answer (Question *question, AppPromptAnswer *answer, const GError *error)
       say (self, error->message);
       return;
     }
-  app_prompt_answer_free (self->answer);
+  put_best_first (answer);
+  g_ptr_array_add (self->answers, answer);
   self->answer = answer;
   self->mask = 0;
   show_answer (self);
@@ -323,9 +366,12 @@ forget (Prompt *self)
 {
   stop_asking (self);
   g_clear_pointer (&self->prompt, volume_prompt_free);
-  g_clear_pointer (&self->answer, app_prompt_answer_free);
+  self->answer = NULL;
   if (self->steps != NULL)
-    g_ptr_array_set_size (self->steps, 0);
+    {
+      g_ptr_array_set_size (self->steps, 0);
+      g_ptr_array_set_size (self->answers, 0);
+    }
   self->drawing = FALSE;
 }
 
@@ -370,6 +416,7 @@ static void
 back (AppTool *tool)
 {
   Prompt *self = (Prompt *) tool;
+  Step *step;
 
   if (self->prompt == NULL)
     return;
@@ -378,11 +425,30 @@ back (AppTool *tool)
       discard (tool);
       return;
     }
+  stop_asking (self);
+  self->drawing = FALSE;
+  step = g_ptr_array_steal_index (self->steps, self->steps->len - 1);
   volume_prompt_free (self->prompt);
-  self->prompt = g_ptr_array_steal_index (self->steps, self->steps->len - 1);
-  g_clear_pointer (&self->answer, app_prompt_answer_free);
+  self->prompt = g_steal_pointer (&step->prompt);
+  self->answer = step->answer;
+  self->mask = step->mask;
   show_shapes (self);
-  ask (self);
+  show_answer (self);
+  if (!step->is_answered)
+    ask (self);
+  step_free (step);
+}
+
+static Step *
+step_new (Prompt *self)
+{
+  Step *step = g_new0 (Step, 1);
+
+  step->prompt = volume_prompt_copy (self->prompt);
+  step->answer = self->answer;
+  step->mask = self->mask;
+  step->is_answered = self->answer != NULL && self->asking == NULL && self->ask_id == 0;
+  return step;
 }
 
 static gboolean
@@ -405,10 +471,13 @@ start (Prompt *self, const UiGesture *gesture)
   if (self->prompt == NULL)
     self->prompt = volume_prompt_new (gesture->plane, gesture->index);
   if (self->steps == NULL)
-    self->steps = g_ptr_array_new_with_free_func ((GDestroyNotify) volume_prompt_free);
+    {
+      self->steps = g_ptr_array_new_with_free_func (step_free);
+      self->answers = g_ptr_array_new_with_free_func ((GDestroyNotify) app_prompt_answer_free);
+    }
   if (self->line == NULL)
     self->line = g_array_new (FALSE, FALSE, sizeof (UiShapePoint));
-  g_ptr_array_add (self->steps, volume_prompt_copy (self->prompt));
+  g_ptr_array_add (self->steps, step_new (self));
   self->sign =
       gesture->modifiers & GDK_CONTROL_MASK ? VOLUME_PROMPT_NEGATIVE : VOLUME_PROMPT_POSITIVE;
   return TRUE;
@@ -508,6 +577,7 @@ clear (AppTool *tool)
 
   forget (self);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
+  g_clear_pointer (&self->answers, g_ptr_array_unref);
   g_clear_pointer (&self->line, g_array_unref);
 }
 

@@ -38,6 +38,7 @@ build_conflicts (UiCaseBar *self)
   self->conflicts = gtk_button_new ();
   gtk_button_set_child (GTK_BUTTON (self->conflicts), content);
   gtk_actionable_set_action_name (GTK_ACTIONABLE (self->conflicts), "win.next-conflict");
+  gtk_widget_set_focus_on_click (self->conflicts, FALSE);
   gtk_widget_set_tooltip_text (
       self->conflicts,
       _ ("Where two labelled slices cross they do not agree. Press to see the next place."));
@@ -82,6 +83,7 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_widget_add_css_class (self->progress, "numeric");
   self->propose = gtk_button_new_with_mnemonic (_ ("_Propose Here"));
   gtk_actionable_set_action_name (GTK_ACTIONABLE (self->propose), "win.propose-here");
+  gtk_widget_set_focus_on_click (self->propose, FALSE);
   gtk_widget_add_css_class (self->propose, "suggested-action");
   gtk_widget_set_tooltip_text (
       self->propose, _ ("Put the crosshair into the structure, then propose the three slices "
@@ -90,6 +92,7 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_widget_set_visible (self->propose, FALSE);
   self->next = gtk_button_new_with_mnemonic (_ ("Next _Case"));
   gtk_actionable_set_action_name (GTK_ACTIONABLE (self->next), "win.next-case");
+  gtk_widget_set_focus_on_click (self->next, FALSE);
   gtk_widget_set_valign (self->next, GTK_ALIGN_CENTER);
   gtk_box_append (GTK_BOX (self->box), column);
   self->overlay = gtk_label_new (NULL);

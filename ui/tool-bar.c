@@ -40,6 +40,7 @@ tool_button (UiTool tool)
 
   gtk_button_set_icon_name (GTK_BUTTON (button), ui_tool_get_icon (tool));
   gtk_widget_add_css_class (button, "flat");
+  gtk_widget_set_focus_on_click (button, FALSE);
   gtk_actionable_set_action_name (GTK_ACTIONABLE (button), "win.tool");
   gtk_actionable_set_action_target (GTK_ACTIONABLE (button), "s", ui_tool_get_nick (tool));
   gtk_widget_set_tooltip_text (button, ui_tool_get_title (tool));

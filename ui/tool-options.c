@@ -109,6 +109,11 @@ build_decide (UiToolOptions *self)
   GtkWidget *next = gtk_button_new_with_mnemonic (_ ("_Other Mask"));
   GtkWidget *propagate = gtk_button_new_with_mnemonic (_ ("_Neighbours"));
 
+  /* Enter after a click on one of them accepts; it does not press the button again. */
+  gtk_widget_set_focus_on_click (accept, FALSE);
+  gtk_widget_set_focus_on_click (discard, FALSE);
+  gtk_widget_set_focus_on_click (next, FALSE);
+  gtk_widget_set_focus_on_click (propagate, FALSE);
   self->decide = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
   gtk_box_set_homogeneous (GTK_BOX (self->decide), TRUE);
   gtk_actionable_set_action_name (GTK_ACTIONABLE (accept), "win.tool-accept");
