@@ -4,11 +4,13 @@
 #include "app/bench.h"
 #include "app/json-output.h"
 #include "app/verbs.h"
+#include "seg/method/method.h"
 #include "seg/model/tiny-vit.h"
 #include "seg/model/vit.h"
 #include "seg/model/vnet.h"
 #include "seg/nn/optimiser.h"
 #include "seg/tensor/context.h"
+#include "volume/scan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,12 +25,14 @@ typedef struct
   char *dtype;
   char *size;
   char *model;
+  char *scan;
   int filters;
   int batch;
   int repeat;
   int threads;
   gboolean op_times;
   gboolean op_shapes;
+  gboolean teacher;
 } Options;
 
 typedef struct
@@ -60,6 +64,10 @@ parse (Options *options, const char *name, const char *summary, int *argc, char 
     { "size", 0, 0, G_OPTION_ARG_STRING, &options->size, "Sides of the patch", "X,Y,Z" },
     { "model", 0, 0, G_OPTION_ARG_STRING, &options->model, "vit_b, vit_l, vit_h, mobile_sam, vnet",
       "MODEL" },
+    { "teacher", 0, 0, G_OPTION_ARG_NONE, &options->teacher,
+      "A step of the mean teacher: N labelled patches and as many others", NULL },
+    { "scan", 0, 0, G_OPTION_ARG_FILENAME, &options->scan, "Take the patches of --teacher from it",
+      "FILE" },
     { "filters", 0, 0, G_OPTION_ARG_INT, &options->filters, "V-Net's first channels", "F" },
     { "batch", 0, 0, G_OPTION_ARG_INT, &options->batch, "Patches at once", "N" },
     { "repeat", 0, 0, G_OPTION_ARG_INT, &options->repeat, "Measured repeats", "N" },
@@ -245,6 +253,135 @@ train_step (Bench *bench, gpointer data)
          && isfinite (seg_tensor_get_scalar (loss));
 }
 
+/* --- train --teacher ----------------------------------------------------------------------------
+ */
+
+typedef struct
+{
+  SegMethod *method;
+  SegBatch batch;
+  SegPatch *patches;
+  GError *error; /* of the step that failed */
+} Teacher;
+
+static gboolean
+teacher_step (Bench *bench, gpointer data)
+{
+  Teacher *teacher = data;
+  SegMethodReport report;
+
+  teacher->batch.step = (guint64) seg_method_get_step (teacher->method);
+  return seg_method_step (teacher->method, &teacher->batch, &report, &teacher->error);
+}
+
+/* Numbers that change from voxel to voxel, or patches about the middle of @scan. */
+static gboolean
+fill_patches (Teacher *teacher, VolumeScan *scan, GError **error)
+{
+  SegBatch *batch = &teacher->batch;
+  const int *patch = batch->patch;
+  const gsize V = (gsize) patch[0] * (gsize) patch[1] * (gsize) patch[2];
+
+  for (gsize v = 0; scan == NULL && v < (gsize) batch->n * V; v++)
+    batch->image[v] = sinf ((float) v * 0.37f);
+  for (int n = 0; scan != NULL && n < batch->n; n++)
+    {
+      const int *size = volume_scan_get_geometry (scan)->size;
+      float *values = batch->image + (gsize) n * V;
+      int at[3];
+
+      for (int a = 0; a < 3; a++)
+        {
+          if (size[a] < patch[a])
+            {
+              g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH,
+                           "the scan has %d voxels along an axis, the patch %d", size[a], patch[a]);
+              return FALSE;
+            }
+          at[a] = MIN ((size[a] - patch[a]) / 2 + 4 * n, size[a] - patch[a]);
+        }
+      for (int i = 0; i < patch[0]; i++)
+        for (int j = 0; j < patch[1]; j++)
+          for (int k = 0; k < patch[2]; k++)
+            *values++ = volume_scan_get_value (scan, at[0] + i, at[1] + j, at[2] + k);
+    }
+  /* three labelled planes */
+  for (gsize v = 0; v < (gsize) batch->n * V; v++)
+    {
+      const int k = (int) (v % (gsize) patch[2]);
+      const int j = (int) (v / (gsize) patch[2] % (gsize) patch[1]);
+      const int i = (int) (v % V / (gsize) patch[2] / (gsize) patch[1]);
+
+      batch->label[v] = batch->image[v] > 0;
+      batch->domain[v] = i == patch[0] / 2 || j == patch[1] / 2 || k == patch[2] / 2;
+    }
+  return TRUE;
+}
+
+static gboolean
+teacher_init (Teacher *teacher, Bench *bench, const Options *options, const gint64 size[3],
+              GError **error)
+{
+  const gsize n_voxels = (gsize) (2 * options->batch * size[0] * size[1] * size[2]);
+  g_autoptr (VolumeScan) scan = NULL;
+  SegMethodParams params;
+
+  if (options->scan != NULL)
+    {
+      scan = volume_scan_load (options->scan, 0, error);
+      if (scan == NULL)
+        return FALSE;
+    }
+  seg_method_params_init (&params, "mean-teacher", FALSE);
+  params.filters = options->filters;
+  params.bf16 = bench->dtype == SEG_DTYPE_BF16;
+  params.orient = SEG_ORIENT_NONE;
+  params.batch_labelled = params.batch_unlabelled = options->batch;
+  teacher->batch = (SegBatch){ .n = 2 * options->batch, .n_labelled = options->batch };
+  for (int a = 0; a < 3; a++)
+    teacher->batch.patch[a] = params.patch[a] = (int) size[a];
+  teacher->patches = g_new0 (SegPatch, 2 * options->batch);
+  teacher->batch.patches = teacher->patches;
+  teacher->batch.image = g_new (float, n_voxels);
+  teacher->batch.label = g_new0 (guint8, n_voxels);
+  teacher->batch.domain = g_new0 (guint8, n_voxels);
+  teacher->batch.pseudo = g_new0 (guint8, n_voxels);
+  teacher->method = seg_method_new ("mean-teacher", &params, bench->context, error);
+  return teacher->method != NULL && fill_patches (teacher, scan, error);
+}
+
+static void
+teacher_clear (Teacher *teacher)
+{
+  g_clear_pointer (&teacher->method, seg_method_free);
+  g_free (teacher->patches);
+  g_free (teacher->batch.image);
+  g_free (teacher->batch.label);
+  g_free (teacher->batch.domain);
+  g_free (teacher->batch.pseudo);
+  g_clear_error (&teacher->error);
+}
+
+static int
+bench_teacher (Bench *bench, const Options *options, const gint64 size[3])
+{
+  Teacher teacher = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *what = g_strdup_printf (
+      "mean teacher, vnet %d filters, %dx%dx%d, %d labelled and %d other patches%s",
+      options->filters, (int) size[0], (int) size[1], (int) size[2], options->batch, options->batch,
+      options->scan != NULL ? " of a scan" : "");
+  int status;
+
+  if (teacher_init (&teacher, bench, options, size, &error)
+      && measure (bench, options, "train", teacher_step, &teacher, &error))
+    status = report (bench, "train", options, what);
+  else
+    status = app_fail (teacher.error != NULL ? teacher.error : error);
+  teacher_clear (&teacher);
+  return status;
+}
+
 static gboolean
 parse_size (const char *text, gint64 size[3])
 {
@@ -277,9 +414,16 @@ app_bench_train (int argc, char **argv)
     return status;
   if (argc > 1 || !parse_size (options.size, size) || options.filters < 1 || options.filters > 256
       || options.batch < 1 || options.batch > 64 || options.repeat < 1 || options.repeat > 1000)
-    return app_usage ("bench train: --filters F --size X,Y,Z --batch N --dtype f32|bf16");
+    return app_usage ("bench train: --filters F --size X,Y,Z --batch N --dtype f32|bf16 "
+                      "[--teacher [--scan FILE]]");
   if (!bench_open (&bench, &options, &error))
     return app_fail (error);
+  if (options.teacher)
+    {
+      status = bench_teacher (&bench, &options, size);
+      bench_clear (&bench);
+      return status;
+    }
   train.net = seg_vnet_new (bench.context, &(SegVnetParams){ .filters = options.filters });
   train.optimiser = seg_optimiser_new (
       seg_vnet_get_module (train.net),
