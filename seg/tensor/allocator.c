@@ -13,7 +13,7 @@
 
 #define ALIGNMENT 256
 /* Below this part of what there is nothing is dropped that would have to be computed again. */
-#define PLENTY 8
+#define PLENTY 12
 #define HOST_SLAB_BYTES (G_GUINT64_CONSTANT (1) << 30)
 #define DEVICE_SLAB_BYTES (G_GUINT64_CONSTANT (256) << 20)
 

@@ -17,7 +17,7 @@ G_BEGIN_DECLS
  *   if (!seg_context_check (ctx, &error)) …
  *
  * Memory that backward can compute again (normalised activations) is dropped as soon as the caller
- * lets go of the tensor, once an eighth of all memory is in use: unref activations early. The tape
+ * lets go of the tensor, once a twelfth of all memory is in use: unref activations early. The tape
  * frees what it holds while it runs back.
  */
 
