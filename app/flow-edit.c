@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A line has at most so many bytes: a brush's path of a hundred thousand points. */
+#define MAX_LINE (4 << 20)
+
 /* The script's own error: a line that says nothing we know. */
 #define SYNTAX_ERROR DB_ERROR, DB_ERROR_NOT_FOUND
 
@@ -404,17 +407,55 @@ split (char *line, int *n_words)
   return (char **) g_ptr_array_free (words, FALSE);
 }
 
+/* Reads until a whole line, or the end, lies in the buffer, so that the line is read out of it; a
+ * stream without line ends is not read into memory without limit. */
+static gboolean
+fill_line (GDataInputStream *input, GError **error)
+{
+  GBufferedInputStream *buffered = G_BUFFERED_INPUT_STREAM (input);
+  gsize seen = 0;
+
+  for (;;)
+    {
+      gsize n;
+      const char *bytes = g_buffered_input_stream_peek_buffer (buffered, &n);
+      gssize more;
+
+      if (n > seen && memchr (bytes + seen, '\n', n - seen) != NULL)
+        return TRUE;
+      seen = n;
+      if (n >= MAX_LINE)
+        {
+          g_set_error (error, SYNTAX_ERROR, "a line of more than %d bytes", MAX_LINE);
+          return FALSE;
+        }
+      if (n == g_buffered_input_stream_get_buffer_size (buffered))
+        g_buffered_input_stream_set_buffer_size (buffered, 2 * n);
+      more = g_buffered_input_stream_fill (buffered, -1, NULL, error);
+      if (more <= 0)
+        return more == 0;
+    }
+}
+
+static char *
+read_line (GDataInputStream *input, GError **error)
+{
+  return fill_line (input, error) ? g_data_input_stream_read_line_utf8 (input, NULL, NULL, error)
+                                  : NULL;
+}
+
 gboolean
 app_flow_edit (DbStore *store, GInputStream *stream, const char *name,
                AppEditAcknowledge acknowledge, gpointer user_data, GError **error)
 {
   g_autoptr (GDataInputStream) input = g_data_input_stream_new (stream);
   Script self = { .store = store, .answer = g_string_new (NULL) };
+  g_autoptr (GError) unread = NULL;
   gboolean good = TRUE;
   int number = 0;
   char *line;
 
-  while (good && (line = g_data_input_stream_read_line_utf8 (input, NULL, NULL, error)) != NULL)
+  while (good && (line = read_line (input, &unread)) != NULL)
     {
       g_auto (GStrv) words = NULL;
       int n_words;
@@ -426,13 +467,15 @@ app_flow_edit (DbStore *store, GInputStream *stream, const char *name,
         continue;
       g_string_truncate (self.answer, 0);
       good = run_words (&self, words, n_words, error);
-      if (good)
-        acknowledge (number, self.answer->str, user_data);
-      else
+      good = good && acknowledge (number, self.answer->str, user_data, error);
+      if (!good)
         g_prefix_error (error, "%s:%d: ", name, number);
     }
-  if (good && error != NULL && *error != NULL)
-    good = FALSE; /* the script could not be read further */
+  if (unread != NULL)
+    {
+      g_propagate_prefixed_error (error, g_steal_pointer (&unread), "%s:%d: ", name, number + 1);
+      good = FALSE;
+    }
   g_clear_object (&self.labels);
   g_string_free (self.answer, TRUE);
   return good;

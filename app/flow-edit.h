@@ -23,8 +23,10 @@ G_BEGIN_DECLS
  *   lock LABEL   unlock LABEL
  */
 
-/* Called when a line is finished, that is, committed (I2): "edit 12 voxels 340". */
-typedef void (*AppEditAcknowledge) (int line, const char *text, gpointer user_data);
+/* Called when a line is finished, that is, committed (I2): "edit 12 voxels 340". FALSE, with an
+ * error, if nobody can be told: then no further line is begun. */
+typedef gboolean (*AppEditAcknowledge) (int line, const char *text, gpointer user_data,
+                                        GError **error);
 
 /* Runs the script's lines in order; stops at the first that fails, what is finished stays.
  * Blocking; the store's thread. */

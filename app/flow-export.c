@@ -4,6 +4,7 @@
 #include "app/flow-export.h"
 
 #include "app/flow-open.h"
+#include "app/sources.h"
 #include "volume/file-write.h"
 #include "volume/label-map.h"
 #include "volume/label-set.h"
@@ -176,6 +177,30 @@ number_labels (Export *self)
   self->ignore_label = number;
 }
 
+/* nnU-Net's labels are the members of one JSON object. */
+static gboolean
+check_names (Export *self, GError **error)
+{
+  GListModel *labels = db_store_get_labels (self->store);
+  g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  g_hash_table_add (names, g_strdup ("background"));
+  g_hash_table_add (names, g_strdup ("ignore"));
+  for (guint n = 0; n < g_list_model_get_n_items (labels); n++)
+    {
+      g_autoptr (DbLabel) label = g_list_model_get_item (labels, n);
+
+      if (g_hash_table_add (names, g_strdup (label->name)))
+        continue;
+      g_set_error (error, DB_ERROR, DB_ERROR_EXISTS,
+                   "nnU-Net needs a name of its own for each label, beside background and ignore: "
+                   "there is a second “%s”",
+                   label->name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 write_dataset (Export *self, GError **error)
 {
@@ -274,6 +299,32 @@ write_all (Export *self, gint64 case_id, GError **error)
                                            : write_label_set (self, error);
 }
 
+/* I1: labels do not replace a scan, or its truth, that happens to have their name. Looked at before
+ * the first file is moved. */
+static gboolean
+check_targets (Export *self, const char *folder, GError **error)
+{
+  g_autoptr (AppSources) sources = app_sources_new ();
+
+  app_sources_add_project (sources, self->store);
+  for (guint f = 0; f < self->result->files->len; f++)
+    {
+      g_autofree char *to =
+          g_build_filename (folder, g_ptr_array_index (self->result->files, f), NULL);
+
+      if (!app_sources_check (sources, to, error))
+        return FALSE;
+      if (g_file_test (to, G_FILE_TEST_EXISTS) && !g_file_test (to, G_FILE_TEST_IS_REGULAR))
+        {
+          g_set_error (error, DB_ERROR, DB_ERROR_EXISTS,
+                       "%s: not written: not an ordinary file stands there, which nothing replaces",
+                       to);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
 static gboolean
 move_all (Export *self, const char *folder, GError **error)
 {
@@ -331,7 +382,9 @@ app_flow_export (DbStore *store, const char *folder, AppExportFormat format, gin
       return FALSE;
     }
   number_labels (&self);
-  done = write_all (&self, case_id, error) && move_all (&self, folder, error);
+  done = (format != APP_EXPORT_NNUNET || check_names (&self, error))
+         && write_all (&self, case_id, error) && check_targets (&self, folder, error)
+         && move_all (&self, folder, error);
   remove_part (self.part);
   if (done && db_store_get_mode (store) == DB_OPEN_WRITE)
     db_store_write_later (store, db_write_add_event ("export", case_id,

@@ -160,6 +160,35 @@ choose_validation (DbCaseSpec *specs, gsize n_specs, gsize n_validation, gint64 
     }
 }
 
+/* Names stand in label files, a line each, and tell labels apart. */
+static gboolean
+check_labels (const AppNewParams *params, GError **error)
+{
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (gsize n = 0; n < params->n_labels; n++)
+    {
+      const char *name = params->label_names[n];
+      g_autofree char *bare = g_strstrip (g_strdup (name));
+      gboolean control = FALSE;
+
+      for (const char *c = name; *c != '\0'; c++)
+        control |= g_ascii_iscntrl (*c);
+      if (bare[0] == '\0' || control || !g_utf8_validate (name, -1, NULL))
+        {
+          g_set_error (error, DB_ERROR, DB_ERROR_INVARIANT,
+                       "label %zu: “%s” is no name: one line of text is", n + 1, name);
+          return FALSE;
+        }
+      if (!g_hash_table_add (names, (gpointer) name))
+        {
+          g_set_error (error, DB_ERROR, DB_ERROR_EXISTS, "two labels are called “%s”", name);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
 static gboolean
 check_params (const AppNewParams *params, char **folder, GError **error)
 {
@@ -172,6 +201,8 @@ check_params (const AppNewParams *params, char **folder, GError **error)
       g_set_error (error, DB_ERROR, DB_ERROR_INVARIANT, "A project needs a scan and a label.");
       return FALSE;
     }
+  if (!check_labels (params, error))
+    return FALSE;
   if (g_file_test (path, G_FILE_TEST_EXISTS))
     {
       g_set_error (error, DB_ERROR, DB_ERROR_EXISTS, "%s: there is something of that name already",

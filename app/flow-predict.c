@@ -7,6 +7,7 @@
 #include "app/model-file.h"
 #include "app/round-data.h"
 #include "app/round-predict.h"
+#include "app/sources.h"
 
 #include <errno.h>
 #include <glib/gi18n.h>
@@ -21,6 +22,7 @@ typedef struct
   AppRoundData *data; /* NULL without a project */
   GPtrArray *scans; /* AppRoundScan */
   GPtrArray *files; /* (nullable): borrowed */
+  AppSources *sources; /* I1: what no prediction replaces */
 
   AppPredictDone done;
   gpointer user_data;
@@ -34,6 +36,7 @@ predict_free (gpointer data)
   g_clear_object (&self->store);
   app_round_data_free (self->data);
   g_clear_pointer (&self->scans, g_ptr_array_unref);
+  g_clear_pointer (&self->sources, app_sources_free);
   g_free (self->model_path);
   g_free (self->folder);
   g_free (self);
@@ -88,7 +91,8 @@ predict_one (Predict *self, AppModel *model, const guint16 *id_of, AppRoundScan 
   AppPredicted predicted = { 0 };
   gboolean ok;
 
-  if (file == NULL)
+  if (file == NULL || !app_sources_check (self->sources, labels, error)
+      || !app_sources_check (self->sources, uncertainty, error))
     return FALSE;
   scan->prepared = seg_prepared_new (&model->plan.preprocess, file, error);
   ok = scan->prepared != NULL
@@ -149,6 +153,17 @@ run_cb (AppJob *job, gpointer data, GError **error)
   return TRUE;
 }
 
+static void
+find_sources (Predict *self)
+{
+  self->sources = app_sources_new ();
+  if (self->store != NULL)
+    app_sources_add_project (self->sources, self->store);
+  app_sources_add (self->sources, self->model_path);
+  for (guint s = 0; s < self->scans->len; s++)
+    app_sources_add (self->sources, ((AppRoundScan *) g_ptr_array_index (self->scans, s))->path);
+}
+
 static gboolean
 find_model (Predict *self, const char *path, GError **error)
 {
@@ -199,6 +214,7 @@ app_flow_predict (AppEngine *engine, const AppPredictRequest *request, GPtrArray
       predict_free (self);
       return FALSE;
     }
+  find_sources (self);
   return app_engine_run (engine,
                          &(AppJobParams){ .kind = APP_JOB_PREDICTION,
                                           .title = _ ("Prediction"),
@@ -259,6 +275,7 @@ app_flow_predict_missing (DbStore *store, AppEngine *engine, AppPredictDone done
       predict_free (self);
       return NULL;
     }
+  find_sources (self);
   return app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_PREDICTION,
                                                      .title = _ ("Prediction"),
                                                      .run = run_cb,

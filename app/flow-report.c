@@ -455,11 +455,12 @@ find_round (DbStore *store, gint64 id, GError **error)
       round = last; /* the list keeps it */
     }
   if (round == NULL)
-    g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND,
-                 id != 0 ? "%s: there is no round %" G_GINT64_FORMAT
-                         : "%s: no round was trained yet (asked for the latest, %" G_GINT64_FORMAT
-                           ")",
-                 db_store_get_name (store), id);
+    {
+      g_autofree char *what = id != 0 ? g_strdup_printf ("there is no round %" G_GINT64_FORMAT, id)
+                                      : g_strdup ("no round was trained yet");
+
+      g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND, "%s: %s", db_store_get_name (store), what);
+    }
   return round;
 }
 

@@ -7,6 +7,7 @@
 #include "app/round-predict.h"
 #include "seg/method/ramps.h"
 #include "seg/method/self-prompt.h"
+#include "volume/file-write.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -165,7 +166,7 @@ write_report (Simulation *self, gboolean complete, GError **error)
   json_generator_set_root (generator, root);
   json_generator_set_pretty (generator, TRUE);
   json = json_generator_to_data (generator, NULL);
-  return g_file_set_contents (r->report, json, -1, error);
+  return volume_file_write (r->report, json, strlen (json), error);
 }
 
 static gboolean
@@ -202,15 +203,23 @@ read_report (Simulation *self, gboolean *found, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autofree char *key = request_key (self->request);
+  JsonNode *root;
   JsonObject *object;
   JsonArray *rounds;
 
   *found = FALSE;
   if (!g_file_test (self->request->report, G_FILE_TEST_EXISTS))
     return TRUE;
+  if (!g_file_test (self->request->report, G_FILE_TEST_IS_REGULAR))
+    {
+      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, "%s: not an ordinary file",
+                   self->request->report);
+      return FALSE;
+    }
   if (!json_parser_load_from_file (parser, self->request->report, error))
     return FALSE;
-  object = json_node_get_object (json_parser_get_root (parser));
+  root = json_parser_get_root (parser);
+  object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
   if (object == NULL
       || g_strcmp0 (json_object_get_string_member_with_default (object, "request", ""), key) != 0)
     {

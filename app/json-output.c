@@ -3,6 +3,8 @@
 
 #include "app/json-output.h"
 
+#include "app/verbs.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -85,11 +87,12 @@ app_json_add_strings (JsonBuilder *builder, const char *name, const char *const 
   json_builder_end_array (builder);
 }
 
-gboolean
+int
 app_json_print (JsonBuilder *builder)
 {
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
   g_autofree char *text = json_to_string (root, FALSE);
 
-  return puts (text) >= 0 && fflush (stdout) == 0;
+  puts (text);
+  return APP_EXIT_OK;
 }

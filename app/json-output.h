@@ -17,7 +17,8 @@ void app_json_add_numbers (JsonBuilder *builder, const char *name, const double 
 void app_json_add_ints (JsonBuilder *builder, const char *name, const int *values, gsize n);
 void app_json_add_strings (JsonBuilder *builder, const char *name, const char *const *values);
 
-/* Prints the finished object and a newline to standard output. FALSE if that cannot be written. */
-gboolean app_json_print (JsonBuilder *builder);
+/* Prints the finished object and a newline to standard output, and answers APP_EXIT_OK: whether it
+ * could be written is looked at once, when the program ends. */
+int app_json_print (JsonBuilder *builder);
 
 G_END_DECLS

@@ -6,13 +6,23 @@
 #ifdef HAVE_UI
 #include "app/application.h"
 #endif
+#ifdef HAVE_RENDER
+#include "render/device.h"
+#endif
 
+#include <fcntl.h>
 #include <locale.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Time for a driver to close what the last job held. */
+#define CLOSING_MS 1000
 
 #ifdef HAVE_UI
 static gboolean
@@ -34,8 +44,31 @@ keep_heap_whole (void)
 #endif
 }
 
-int
-main (int argc, char **argv)
+/* A standard stream that the caller closed would be the next file that is opened: a label file, and
+ * what is printed would go into it. Its place is taken, by something that gives nothing and takes
+ * nothing. */
+static void
+open_standard_streams (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+      _exit (APP_EXIT_FAILURE);
+}
+
+/* What was printed and did not arrive (a full disk) was not said. */
+static int
+check_output (int status)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return status;
+  if (status != APP_EXIT_OK)
+    return status; /* the reason was given already */
+  g_printerr ("crosslabel: standard output cannot be written\n");
+  return APP_EXIT_FAILURE;
+}
+
+static int
+run (int argc, char **argv)
 {
   const AppVerb *verb;
 
@@ -72,4 +105,20 @@ main (int argc, char **argv)
       return APP_EXIT_USAGE;
     }
   return verb->run (argc - 1, argv + 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  open_standard_streams ();
+  signal (SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of that file's */
+  status = check_output (run (argc, argv));
+
+#ifdef HAVE_RENDER
+  if (!render_device_wait_closed (CLOSING_MS))
+    _exit (status); /* past the driver's own exit handlers: its threads run */
+#endif
+  return status;
 }

@@ -123,7 +123,7 @@ print_json (DbStore *store, gboolean checked, gint64 journal_seq)
   json_builder_end_array (builder);
   add_rounds (builder, db_store_get_rounds (store));
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 static int

@@ -288,5 +288,5 @@ app_verb_doctor (int argc, char **argv)
   if (!json)
     return APP_EXIT_OK;
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }

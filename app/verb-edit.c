@@ -6,27 +6,31 @@
 #include "app/json-output.h"
 #include "app/verbs.h"
 
+#include <errno.h>
 #include <gio/gunixinputstream.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* One line for each finished edit, out before the next begins: whoever reads it may rely on it. */
-static void
-print_cb (int line, const char *text, gpointer user_data)
+static gboolean
+print_cb (int line, const char *text, gpointer user_data, GError **error)
 {
   JsonBuilder *builder = user_data;
 
   if (builder == NULL)
     {
-      printf ("ok %d %s\n", line, text);
-      fflush (stdout);
-      return;
+      if (printf ("ok %d %s\n", line, text) >= 0 && fflush (stdout) == 0)
+        return TRUE;
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
+                   "done, but standard output cannot be written: %s", g_strerror (errno));
+      return FALSE;
     }
   json_builder_begin_object (builder);
   app_json_add_int (builder, "line", line);
   app_json_add_string (builder, "did", text);
   json_builder_end_object (builder);
+  return TRUE;
 }
 
 static GInputStream *
@@ -65,7 +69,7 @@ run_script (const char *project, const char *path, gboolean json)
     return APP_EXIT_OK;
   json_builder_end_array (builder);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 int

@@ -118,7 +118,7 @@ evaluate_files (const char *pred, const char *truth, VolumeEmptyRule rule, gbool
   build_labels (builder, metrics);
   build_mean (builder, metrics);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 static const char *const what_names[] = { [APP_EVALUATED_PREDICTION] = "prediction",
@@ -196,7 +196,7 @@ evaluate_project (const char *path, VolumeEmptyRule rule, gboolean json)
   app_json_add_number (builder, "validation_dice", validation_dice (results));
   json_builder_end_object (builder);
   if (json)
-    return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+    return app_json_print (builder);
   if (results->len == 0)
     g_print ("No scan of this project has both a truth and labels or a prediction.\n");
   return APP_EXIT_OK;

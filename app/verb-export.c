@@ -30,7 +30,7 @@ print_result (const AppExportResult *result, gboolean json)
     json_builder_add_string_value (builder, g_ptr_array_index (result->files, f));
   json_builder_end_array (builder);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 /* A project that another program is working on, or that may not be written, can still be exported.

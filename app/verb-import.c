@@ -76,7 +76,7 @@ import_labels (const char *project, const char *scan_name, const char *file, App
   app_json_add_int (builder, "slices_signed", row->n_signed);
   app_json_add_boolean (builder, "complete", row->complete);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 /* "axial:12,c:40": commas between slices. "proposed" leaves the list empty. */

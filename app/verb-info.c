@@ -54,7 +54,7 @@ print_json (VolumeScan *scan)
   app_json_add_string (builder, "sha256", volume_scan_get_sha256 (scan));
   app_json_add_strings (builder, "remarks", volume_scan_get_remarks (scan));
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 static int
@@ -91,7 +91,7 @@ app_verb_info (int argc, char **argv)
 {
   gboolean json = FALSE;
   gboolean check = FALSE;
-  int volume = 0;
+  int volume = G_MININT; /* not given */
   const GOptionEntry entries[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "One JSON object", NULL },
     { "volume", 0, 0, G_OPTION_ARG_INT, &volume, "Which volume of a 4-D file, from 0", "N" },
@@ -111,8 +111,11 @@ app_verb_info (int argc, char **argv)
     return app_usage ("info needs one file");
   project = app_flow_find_project (argv[1]);
   if (g_file_test (project, G_FILE_TEST_IS_DIR))
-    return app_project_info (project, check, json);
-  scan = volume_scan_load (argv[1], volume, &error);
+    return volume == G_MININT ? app_project_info (project, check, json)
+                              : app_usage ("info: --volume is for scans");
+  if (check)
+    return app_usage ("info: --check is for projects");
+  scan = volume_scan_load (argv[1], volume == G_MININT ? 0 : volume, &error);
   if (scan == NULL)
     return app_fail (error);
   return json ? print_json (scan) : print_text (scan);

@@ -4,6 +4,7 @@
 #include "app/flow-open.h"
 #include "app/json-output.h"
 #include "app/model-file.h"
+#include "app/sources.h"
 #include "app/verbs.h"
 
 #include <gio/gio.h>
@@ -30,33 +31,52 @@ find_model (DbStore *store, gint64 id, GError **error)
     return g_object_ref (found);
   if (id == 0 && n > 0)
     return g_list_model_get_item (models, n - 1);
-  g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND,
-               id > 0 ? "the project has no model %" G_GINT64_FORMAT
-                      : "the project has no model yet (%" G_GINT64_FORMAT ")",
-               id);
+  if (id == 0)
+    g_set_error_literal (error, DB_ERROR, DB_ERROR_NOT_FOUND, "the project has no model yet");
+  else
+    g_set_error (error, DB_ERROR, DB_ERROR_NOT_FOUND, "the project has no model %" G_GINT64_FORMAT,
+                 id);
   return NULL;
 }
 
 static int
-export_model (const char *project, gint64 id, const char *out)
+print_result (gint64 model, const char *file, gboolean json)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  app_json_add_int (builder, "model", model);
+  app_json_add_string (builder, "file", file);
+  json_builder_end_object (builder);
+  if (json)
+    return app_json_print (builder);
+  g_print ("model %" G_GINT64_FORMAT ": %s\n", model, file);
+  return APP_EXIT_OK;
+}
+
+static int
+export_model (const char *project, gint64 id, const char *out, gboolean json)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DbStore) store = app_flow_open (project, DB_OPEN_READ, &error);
   g_autoptr (DbModel) row = store != NULL ? find_model (store, id, &error) : NULL;
+  g_autoptr (AppSources) sources = app_sources_new ();
   g_autofree char *path = NULL;
 
   if (row == NULL)
     return app_fail (error);
   path = db_store_resolve (store, row->path);
+  app_sources_add_project (sources, store);
+  app_sources_add (sources, path);
   /* Only what can be read back goes out. */
-  if (!app_model_read_facts (path, NULL, NULL, &error) || !copy_file (path, out, &error))
+  if (!app_sources_check (sources, out, &error) || !app_model_read_facts (path, NULL, NULL, &error)
+      || !copy_file (path, out, &error))
     return app_fail (error);
-  g_print ("%s\n", out);
-  return APP_EXIT_OK;
+  return print_result (row->id, out, json);
 }
 
 static int
-import_model (const char *project, const char *file)
+import_model (const char *project, const char *file, gboolean json)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DbStore) store = app_flow_open (project, DB_OPEN_WRITE, &error);
@@ -86,8 +106,7 @@ import_model (const char *project, const char *file)
   db_store_close (store);
   if (id < 0)
     return app_fail (error);
-  g_print ("model %" G_GINT64_FORMAT ": %s\n", id, relative);
-  return APP_EXIT_OK;
+  return print_result (id, relative, json);
 }
 
 int
@@ -95,9 +114,11 @@ app_verb_model (int argc, char **argv)
 {
   g_autofree char *out = NULL;
   gint64 id = 0;
+  gboolean json = FALSE;
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_INT64, &id, "Number of the model (the latest)", "N" },
     { "out", 0, 0, G_OPTION_ARG_FILENAME, &out, "export: the file to write", "FILE" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &json, "One JSON object", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context =
@@ -109,8 +130,8 @@ app_verb_model (int argc, char **argv)
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return app_usage ("model: %s", error->message);
   if (argc == 3 && strcmp (argv[1], "export") == 0 && out != NULL)
-    return export_model (argv[2], id, out);
+    return export_model (argv[2], id, out, json);
   if (argc == 4 && strcmp (argv[1], "import") == 0)
-    return import_model (argv[2], argv[3]);
+    return import_model (argv[2], argv[3], json);
   return app_usage ("model: give export PROJECT --out FILE, or import PROJECT FILE");
 }

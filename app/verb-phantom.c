@@ -55,9 +55,7 @@ write_phantoms (VolumePhantomParams *params, const char *folder, int count, gboo
     json_builder_add_string_value (builder, volume_phantom_get_label_name (l));
   json_builder_end_array (builder);
   json_builder_end_object (builder);
-  if (json && !app_json_print (builder))
-    return APP_EXIT_FAILURE;
-  return APP_EXIT_OK;
+  return json ? app_json_print (builder) : APP_EXIT_OK;
 }
 
 int

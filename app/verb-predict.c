@@ -43,7 +43,7 @@ predict (AppPredictRequest *request, const char *project, gboolean json)
   json_builder_begin_object (builder);
   app_json_add_strings (builder, "files", (const char *const *) files->pdata);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 int

@@ -5,6 +5,7 @@
 #include "app/flow-prompt.h"
 #include "app/flow-propagate.h"
 #include "app/json-output.h"
+#include "app/sources.h"
 #include "app/verbs.h"
 #include "volume/memory.h"
 #include "volume/nifti-write.h"
@@ -389,6 +390,17 @@ carry_on (Asked *self, SegGeneralist *generalist, GError **error)
   return TRUE;
 }
 
+/* The mask may replace the mask it refines, but not the scan it is of (I1). */
+static gboolean
+check_out (const Asked *self, GError **error)
+{
+  g_autoptr (AppSources) sources = app_sources_new ();
+
+  app_sources_add (sources, self->file);
+  app_sources_add (sources, self->weights);
+  return app_sources_check (sources, self->out, error);
+}
+
 /* ---- the answer ------------------------------------------------------------------------------ */
 
 /* On the engine thread, as in the window. */
@@ -462,7 +474,8 @@ app_verb_prompt (int argc, char **argv)
     { "plane", 0, 0, G_OPTION_ARG_STRING, &asked.plane, "axial, coronal or sagittal (axial)", "P" },
     { "index", 0, 0, G_OPTION_ARG_INT, &asked.index, "slice (where the first point lies)", "N" },
     { "weights", 0, 0, G_OPTION_ARG_FILENAME, &asked.weights, ".pth or .safetensors", "FILE" },
-    { "kind", 0, 0, G_OPTION_ARG_STRING, &asked.kind, "where the keys cannot tell: medsam", "K" },
+    { "kind", 0, 0, G_OPTION_ARG_STRING, &asked.kind, "where the keys cannot tell: medsam, sam",
+      "K" },
     { "point", 0, 0, G_OPTION_ARG_STRING_ARRAY, &asked.points, "i,j,k,+ or x,y,- (repeats)", "P" },
     { "box", 0, 0, G_OPTION_ARG_STRING, &asked.box, "i0,j0,k0,i1,j1,k1 or x0,y0,x1,y1", "B" },
     { "scribble", 0, 0, G_OPTION_ARG_STRING_ARRAY, &asked.scribbles, "+:i,j,k;i,j,k;… (repeats)",
@@ -490,7 +503,13 @@ app_verb_prompt (int argc, char **argv)
   if (asked.propagate < 0 || (asked.vote && asked.propagate == 0)
       || (asked.propagate > 0 && is_picture (argv[1])))
     return app_usage ("--propagate N: at least 1, on a scan; --vote goes with it");
+  if (asked.points == NULL && asked.box == NULL && asked.scribbles == NULL)
+    return app_usage ("prompt needs a --point, a --box or a --scribble");
+  if (asked.kind != NULL && strcmp (asked.kind, "medsam") != 0 && strcmp (asked.kind, "sam") != 0)
+    return app_usage ("prompt: --kind is medsam or sam");
   asked.file = argv[1];
+  if (!check_out (&asked, &error))
+    return app_fail (error);
   asked.has_index = asked.index != G_MININT;
   asked.slice_plane = VOLUME_PLANE_AXIAL;
   if (asked.plane != NULL && !volume_plane_from_name (asked.plane, &asked.slice_plane))

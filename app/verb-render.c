@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "app/json-output.h"
+#include "app/sources.h"
 #include "app/verbs.h"
 #include "render/slice.h"
 #include "render/volume-view.h"
@@ -85,6 +86,24 @@ parse_numbers (const char *option, const char *text, double *numbers, int n, GEr
       at = end + 1;
     }
   return TRUE;
+}
+
+static gboolean
+check_above_0 (const char *option, const char *what, double value, GError **error)
+{
+  if (value > 0)
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s: %s is above 0, not %g",
+               option, what, value);
+  return FALSE;
+}
+
+/* Centre and width. */
+static gboolean
+parse_window (const char *text, double window[2], GError **error)
+{
+  return parse_numbers ("window", text, window, 2, error)
+         && check_above_0 ("window", "the width", window[1], error);
 }
 
 static gboolean
@@ -280,7 +299,8 @@ add_crosshair_and_brush (Scene *scene, const Options *options, GError **error)
     }
   if (options->brush != NULL)
     {
-      if (!parse_numbers ("brush", options->brush, numbers, 4, error))
+      if (!parse_numbers ("brush", options->brush, numbers, 4, error)
+          || !check_above_0 ("brush", "the radius", numbers[3], error))
         return FALSE;
       render_marks_add_brush (scene->marks, numbers, numbers[3], NULL);
     }
@@ -462,7 +482,9 @@ set_placement (const Scene *scene, const Options *options, RenderSliceParams *pa
   if (!(options->oblique != NULL ? set_oblique (options, placement, error)
                                  : set_plane (scene, options, placement, error)))
     return FALSE;
-  if (options->zoom != NULL && !parse_numbers ("zoom", options->zoom, &zoom, 1, error))
+  if (options->zoom != NULL
+      && (!parse_numbers ("zoom", options->zoom, &zoom, 1, error)
+          || !check_above_0 ("zoom", "the factor", zoom, error)))
     return FALSE;
   placement->zoom = CLAMP (zoom, 0.01, 1000.0);
   if (options->centre != NULL)
@@ -493,7 +515,7 @@ draw_slice (Scene *scene, const Options *options, int width, int height, GError 
                         error))
     return NULL;
   params.interpolation = (RenderInterpolation) interpolation;
-  if (options->window != NULL && !parse_numbers ("window", options->window, window, 2, error))
+  if (options->window != NULL && !parse_window (options->window, window, error))
     return NULL;
   params.window_centre = window[0];
   params.window_width = window[1];
@@ -522,7 +544,7 @@ draw_volume (Scene *scene, const Options *options, int width, int height, GError
   int mode = RENDER_VOLUME_MODE_COMPOSITE;
 
   if ((options->camera != NULL && !parse_numbers ("camera", options->camera, camera, 3, error))
-      || (options->window != NULL && !parse_numbers ("window", options->window, window, 2, error))
+      || (options->window != NULL && !parse_window (options->window, window, error))
       || (options->mode != NULL
           && !parse_choice ("mode", options->mode, modes, G_N_ELEMENTS (modes) - 1, &mode, error))
       || (options->cut != NULL && !parse_numbers ("cut", options->cut, params.cut_ijk, 3, error))
@@ -569,7 +591,21 @@ report (Scene *scene, const Options *options, RenderFrame *frame, double ms)
   app_json_add_boolean (builder, "exact", render_frame_is_exact (frame));
   app_json_add_int (builder, "device_peak_bytes", (gint64) peak);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
+}
+
+/* I1: the picture replaces nothing that is drawn. */
+static gboolean
+check_out (const Options *options, const char *path, GError **error)
+{
+  g_autoptr (AppSources) sources = app_sources_new ();
+
+  app_sources_add (sources, path);
+  app_sources_add (sources, options->labels);
+  app_sources_add (sources, options->compare);
+  app_sources_add (sources, options->provenance);
+  app_sources_add (sources, options->field);
+  return app_sources_check (sources, options->out, error);
 }
 
 static int
@@ -580,6 +616,8 @@ run (const Options *options, Scene *scene, const char *path)
   int width = 800, height = 800;
   gint64 start;
 
+  if (!check_out (options, path, &error))
+    return app_fail (error);
   if (options->size != NULL && !parse_size (options->size, &width, &height, &error))
     return app_usage ("render: %s", error->message);
   if (!load_scene (scene, options, path, &error))
@@ -600,6 +638,12 @@ run (const Options *options, Scene *scene, const char *path)
       return app_fail (error);
     }
   return report (scene, options, frame, (double) (g_get_monotonic_time () - start) / 1000.0);
+}
+
+static gboolean
+is_share (double value)
+{
+  return value >= 0 && value <= 1;
 }
 
 int
@@ -679,6 +723,12 @@ app_verb_render (int argc, char **argv)
     status = app_usage ("render needs --out PNG");
   else if (!o.volume && o.oblique == NULL && (o.plane == NULL || o.index < 0))
     status = app_usage ("render needs --plane and --index");
+  else if (!is_share (o.opacity) || !is_share (o.field_opacity) || !is_share (o.surface_opacity))
+    status = app_usage ("render: an opacity is from 0 to 1");
+  else if (o.highlight < 0 || o.highlight > 65535)
+    status = app_usage ("render: --highlight is a label, 0 to 65535");
+  else if (!(o.outline >= 0 && isfinite (o.outline)))
+    status = app_usage ("render: --outline is 0 or more");
   else if (o.plane != NULL && !volume_plane_from_name (o.plane, &scene.plane))
     status = app_usage ("render: \"%s\" is none of axial, coronal, sagittal", o.plane);
   else

@@ -4,6 +4,7 @@
 #include "app/flow-open.h"
 #include "app/flow-report.h"
 #include "app/json-output.h"
+#include "app/sources.h"
 #include "app/verbs.h"
 
 static int
@@ -11,9 +12,13 @@ write_report (const char *project, gint64 round, const char *out, gboolean json)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DbStore) store = app_flow_open (project, DB_OPEN_READ, &error);
+  g_autoptr (AppSources) sources = app_sources_new ();
   g_autoptr (JsonBuilder) builder = json_builder_new ();
 
-  if (store == NULL || !app_flow_report (store, round, out, &error))
+  if (store == NULL)
+    return app_fail (error);
+  app_sources_add_project (sources, store);
+  if (!app_sources_check (sources, out, &error) || !app_flow_report (store, round, out, &error))
     return app_fail (error);
   if (!json)
     {
@@ -23,7 +28,7 @@ write_report (const char *project, gint64 round, const char *out, gboolean json)
   json_builder_begin_object (builder);
   app_json_add_string (builder, "file", out);
   json_builder_end_object (builder);
-  return app_json_print (builder) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return app_json_print (builder);
 }
 
 int

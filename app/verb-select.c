@@ -29,7 +29,7 @@ add_proposal (JsonBuilder *builder, const AppProposal *proposal)
   json_builder_end_object (builder);
 }
 
-static gboolean
+static int
 print_proposals (GPtrArray *proposals, gboolean json)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -46,7 +46,7 @@ print_proposals (GPtrArray *proposals, gboolean json)
                      proposal->slices[s].index, s + 1 < proposal->n_slices ? "," : "");
           g_print ("\n    %s\n", proposal->reason);
         }
-      return TRUE;
+      return APP_EXIT_OK;
     }
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "proposals");
@@ -86,7 +86,7 @@ run_select (const char *project, const AppSelectRequest *request, gboolean json)
   db_store_close (store);
   if (proposals == NULL)
     return app_fail (error);
-  return print_proposals (proposals, json) ? APP_EXIT_OK : APP_EXIT_FAILURE;
+  return print_proposals (proposals, json);
 }
 
 int
@@ -120,6 +120,8 @@ app_verb_select (int argc, char **argv)
     return app_usage ("select needs a project");
   if (strategy != NULL && !active_strategy_from_name (strategy, &request.strategy))
     return app_usage ("select: there is no strategy “%s”", strategy);
+  if (!(request.random_share >= 0 && request.random_share <= 1))
+    return app_usage ("select: --random-share is from 0 to 1");
   if (request.n_wanted < 0)
     return app_usage ("select: --count is not negative");
   request.has_strategy = strategy != NULL;

@@ -3,6 +3,7 @@
 
 #include "app/flow-open.h"
 #include "app/flow-simulate.h"
+#include "app/sources.h"
 #include "app/train-options.h"
 #include "app/verbs.h"
 
@@ -33,12 +34,15 @@ simulate (const char *project, const AppSimulateRequest *request, gboolean json)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (DbStore) store = app_flow_open (project, DB_OPEN_READ, &error);
+  g_autoptr (AppSources) sources = app_sources_new ();
   AppEngine *engine = app_engine_get_default ();
   gboolean ok;
 
   if (store == NULL)
     return app_fail (error);
-  ok = app_flow_simulate (store, engine, request, say, &json, &error);
+  app_sources_add_project (sources, store);
+  ok = app_sources_check (sources, request->report, &error)
+       && app_flow_simulate (store, engine, request, say, &json, &error);
   app_engine_shutdown (engine);
   while (g_main_context_iteration (NULL, FALSE))
     ;
@@ -93,6 +97,8 @@ app_verb_simulate (int argc, char **argv)
     return app_usage ("simulate: --supervision is cross or dense");
   if (strategy != NULL && !active_strategy_from_name (strategy, &request.train.strategy))
     return app_usage ("simulate: there is no strategy “%s”", strategy);
+  if (!(random_share >= 0 && random_share <= 1))
+    return app_usage ("simulate: --random-share is from 0 to 1");
   if (request.n_rounds < 1 || request.n_start < 1 || request.budget < 0 || request.n_pool < 0)
     return app_usage ("simulate: --rounds and --start are at least 1, --budget and --pool 0");
   request.train.random_share = random_share;

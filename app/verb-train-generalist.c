@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,8 +202,9 @@ app_verb_train_generalist (int argc, char **argv)
         "train-generalist --folder DIR [--steps N] [--seed S] [--resume]; see --help");
   if (options.steps < 1 || options.batch < 1 || options.save_every < 1 || options.log_every < 1
       || options.exam_every < 1 || options.exam_scenes < 1 || options.batch > 256
-      || options.exam_scenes > 4096)
-    return app_usage ("train-generalist: counts are positive; a batch is at most 256 pictures");
+      || options.exam_scenes > 4096 || !(options.lr > 0 && isfinite (options.lr)))
+    return app_usage ("train-generalist: counts and the rate are positive; a batch is at most 256 "
+                      "pictures");
   if (options.out == NULL)
     options.out = g_build_filename (options.folder, SEG_BUILTIN_FILE, NULL);
   if (g_mkdir_with_parents (options.folder, 0777) != 0)

@@ -179,6 +179,8 @@ app_verb_train (int argc, char **argv)
   if (strategy != NULL && !active_strategy_from_name (strategy, &request.strategy))
     return app_usage ("train: there is no strategy “%s”", strategy);
   request.n_select = n_select;
+  if (!(random_share >= 0 && random_share <= 1))
+    return app_usage ("train: --random-share is from 0 to 1");
   request.random_share = random_share;
   store = app_flow_open (argv[1], DB_OPEN_WRITE, &error);
   if (store == NULL)

@@ -49,10 +49,28 @@ app_verbs_print_help (void)
   g_print ("\nEvery verb takes --help and --json.\n");
 }
 
+/* One line, whatever is in a file's name; and no bytes that a terminal obeys. */
+static char *
+to_line (const char *message)
+{
+  GString *line = g_string_new (NULL);
+
+  for (const char *c = message; *c != '\0'; c++)
+    if (*c == '\n')
+      g_string_append (line, "\\n");
+    else if (g_ascii_iscntrl (*c))
+      g_string_append_printf (line, "\\x%02x", (guint) *c);
+    else
+      g_string_append_c (line, *c);
+  return g_string_free (line, FALSE);
+}
+
 int
 app_fail (const GError *error)
 {
-  g_printerr ("crosslabel: %s\n", error != NULL ? error->message : "failed");
+  g_autofree char *line = to_line (error != NULL ? error->message : "failed");
+
+  g_printerr ("crosslabel: %s\n", line);
   return APP_EXIT_FAILURE;
 }
 
@@ -61,10 +79,12 @@ app_usage (const char *format, ...)
 {
   va_list args;
   g_autofree char *message = NULL;
+  g_autofree char *line = NULL;
 
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  g_printerr ("crosslabel: %s\n", message);
+  line = to_line (message);
+  g_printerr ("crosslabel: %s\n", line);
   return APP_EXIT_USAGE;
 }

@@ -236,6 +236,20 @@ recover (RenderDevice *self)
 
 /* --- the thread --- */
 
+/* Threads of all devices that have not come to their end. */
+static GMutex live_lock;
+static GCond live_fewer;
+static int n_live = 0;
+
+static void
+count_live (int change)
+{
+  g_mutex_lock (&live_lock);
+  n_live += change;
+  g_cond_broadcast (&live_fewer);
+  g_mutex_unlock (&live_lock);
+}
+
 static void
 collect_returned (RenderDevice *self)
 {
@@ -441,6 +455,7 @@ device_thread (gpointer data)
   while (turn (self))
     ;
   destroy_device (self);
+  count_live (-1);
   return NULL;
 }
 
@@ -521,6 +536,7 @@ render_device_new (const RenderDeviceParams *params, GError **error)
       destroy_device (self);
       return NULL;
     }
+  count_live (1);
   self->thread = g_thread_new ("render", device_thread, self);
   return self;
 }
@@ -549,6 +565,20 @@ render_device_unref (RenderDevice *self)
     g_thread_unref (thread);
   else
     g_thread_join (thread);
+}
+
+gboolean
+render_device_wait_closed (int timeout_ms)
+{
+  const gint64 end = g_get_monotonic_time () + timeout_ms * G_TIME_SPAN_MILLISECOND;
+  gboolean closed;
+
+  g_mutex_lock (&live_lock);
+  while (n_live > 0 && g_cond_wait_until (&live_fewer, &live_lock, end))
+    ;
+  closed = n_live == 0;
+  g_mutex_unlock (&live_lock);
+  return closed;
 }
 
 const RenderDeviceInfo *

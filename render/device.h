@@ -60,6 +60,11 @@ RenderDevice *render_device_ref (RenderDevice *self);
 void render_device_unref (RenderDevice *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RenderDevice, render_device_unref)
 
+/* The last reference on a device may be a job's, so that it is closed on its own thread, later.
+ * Waits until no device is open any more; FALSE if one still is. For the end of a program: what a
+ * driver does there must not meet a thread that is closing it. */
+gboolean render_device_wait_closed (int timeout_ms);
+
 const RenderDeviceInfo *render_device_get_info (RenderDevice *self);
 RenderPixelOrder render_device_get_pixel_order (RenderDevice *self);
 

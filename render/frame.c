@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "render/dmabuf-private.h"
+#include "volume/file-write.h"
 
 struct _RenderFrame
 {
@@ -197,7 +198,6 @@ gboolean
 render_frame_save_png (RenderFrame *self, const char *path, GError **error)
 {
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  g_autoptr (GError) cause = NULL;
 
   g_return_val_if_fail (self->buffer != NULL, FALSE);
   if (!encode_png (self, bytes))
@@ -206,8 +206,5 @@ render_frame_save_png (RenderFrame *self, const char *path, GError **error)
                    path, self->width, self->height);
       return FALSE;
     }
-  if (g_file_set_contents (path, (const char *) bytes->data, (gssize) bytes->len, &cause))
-    return TRUE;
-  g_set_error (error, RENDER_ERROR, RENDER_ERROR_FAILED, "%s: %s", path, cause->message);
-  return FALSE;
+  return volume_file_write (path, bytes->data, bytes->len, error);
 }

@@ -24,6 +24,40 @@ fail (const VolumeFileWriter *self, int saved_errno, GError **error)
   return FALSE;
 }
 
+#define SQLITE_MAGIC "SQLite format 3" /* and a zero byte */
+
+static gboolean
+is_database (const char *path)
+{
+  char start[sizeof SQLITE_MAGIC] = "";
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  gssize n = fd >= 0 ? read (fd, start, sizeof start) : 0;
+
+  if (fd >= 0)
+    close (fd);
+  return n == sizeof start && memcmp (start, SQLITE_MAGIC, sizeof start) == 0;
+}
+
+/* A file is renamed into place: what stands there must be a file too, not a device or a pipe; and
+ * not a database, for nothing that is written here replaces one, and a project's is all its work.
+ */
+static gboolean
+check_target (const VolumeFileWriter *self, GError **error)
+{
+  struct stat facts;
+
+  if (stat (self->path, &facts) != 0 || (S_ISREG (facts.st_mode) && !is_database (self->path)))
+    return TRUE;
+  if (S_ISDIR (facts.st_mode))
+    return fail (self, EISDIR, error);
+  g_set_error (error, VOLUME_ERROR, VOLUME_ERROR_IO,
+               S_ISREG (facts.st_mode)
+                   ? "%s: not written: a database stands there, which nothing replaces"
+                   : "%s: not written: not an ordinary file stands there, which nothing replaces",
+               self->name);
+  return FALSE;
+}
+
 VolumeFileWriter *
 volume_file_writer_new (const char *path, GError **error)
 {
@@ -33,6 +67,8 @@ volume_file_writer_new (const char *path, GError **error)
 
   self->path = g_strdup (path);
   self->name = g_path_get_basename (path);
+  if (!check_target (self, error))
+    return NULL;
   hidden = g_strdup_printf (".%.200s.XXXXXX", self->name);
   self->temporary = g_build_filename (folder, hidden, NULL);
   self->fd = g_mkstemp_full (self->temporary, O_WRONLY | O_CLOEXEC, 0666);

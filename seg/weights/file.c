@@ -20,9 +20,24 @@ fail (const char *path, const char *what, GError **error)
   return FALSE;
 }
 
+/* A file is renamed into place: what stands there must be a file too, not a device or a pipe. */
+static gboolean
+check_target (const char *path, GError **error)
+{
+  struct stat facts;
+
+  if (stat (path, &facts) != 0 || S_ISREG (facts.st_mode))
+    return TRUE;
+  g_set_error (error, SEG_ERROR, SEG_ERROR_IO,
+               "%s: not written: not an ordinary file stands there, which nothing replaces", path);
+  return FALSE;
+}
+
 gboolean
 seg_file_replacement_open (SegFileReplacement *self, const char *path, GError **error)
 {
+  if (!check_target (path, error))
+    return FALSE;
   self->path = g_strdup (path);
   self->temporary = g_strconcat (path, ".XXXXXX", NULL);
   self->fd = g_mkstemp_full (self->temporary, O_WRONLY | O_CLOEXEC, 0644);

@@ -447,6 +447,31 @@ test_frame_outlives (void)
   fixture_close (device);
 }
 
+/* The last reference is often a job's: then the device closes on its own thread, and a program that
+ * ends meanwhile would run the driver's exit handlers beside it. */
+static void
+test_wait_closed (void)
+{
+  static const int size[3] = { 30, 30, 30 };
+  g_autoptr (VolumeScan) volume = noise_scan (size, VOLUME_DTYPE_U8);
+
+  g_assert_true (render_device_wait_closed (0));
+  for (int turn = 0; turn < 5; turn++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (RenderDevice) device = render_device_new (NULL, &error);
+      g_autoptr (RenderScan) scan = NULL;
+
+      g_assert_no_error (error);
+      g_assert_false (render_device_wait_closed (0));
+      scan = render_scan_new (device, volume); /* its upload goes on when both are let go */
+      g_clear_pointer (&scan, render_scan_unref);
+      g_clear_pointer (&device, render_device_unref);
+      g_assert_true (render_device_wait_closed (60000));
+      g_assert_cmpint (render_objects_get_n_alive (), ==, 0);
+    }
+}
+
 /* --- odd scans --- */
 
 static void
@@ -621,6 +646,7 @@ main (int argc, char **argv)
   g_test_add_func ("/render/device/sizes", test_sizes);
   fixture_add ("/render/device/loss", test_loss);
   g_test_add_func ("/render/device/frame-outlives", test_frame_outlives);
+  g_test_add_func ("/render/device/wait-closed", test_wait_closed);
   fixture_add ("/render/device/thin-scans", test_thin_scans);
   fixture_add ("/render/device/not-finite", test_not_finite);
   g_test_add_func ("/render/device/odd-windows", test_odd_windows);
