@@ -120,6 +120,9 @@ seg_sam_frame_init (SegSamFrame *self, SegSamLook look, int width, int height, i
     seg_sam_frame_size (width, height, frame, &self->new_width, &self->new_height);
   self->scale_x = (double) self->new_width / width;
   self->scale_y = (double) self->new_height / height;
+  /* LiteMedSAM scales by the ratio itself, not by the sides as rounded. */
+  if (look == SEG_SAM_LOOK_LITE)
+    self->scale_x = self->scale_y = (double) frame / MAX (width, height);
 }
 
 static void
@@ -150,6 +153,12 @@ seg_sam_frame_picture (const SegSamFrame *self, const guint8 *rgb, float *out)
 
   if (self->look == SEG_SAM_LOOK_MED2D)
     resize_nearest (rgb, self->width, self->height, self->new_width, self->new_height, resized);
+  else if (self->look == SEG_SAM_LOOK_MEDSAM)
+    seg_sam_resize_cubic_u8 (rgb, self->width, self->height, 3, self->new_width, self->new_height,
+                             resized);
+  else if (self->look == SEG_SAM_LOOK_LITE)
+    seg_sam_resize_area_u8 (rgb, self->width, self->height, 3, self->new_width, self->new_height,
+                            resized);
   else
     seg_sam_resize_u8 (rgb, self->width, self->height, 3, self->new_width, self->new_height,
                        resized);
@@ -184,6 +193,15 @@ seg_sam_frame_point (const SegSamFrame *self, const float xy[2], float out[2])
 {
   out[0] = (float) (xy[0] * self->scale_x);
   out[1] = (float) (xy[1] * self->scale_y);
+}
+
+void
+seg_sam_frame_corner (const SegSamFrame *self, const float xy[2], float out[2])
+{
+  seg_sam_frame_point (self, xy, out);
+  for (int c = 0; c < 2; c++)
+    if (self->look == SEG_SAM_LOOK_LITE)
+      out[c] = truncf (out[c]);
 }
 
 void

@@ -233,8 +233,8 @@ frame_prompt_init (FramePrompt *self, const SegSamFrame *frame, const SegPrompt 
       const float low[2] = { MIN (box[0], box[2]), MIN (box[1], box[3]) };
       const float high[2] = { MAX (box[0], box[2]), MAX (box[1], box[3]) };
 
-      seg_sam_frame_point (frame, low, self->box);
-      seg_sam_frame_point (frame, high, self->box + 2);
+      seg_sam_frame_corner (frame, low, self->box);
+      seg_sam_frame_corner (frame, high, self->box + 2);
       self->prompt.box = self->box;
     }
   if (prompt->low_res != NULL)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "seg/generalist/sam-picture.h"
+#include "tests/seg/generalist/resize-golden.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,6 +38,73 @@ test_resize_like_pillow (void)
       for (int p = 0; p < n * n; p++)
         g_assert_cmpuint (both[p * 3 + p % 3], ==, cases[c].expected[p % n]);
     }
+}
+
+/* Beside scikit-image and OpenCV, recorded: the same bytes. */
+static void
+compare_resize (const ResizeGolden *cases, gsize n_cases, gboolean cubic)
+{
+  for (gsize c = 0; c < n_cases; c++)
+    {
+      const ResizeGolden *g = &cases[c];
+      const int n = g->new_width * g->new_height;
+      guint8 src[40 * 30 * 3], dst[256 * 3];
+      int off = 0;
+
+      for (int y = 0; y < g->height; y++)
+        for (int x = 0; x < g->width; x++)
+          for (int channel = 0; channel < 3; channel++)
+            src[(y * g->width + x) * 3 + channel] =
+                (guint8) (g->smooth ? MIN (255, (x * 9 + y * 5) / 2)
+                                    : (x * x * 7 + y * 13 + x * y * 3) % 251);
+      (cubic ? seg_sam_resize_cubic_u8 : seg_sam_resize_area_u8) (src, g->width, g->height, 3,
+                                                                  g->new_width, g->new_height, dst);
+      for (int p = 0; p < n; p++)
+        {
+          const int difference = dst[p * 3 + p % 3] - g->values[p];
+
+          off += difference != 0;
+        }
+      g_test_message ("%d x %d to %d x %d: %d of %d a level off", g->width, g->height, g->new_width,
+                      g->new_height, off, n);
+      g_assert_cmpint (off, ==, 0);
+    }
+}
+
+static void
+test_resize_cubic (void)
+{
+  guint8 flat[7 * 5], out[64];
+
+  compare_resize (resize_cubic, G_N_ELEMENTS (resize_cubic), TRUE);
+  memset (flat, 50, sizeof flat);
+  seg_sam_resize_cubic_u8 (flat, 7, 5, 1, 8, 8, out);
+  for (int p = 0; p < 64; p++)
+    g_assert_cmpuint (out[p], ==, 50);
+}
+
+static void
+test_resize_area (void)
+{
+  compare_resize (resize_area, G_N_ELEMENTS (resize_area), FALSE);
+}
+
+/* LiteMedSAM's boxes are whole numbers of its frame, by the ratio of the longest side. */
+static void
+test_lite_corner (void)
+{
+  const float corner[2] = { 51, 33 };
+  SegSamFrame place;
+  float at[2];
+
+  seg_sam_frame_init (&place, SEG_SAM_LOOK_LITE, 333, 1000, 256);
+  seg_sam_frame_corner (&place, corner, at);
+  g_assert_cmpfloat (at[0], ==, 13); /* 13.056 */
+  g_assert_cmpfloat (at[1], ==, 8); /* 8.448 */
+  seg_sam_frame_init (&place, SEG_SAM_LOOK_MEDSAM, 512, 256, 1024);
+  seg_sam_frame_corner (&place, corner, at);
+  g_assert_cmpfloat (at[0], ==, 102);
+  g_assert_cmpfloat (at[1], ==, 132);
 }
 
 static void
@@ -157,6 +225,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/seg/sam-picture/resize-like-pillow", test_resize_like_pillow);
+  g_test_add_func ("/seg/sam-picture/resize-like-scikit-image", test_resize_cubic);
+  g_test_add_func ("/seg/sam-picture/resize-like-opencv", test_resize_area);
+  g_test_add_func ("/seg/sam-picture/lite-corner", test_lite_corner);
   g_test_add_func ("/seg/sam-picture/frame-size", test_frame_size);
   g_test_add_func ("/seg/sam-picture/bilinear", test_bilinear);
   g_test_add_func ("/seg/sam-picture/there-and-back", test_there_and_back);
