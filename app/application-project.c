@@ -99,15 +99,26 @@ examples_made_cb (GObject *source, GAsyncResult *result, gpointer data)
   ui_window_set_notice (app_session_get_window (session), error->message);
 }
 
+static void
+closed_for_examples_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (AppApplication) self = data;
+  AppSession *session = APP_SESSION (source);
+  g_autoptr (GTask) task = NULL;
+
+  app_session_close_project_finish (session, result);
+  if (app_session_get_window (session) == NULL)
+    return;
+  task = g_task_new (self, NULL, examples_made_cb, NULL);
+  ui_window_show_loading (app_session_get_window (session), _ ("Making example scans…"));
+  g_task_run_in_thread (task, make_examples);
+}
+
 void
 app_application_example_project (AppApplication *self)
 {
-  AppSession *session = app_application_get_session (self);
-  g_autoptr (GTask) task = g_task_new (self, NULL, examples_made_cb, NULL);
-
-  app_session_close_project (session);
-  ui_window_show_loading (app_session_get_window (session), _ ("Making example scans…"));
-  g_task_run_in_thread (task, make_examples);
+  app_session_close_project_async (app_application_get_session (self), closed_for_examples_cb,
+                                   g_object_ref (self));
 }
 
 /* New project */

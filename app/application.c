@@ -19,6 +19,7 @@ struct _AppApplication
   AdwApplication parent_instance;
 
   AppSession *session;
+  gboolean is_leaving; /* the window goes when the project is closed */
   GListModel *commands;
   RenderDevice *device;
   char *device_error;
@@ -202,6 +203,35 @@ open_device (AppApplication *self)
     }
 }
 
+static void
+project_closed_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(gboolean *) data = TRUE;
+}
+
+/* There is no window any more that could stand still. */
+static void
+close_project_now (AppApplication *self)
+{
+  gboolean is_closed = FALSE;
+
+  if (self->session == NULL || !app_session_has_project (self->session))
+    return;
+  app_session_close_project_async (self->session, project_closed_cb, &is_closed);
+  while (!is_closed)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+window_may_go_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GtkWindow) window = data;
+
+  app_session_close_project_finish (APP_SESSION (source), result);
+  gtk_window_destroy (window);
+}
+
+/* The window stays, and says what it waits for, until a round is paused and all is committed. */
 static gboolean
 close_request_cb (GtkWindow *window, AppApplication *self)
 {
@@ -211,13 +241,19 @@ close_request_cb (GtkWindow *window, AppApplication *self)
   gtk_window_get_default_size (window, &width, &height);
   g_settings_set (settings, "window-size", "(ii)", width, height);
   g_settings_set_boolean (settings, "window-maximized", gtk_window_is_maximized (window));
-  app_session_close_project (self->session);
-  return GDK_EVENT_PROPAGATE;
+  if (!app_session_has_project (self->session))
+    return GDK_EVENT_PROPAGATE;
+  if (!self->is_leaving)
+    app_session_close_project_async (self->session, window_may_go_cb, g_object_ref (window));
+  self->is_leaving = TRUE;
+  return GDK_EVENT_STOP;
 }
 
 static void
 window_gone_cb (AppApplication *self)
 {
+  self->is_leaving = FALSE;
+  close_project_now (self);
   g_clear_object (&self->session);
 }
 
@@ -340,8 +376,7 @@ app_application_shutdown (GApplication *application)
   GSettings *settings = app_settings_get_default ();
 
   app_heartbeat_stop ();
-  if (self->session != NULL)
-    app_session_close_project (self->session);
+  close_project_now (self);
   g_signal_handlers_disconnect_by_func (settings, theme_changed_cb, NULL);
   g_settings_sync ();
   G_APPLICATION_CLASS (app_application_parent_class)->shutdown (application);

@@ -560,7 +560,8 @@ submit (AppEnginePrompter *self, Question *question, AppJobKind kind, const char
                                                         .run = question_run,
                                                         .done = question_done,
                                                         .data = question,
-                                                        .destroy = question_free });
+                                                        .destroy = question_free,
+                                                        .lasting = question->ask == ASK_OPEN });
   if (gives_way (question))
     self->n_encoding++;
   /* done comes on this thread's main context, so the question is still there. */
@@ -707,7 +708,8 @@ app_engine_prompter_dispose (GObject *object)
                                                             .title = _ ("Closing the generalist"),
                                                             .run = desk_close_run,
                                                             .data = desk_ref (self->desk),
-                                                            .destroy = desk_unref });
+                                                            .destroy = desk_unref,
+                                                            .lasting = TRUE });
     }
   g_queue_clear_full (&self->wishes, seat_free);
   g_clear_pointer (&self->waiting, g_ptr_array_unref);

@@ -22,10 +22,14 @@ struct _AppEngine
   GListStore *jobs;
 
   GMutex lock;
-  GCond wake, idle;
+  GCond wake;
   GQueue waiting[APP_N_JOB_KINDS]; /* of AppJob, owned */
-  gboolean ending, is_busy;
+  gboolean ending;
   int n_nestable; /* waiting prompts and embeddings; atomic, so that yielding is cheap */
+
+  /* main thread */
+  GPtrArray *settling; /* GTask: who waits for the jobs to be over; NULL while jobs are taken */
+  guint settled_id;
 
   /* engine thread */
   AppJob *running[MAX_NESTED]; /* borrowed; [0] is the outermost */
@@ -143,12 +147,9 @@ engine_thread (gpointer data)
           g_cond_wait (&self->wake, &self->lock);
           continue;
         }
-      self->is_busy = TRUE;
       g_mutex_unlock (&self->lock);
       execute (self, job);
       g_mutex_lock (&self->lock);
-      self->is_busy = FALSE;
-      g_cond_signal (&self->idle);
     }
   g_mutex_unlock (&self->lock);
   return NULL;
@@ -204,27 +205,46 @@ forget_oldest (AppEngine *self)
     }
 }
 
+static void look_again (AppEngine *self);
+
+/* Why a new job is not taken. (transfer full) (nullable) */
+static GError *
+find_refusal (AppEngine *self, const AppJobParams *params)
+{
+  gboolean ending;
+
+  g_mutex_lock (&self->lock);
+  ending = self->ending;
+  g_mutex_unlock (&self->lock);
+  if (ending)
+    return g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN, "%s: the engine has ended",
+                        params->title);
+  if (self->settling != NULL && !params->lasting)
+    return g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN, "%s: the project is being closed",
+                        params->title);
+  return NULL;
+}
+
 AppJob *
 app_engine_submit (AppEngine *self, const AppJobParams *params)
 {
   AppJob *job;
-  gboolean refused;
+  GError *refusal;
 
   g_return_val_if_fail (APP_IS_ENGINE (self), NULL);
 
   job = app_job_new (params, requeue_cb, unqueue_cb, self);
   forget_oldest (self);
+  g_signal_connect_object (job, "notify::state", G_CALLBACK (look_again), self, G_CONNECT_SWAPPED);
   g_list_store_append (self->jobs, job);
-  g_mutex_lock (&self->lock);
-  refused = self->ending;
-  if (!refused)
-    push_locked (self, job);
-  g_mutex_unlock (&self->lock);
-  if (refused)
+  refusal = find_refusal (self, params);
+  if (refusal != NULL)
+    app_job_refuse_later (job, refusal);
+  else
     {
-      g_autoptr (GError) error = g_error_new (APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN,
-                                              "%s: the engine has ended", params->title);
-      app_job_refuse (job, error);
+      g_mutex_lock (&self->lock);
+      push_locked (self, job);
+      g_mutex_unlock (&self->lock);
     }
   return job;
 }
@@ -304,16 +324,30 @@ app_engine_remove_ended (AppEngine *self)
     }
 }
 
+/* The list changes while one goes through it: a job that ends may submit another, and old ones are
+ * forgotten then. */
+static GPtrArray *
+list_jobs (AppEngine *self)
+{
+  GPtrArray *jobs = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint j = 0; j < g_list_model_get_n_items (G_LIST_MODEL (self->jobs)); j++)
+    g_ptr_array_add (jobs, g_list_model_get_item (G_LIST_MODEL (self->jobs), j));
+  return jobs;
+}
+
 /* Jobs that wait are refused; the one that runs is asked to pause, or to cancel if it cannot. */
 static void
-stop_all (AppEngine *self)
+stop_all (AppEngine *self, gboolean lasting_too)
 {
-  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+  g_autoptr (GPtrArray) jobs = list_jobs (self);
 
-  for (guint j = 0; j < n; j++)
+  for (guint j = 0; j < jobs->len; j++)
     {
-      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+      AppJob *job = g_ptr_array_index (jobs, j);
 
+      if (app_job_is_lasting (job) && !lasting_too)
+        continue;
       if (app_job_is_pausable (job))
         app_job_pause (job);
       else
@@ -336,23 +370,71 @@ app_engine_find_job (AppEngine *self, AppJobKind kind)
   return NULL;
 }
 
-void
-app_engine_settle (AppEngine *self)
+/* What is paused is not to be resumed as this job. Its end may submit another, which asks for
+ * another look. */
+static gboolean
+is_settled (AppEngine *self)
 {
-  guint n = g_list_model_get_n_items (G_LIST_MODEL (self->jobs));
+  g_autoptr (GPtrArray) jobs = list_jobs (self);
+  gboolean settled = TRUE;
 
-  stop_all (self);
-  g_mutex_lock (&self->lock);
-  while (self->is_busy)
-    g_cond_wait (&self->idle, &self->lock);
-  g_mutex_unlock (&self->lock);
-  /* What is paused is not to be resumed as this job. */
-  for (guint j = 0; j < n; j++)
+  for (guint j = 0; j < jobs->len; j++)
     {
-      g_autoptr (AppJob) job = g_list_model_get_item (G_LIST_MODEL (self->jobs), j);
+      AppJob *job = g_ptr_array_index (jobs, j);
 
-      app_job_cancel (job);
+      if (app_job_is_lasting (job) || app_job_has_ended (job))
+        continue;
+      settled = FALSE;
+      if (app_job_get_state (job) == APP_JOB_STATE_PAUSED)
+        app_job_cancel (job);
     }
+  return settled;
+}
+
+static gboolean
+settled_cb (gpointer data)
+{
+  AppEngine *self = data;
+  g_autoptr (GPtrArray) waiting = NULL;
+
+  self->settled_id = 0;
+  if (!is_settled (self))
+    return G_SOURCE_REMOVE;
+  waiting = g_steal_pointer (&self->settling);
+  for (guint t = 0; t < waiting->len; t++)
+    g_task_return_boolean (g_ptr_array_index (waiting, t), TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+/* A job's state is told before its done function is called: hence not at once. */
+static void
+look_again (AppEngine *self)
+{
+  if (self->settling != NULL && self->settled_id == 0)
+    self->settled_id = g_idle_add_full (G_PRIORITY_DEFAULT, settled_cb, self, NULL);
+}
+
+void
+app_engine_settle_async (AppEngine *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (APP_IS_ENGINE (self));
+
+  task = g_task_new (self, NULL, callback, user_data);
+  g_task_set_source_tag (task, app_engine_settle_async);
+  if (self->settling == NULL)
+    self->settling = g_ptr_array_new_with_free_func (g_object_unref);
+  g_ptr_array_add (self->settling, task);
+  stop_all (self, FALSE);
+  look_again (self);
+}
+
+void
+app_engine_settle_finish (AppEngine *self, GAsyncResult *result)
+{
+  g_return_if_fail (g_task_is_valid (result, self));
+  g_task_propagate_boolean (G_TASK (result), NULL);
 }
 
 void
@@ -362,7 +444,7 @@ app_engine_shutdown (AppEngine *self)
 
   if (self->thread == NULL)
     return;
-  stop_all (self);
+  stop_all (self, TRUE);
   g_mutex_lock (&self->lock);
   self->ending = TRUE;
   g_cond_signal (&self->wake);
@@ -392,12 +474,12 @@ app_engine_finalize (GObject *object)
   AppEngine *self = APP_ENGINE (object);
 
   app_engine_shutdown (self);
+  g_clear_handle_id (&self->settled_id, g_source_remove);
   for (int kind = 0; kind < APP_N_JOB_KINDS; kind++)
     g_queue_clear_full (&self->waiting[kind], g_object_unref);
   g_clear_object (&self->jobs);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->wake);
-  g_cond_clear (&self->idle);
   G_OBJECT_CLASS (app_engine_parent_class)->finalize (object);
 }
 
@@ -413,7 +495,6 @@ app_engine_init (AppEngine *self)
   self->jobs = g_list_store_new (APP_TYPE_JOB);
   g_mutex_init (&self->lock);
   g_cond_init (&self->wake);
-  g_cond_init (&self->idle);
   for (int kind = 0; kind < APP_N_JOB_KINDS; kind++)
     g_queue_init (&self->waiting[kind]);
   self->thread = g_thread_new ("engine", engine_thread, self);

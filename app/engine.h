@@ -48,9 +48,16 @@ void app_engine_remove_ended (AppEngine *self);
 /* Whether a job of that kind runs, waits or is paused. (transfer none) (nullable) */
 AppJob *app_engine_find_job (AppEngine *self, AppJobKind kind);
 
-/* Stops what runs and drops what waits, as a shutdown does, and waits for it: within 2 s. The jobs
- * are over afterwards; a round can be resumed from the project. Before a store is closed. */
-void app_engine_settle (AppEngine *self);
+/**
+ * app_engine_settle_async:
+ *
+ * Pauses what runs (or cancels it, if it cannot be paused), drops what waits, and answers when all
+ * of it is over and has been told so: each done callback has been called. A round can then be
+ * resumed from the project. Meanwhile new jobs are refused. Lasting jobs go on. Before a store is
+ * closed. Ops are not torn off: it takes up to 2 s, and the caller's thread does not wait.
+ */
+void app_engine_settle_async (AppEngine *self, GAsyncReadyCallback callback, gpointer user_data);
+void app_engine_settle_finish (AppEngine *self, GAsyncResult *result);
 
 /* Asks the running job to pause, drops what is queued, and joins the thread: within 2 s. */
 void app_engine_shutdown (AppEngine *self);

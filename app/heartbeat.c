@@ -8,6 +8,7 @@
 static guint source_id;
 static gint64 last_us;
 static GArray *late_ms; /* double */
+static guint mark;
 
 static gboolean
 beat_cb (gpointer data)
@@ -45,19 +46,31 @@ quantile (double q)
 }
 
 void
+app_heartbeat_mark (void)
+{
+  if (source_id != 0)
+    mark = late_ms->len;
+}
+
+void
 app_heartbeat_stop (void)
 {
   g_autofree char *text = NULL;
+  guint n_marked;
+  double marked_max = 0;
 
   if (source_id == 0)
     return;
   g_source_remove (source_id);
   source_id = 0;
+  n_marked = late_ms->len - mark;
+  for (guint b = mark; b < late_ms->len; b++)
+    marked_max = MAX (marked_max, g_array_index (late_ms, double, b));
   g_array_sort (late_ms, compare);
   text = g_strdup_printf ("{\"beats\":%u,\"median_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,"
-                          "\"max_ms\":%.3f}\n",
+                          "\"max_ms\":%.3f,\"marked_beats\":%u,\"marked_max_ms\":%.3f}\n",
                           late_ms->len, quantile (0.5), quantile (0.99), quantile (0.999),
-                          quantile (1));
+                          quantile (1), n_marked, marked_max);
   g_file_set_contents (g_getenv ("CROSSLABEL_HEARTBEAT"), text, -1, NULL);
   g_clear_pointer (&late_ms, g_array_unref);
 }

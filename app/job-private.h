@@ -17,5 +17,8 @@ AppJob *app_job_new (const AppJobParams *params, void (*requeue) (AppJob *, gpoi
 void app_job_execute (AppJob *self);
 /* Main thread: a job that will never run. */
 void app_job_refuse (AppJob *self, const GError *error);
+/* The same, at the next turn of the job's context: whoever submits it still has its data then.
+ * @error: (transfer full) */
+void app_job_refuse_later (AppJob *self, GError *error);
 
 G_END_DECLS

@@ -297,6 +297,12 @@ app_job_refuse (AppJob *self, const GError *error)
   end (self, (gpointer) error);
 }
 
+void
+app_job_refuse_later (AppJob *self, GError *error)
+{
+  app_job_post (self, end, error, (GDestroyNotify) g_error_free);
+}
+
 /* Asking
  * -------------------------------------------------------------------------------------------- */
 
@@ -384,6 +390,12 @@ gboolean
 app_job_is_pausable (AppJob *self)
 {
   return self->params.pausable;
+}
+
+gboolean
+app_job_is_lasting (AppJob *self)
+{
+  return self->params.lasting;
 }
 
 gboolean

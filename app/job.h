@@ -60,6 +60,7 @@ G_DECLARE_FINAL_TYPE (AppJob, app_job, APP, JOB, GObject)
  * @done: (nullable): on the main context, once, when the job has ended; @error is NULL for success
  * @data: given to both; freed by @destroy on the main context after @done
  * @pausable: %TRUE if @run keeps what is needed to go on, so that pause is offered
+ * @lasting: %TRUE if it is of the program and not of an open project: closing one leaves it alone
  */
 typedef struct
 {
@@ -70,6 +71,7 @@ typedef struct
   gpointer data;
   GDestroyNotify destroy;
   gboolean pausable;
+  gboolean lasting;
 } AppJobParams;
 
 AppJobKind app_job_get_kind (AppJob *self);
@@ -79,6 +81,7 @@ double app_job_get_fraction (AppJob *self);
 const char *app_job_get_message (AppJob *self);
 double app_job_get_seconds_left (AppJob *self);
 gboolean app_job_is_pausable (AppJob *self);
+gboolean app_job_is_lasting (AppJob *self);
 gboolean app_job_has_ended (AppJob *self); /* done, failed or cancelled; paused has not */
 
 /* Ask; the run function hears of it at its next app_job_check() or between two ops: within 2 s.

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* The parts of AppSession: session.c (project and case), session-labels.c (edits),
+/* The parts of AppSession: session.c (case), session-project.c, session-labels.c (edits),
  * session-tasks.c (slices to be labelled), tool*.c (gestures). */
 struct _AppSession
 {
@@ -19,7 +19,12 @@ struct _AppSession
   DbStore *store;
   AppThumbnails *thumbnails;
   GCancellable *opening; /* the project or case that is being opened */
-  char *opening_path;
+
+  /* A project that is being closed: its jobs, then its store. */
+  DbStore *closing_store;
+  GPtrArray *closing; /* GTask: who waits for it; NULL otherwise */
+  char *next_path; /* of the project to be opened then */
+  gboolean is_opening_project;
 
   /* The open case. */
   gint64 case_id;
@@ -59,6 +64,12 @@ typedef struct
 } AppConflict;
 
 /* session.c */
+void app_session_project_changed (AppSession *self);
+void app_session_close_case (AppSession *self);
+/* What was read ahead. */
+void app_session_forget_ahead (AppSession *self);
+/* The case to be labelled next, or −1. */
+gint64 app_session_find_next (AppSession *self);
 void app_session_tell (AppSession *self, const char *what, const GError *error);
 void app_session_view_changed (AppSession *self);
 

@@ -3,10 +3,8 @@
 
 #include "app/session-private.h"
 
-#include "app/engine.h"
 #include "app/flow-open.h"
 #include "app/flow-select.h"
-#include "app/settings.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
@@ -262,8 +260,8 @@ labels_opened_cb (GObject *source, GAsyncResult *result, gpointer data)
   g_task_run_in_thread (task, copy_labels);
 }
 
-static void
-close_case (AppSession *self)
+void
+app_session_close_case (AppSession *self)
 {
   if (self->opening != NULL)
     g_cancellable_cancel (self->opening);
@@ -293,7 +291,7 @@ app_session_open_case (AppSession *self, gint64 case_id)
 
   if (row == NULL || case_id == self->case_id || self->window == NULL)
     return;
-  close_case (self);
+  app_session_close_case (self);
   self->opening = g_cancellable_new ();
   load = case_load_new (self, row, self->opening);
   load->n_waiting = 2;
@@ -334,8 +332,8 @@ compare_urgency (DbCase *a, DbCase *b)
 
 /* The case that comes after the open one: the next that wants labels; where none is left, the next
  * in the list. */
-static gint64
-find_next (AppSession *self)
+gint64
+app_session_find_next (AppSession *self)
 {
   GListModel *cases = db_store_get_cases (self->store);
   guint n = g_list_model_get_n_items (cases);
@@ -378,7 +376,7 @@ app_session_next_case (AppSession *self)
 {
   gint64 next;
 
-  if (self->store == NULL || (next = find_next (self)) < 0)
+  if (self->store == NULL || (next = app_session_find_next (self)) < 0)
     return;
   app_session_open_case (self, next);
 }
@@ -444,8 +442,8 @@ ahead_read_cb (GObject *source, GAsyncResult *result, gpointer data)
   case_load_free (load);
 }
 
-static void
-forget_ahead (AppSession *self)
+void
+app_session_forget_ahead (AppSession *self)
 {
   if (self->ahead_cancellable != NULL)
     g_cancellable_cancel (self->ahead_cancellable);
@@ -457,127 +455,21 @@ forget_ahead (AppSession *self)
 static void
 read_ahead (AppSession *self)
 {
-  gint64 next = find_next (self);
+  gint64 next = app_session_find_next (self);
   DbCase *row = next >= 0 ? db_store_get_case (self->store, next) : NULL;
 
   if (row == NULL || next == self->case_id || (next == self->ahead_id && self->ahead != NULL))
     return;
-  forget_ahead (self);
+  app_session_forget_ahead (self);
   self->ahead_id = next;
   self->ahead_cancellable = g_cancellable_new ();
   app_flow_load_scan_async (self->store, row, self->ahead_cancellable, ahead_read_cb,
                             case_load_new (self, row, self->ahead_cancellable));
 }
 
-/* Projects */
-
-static void
-open_first_case (AppSession *self)
-{
-  g_autofree char *kept = db_store_get_setting (self->store, "current-case");
-  gint64 id = kept != NULL ? g_ascii_strtoll (kept, NULL, 10) : -1;
-
-  if (db_store_get_case (self->store, id) == NULL)
-    id = find_next (self);
-  if (id >= 0)
-    app_session_open_case (self, id);
-  else
-    ui_window_show_page (self->window, UI_PAGE_PROJECT);
-}
-
-static void
-store_failed_cb (AppSession *self, const GError *error)
-{
-  app_session_tell (self, _ ("Not everything could be written to the project"), error);
-}
-
-static void
-show_locked (AppSession *self, const GError *error)
-{
-  GtkWidget *dialog = adw_message_dialog_new (GTK_WINDOW (self->window),
-                                              _ ("Project Is Open Elsewhere"), error->message);
-
-  adw_message_dialog_add_response (ADW_MESSAGE_DIALOG (dialog), "close", _ ("_Close"));
-  gtk_window_present (GTK_WINDOW (dialog));
-}
-
-static void
-take_store (AppSession *self, DbStore *store)
-{
-  self->store = store;
-  g_signal_connect_object (store, "failed", G_CALLBACK (store_failed_cb), self, G_CONNECT_SWAPPED);
-  app_settings_add_recent (db_store_get_path (store));
-  ui_window_set_titles (self->window, db_store_get_name (store), NULL);
-  /* Before the list has rows, which ask for their pictures as they come into sight. */
-  self->thumbnails = app_thumbnails_new (store, ui_window_get_case_list (self->window));
-  ui_case_list_set_model (ui_window_get_case_list (self->window), db_store_get_cases (store));
-  ui_label_list_set_model (ui_window_get_label_list (self->window), db_store_get_labels (store));
-  app_session_watch_labels (self, TRUE);
-  g_signal_emit (self, signals[PROJECT_CHANGED], 0);
-  open_first_case (self);
-}
-
-static void
-store_opened_cb (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (AppSession) self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DbStore) store = db_store_open_finish (result, &error);
-
-  if (self->window == NULL || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    {
-      if (store != NULL)
-        db_store_close (store);
-      return;
-    }
-  g_clear_object (&self->opening);
-  if (store != NULL)
-    {
-      take_store (self, g_steal_pointer (&store));
-      return;
-    }
-  ui_window_show_page (self->window, UI_PAGE_WELCOME);
-  if (g_error_matches (error, DB_ERROR, DB_ERROR_LOCKED))
-    show_locked (self, error);
-  else
-    app_session_tell (self, _ ("The project cannot be opened"), error);
-}
-
 void
-app_session_open_project (AppSession *self, const char *path)
+app_session_project_changed (AppSession *self)
 {
-  g_autofree char *name = g_path_get_basename (path);
-  /* Translators: %s is a project */
-  g_autofree char *text = g_strdup_printf (_ ("Opening %s…"), name);
-
-  app_session_close_project (self);
-  ui_window_set_notice (self->window, NULL);
-  ui_window_show_loading (self->window, text);
-  self->opening = g_cancellable_new ();
-  db_store_open_async (path, DB_OPEN_WRITE, self->opening, store_opened_cb, g_object_ref (self));
-}
-
-void
-app_session_close_project (AppSession *self)
-{
-  close_case (self);
-  forget_ahead (self);
-  if (self->store == NULL)
-    return;
-  app_session_watch_labels (self, FALSE);
-  g_clear_pointer (&self->thumbnails, app_thumbnails_free);
-  if (self->window != NULL)
-    {
-      ui_case_list_set_model (ui_window_get_case_list (self->window), NULL);
-      ui_label_list_set_model (ui_window_get_label_list (self->window), NULL);
-      ui_window_set_titles (self->window, NULL, NULL);
-      ui_window_show_page (self->window, UI_PAGE_WELCOME);
-    }
-  /* A round keeps its last step in the store. */
-  app_engine_settle (app_engine_get_default ());
-  db_store_close (self->store);
-  g_signal_handlers_disconnect_by_data (self->store, self);
-  g_clear_object (&self->store);
   g_signal_emit (self, signals[PROJECT_CHANGED], 0);
 }
 
@@ -635,7 +527,10 @@ app_session_dispose (GObject *object)
       g_signal_handlers_disconnect_by_data (ui_window_get_history_list (self->window), self);
       g_signal_handlers_disconnect_by_data (ui_window_get_welcome (self->window), self);
     }
-  app_session_close_project (self);
+  app_session_close_case (self);
+  app_session_forget_ahead (self);
+  /* Who owns the session closes its project before: this waits for the writer. */
+  g_clear_object (&self->store);
   if (self->window != NULL)
     g_object_weak_unref (G_OBJECT (self->window), window_destroyed_cb, self);
   self->window = NULL;
@@ -654,7 +549,7 @@ app_session_finalize (GObject *object)
 
   g_array_unref (self->conflicts);
   g_ptr_array_unref (self->watched_labels);
-  g_free (self->opening_path);
+  g_free (self->next_path);
   G_OBJECT_CLASS (app_session_parent_class)->finalize (object);
 }
 

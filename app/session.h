@@ -15,8 +15,7 @@ G_BEGIN_DECLS
  * and the way of every gesture into the journal. Whatever touches the disk is asynchronous (I8).
  *
  * Signals: "project-changed" (): another project, or none; "case-changed" (): another case is
- * shown, or none; "case-labels-changed" (): its labels or tasks changed; "closed" (): the window
- * was closed and all is committed.
+ * shown, or none; "case-labels-changed" (): its labels or tasks changed.
  *
  * Threads: main.
  */
@@ -32,10 +31,24 @@ DbLabels *app_session_get_labels (AppSession *self); /* NULL without a case */
 VolumeScan *app_session_get_scan (AppSession *self);
 gint64 app_session_get_case_id (AppSession *self); /* −1 for none */
 
-/* Opens a project in this window; what goes wrong is told in it. Returns at once. */
+/* Opens a project in this window, after closing the one before; what goes wrong is told in it.
+ * Returns at once. */
 void app_session_open_project (AppSession *self, const char *path);
-/* Commits what is pending, gives the project back and shows the welcome page. */
+
+/**
+ * app_session_close_project_async:
+ *
+ * Lets go of the case and the project at once, pauses a round that runs, which the window says,
+ * commits what is pending and gives the project back. Answers when that is done; what the window
+ * shows then is the caller's choice. A second call waits for the same end.
+ */
+void app_session_close_project_async (AppSession *self, GAsyncReadyCallback callback,
+                                      gpointer user_data);
+void app_session_close_project_finish (AppSession *self, GAsyncResult *result);
+/* The same for nobody who waits: the welcome page is shown then. */
 void app_session_close_project (AppSession *self);
+/* Whether one is open, or is being opened or closed. */
+gboolean app_session_has_project (AppSession *self);
 
 /* Shows a case; what goes wrong is told. Returns at once. */
 void app_session_open_case (AppSession *self, gint64 case_id);

@@ -180,7 +180,11 @@ open_in_thread_cb (GTask *task, gpointer source, gpointer data, GCancellable *ca
 {
   OpenParams *params = data;
   GError *error = NULL;
-  DbStore *store = open_for (params->path, params->mode, params->owner, params->context, &error);
+  DbStore *store;
+
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  store = open_for (params->path, params->mode, params->owner, params->context, &error);
 
   if (store != NULL)
     g_task_return_pointer (task, store, g_object_unref);
@@ -201,6 +205,8 @@ db_store_open_async (const char *path, DbOpenMode mode, GCancellable *cancellabl
   params->owner = g_thread_self ();
   params->context = g_main_context_ref_thread_default ();
   g_task_set_source_tag (task, db_store_open_async);
+  /* What is open is handed over, to be closed: dropped with the task it would be closed here. */
+  g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, params, open_params_free);
   g_task_run_in_thread (task, open_in_thread_cb);
 }
@@ -209,6 +215,21 @@ DbStore *
 db_store_open_finish (GAsyncResult *result, GError **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* It goes when it has nothing more to do. */
+static void
+stop_writer (DbStore *self)
+{
+  GThread *writer;
+
+  g_mutex_lock (&self->mutex);
+  self->stopping = TRUE;
+  g_cond_signal (&self->wake);
+  writer = g_steal_pointer (&self->writer);
+  g_mutex_unlock (&self->mutex);
+  if (writer != NULL)
+    g_thread_join (writer);
 }
 
 void
@@ -224,18 +245,56 @@ db_store_close (DbStore *self)
   g_mutex_unlock (&self->mutex);
   if (snapshots != NULL)
     g_thread_pool_free (snapshots, FALSE, TRUE);
-  if (self->writer != NULL)
-    {
-      g_mutex_lock (&self->mutex);
-      self->stopping = TRUE;
-      g_cond_signal (&self->wake);
-      g_mutex_unlock (&self->mutex);
-      g_thread_join (g_steal_pointer (&self->writer));
-    }
+  stop_writer (self);
+  g_mutex_lock (&self->readers_mutex);
   while ((conn = g_queue_pop_head (&self->readers)) != NULL)
     db_conn_close (conn);
+  g_mutex_unlock (&self->readers_mutex);
   g_clear_pointer (&self->conn, db_conn_close);
   g_clear_pointer (&self->lock, db_lock_release);
+}
+
+static gboolean
+closed_cb (gpointer user_data)
+{
+  g_task_return_boolean (user_data, TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+/* The task, and with it perhaps the last reference to the store, goes on the store's thread. */
+static gpointer
+close_main (gpointer user_data)
+{
+  GTask *task = user_data;
+  DbStore *self = g_task_get_source_object (task);
+  g_autoptr (GMainContext) context = g_main_context_ref (self->context);
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  db_store_close (self);
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, closed_cb, task, g_object_unref);
+  g_source_attach (source, context);
+  return NULL;
+}
+
+void
+db_store_close_async (DbStore *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (DB_IS_STORE (self));
+  g_return_if_fail (g_thread_self () == self->owner);
+
+  task = g_task_new (self, NULL, callback, user_data);
+  g_task_set_source_tag (task, db_store_close_async);
+  g_thread_unref (g_thread_new ("store-closing", close_main, task));
+}
+
+void
+db_store_close_finish (DbStore *self, GAsyncResult *result)
+{
+  g_return_if_fail (g_task_is_valid (result, self));
+  g_task_propagate_boolean (G_TASK (result), NULL);
 }
 
 static void

@@ -43,11 +43,15 @@ gboolean db_store_create (const char *path, const DbProjectSpec *spec, GError **
 
 DbStore *db_store_open (const char *path, DbOpenMode mode,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A cancel counts before the opening: a store that is open already is handed over all the same. */
 void db_store_open_async (const char *path, DbOpenMode mode, GCancellable *cancellable,
                           GAsyncReadyCallback callback, gpointer user_data);
 DbStore *db_store_open_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Commits what was handed over, gives the lock back. Later writes fail. Blocks for the commits. */
 void db_store_close (DbStore *self);
+/* The same on a thread of its own; the callback comes on the store's thread. */
+void db_store_close_async (DbStore *self, GAsyncReadyCallback callback, gpointer user_data);
+void db_store_close_finish (DbStore *self, GAsyncResult *result);
 
 const char *db_store_get_path (DbStore *self); /* absolute, of the folder */
 const char *db_store_get_name (DbStore *self); /* for people: NAME */

@@ -337,6 +337,95 @@ test_shutdown_pauses (void)
   g_assert_cmpint (app_job_get_state (job), ==, APP_JOB_STATE_PAUSED);
 }
 
+/* Settling: the caller goes on at once, all that is of the project has ended and said so when it is
+ * answered, what comes meanwhile is refused, and the engine takes jobs again afterwards. */
+
+typedef struct
+{
+  AppEngine *engine;
+  Work *late; /* submitted by a done function in the middle of it */
+  GPtrArray *works;
+  gboolean settled;
+} Settling;
+
+static gboolean
+slow_op (AppJob *job, gpointer data, GError **error)
+{
+  while (app_job_check (job, error))
+    g_usleep (100000);
+  return FALSE;
+}
+
+static void
+submit_late (AppJob *job, gpointer data, const GError *error)
+{
+  Settling *settling = data;
+
+  g_assert_error (error, APP_JOB_ERROR, APP_JOB_ERROR_CANCELLED);
+  g_object_unref (submit (settling->engine, APP_JOB_SELECTION, settling->late));
+}
+
+static void
+settled_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Settling *settling = data;
+
+  app_engine_settle_finish (APP_ENGINE (source), result);
+  for (guint w = 0; w < settling->works->len; w++)
+    g_assert_cmpint (((Work *) g_ptr_array_index (settling->works, w))->n_done, ==, 1);
+  settling->settled = TRUE;
+}
+
+static void
+test_settle (void)
+{
+  g_autoptr (AppEngine) engine = app_engine_new ();
+  g_autoptr (GString) log = g_string_new (NULL);
+  g_autoptr (GPtrArray) works = g_ptr_array_new ();
+  Work waits = { .log = log, .name = "w" }, late = { .log = log, .name = "l" };
+  Work refused = { .log = log, .name = "r" }, lasts = { .log = log, .name = "p" };
+  Work after = { .log = log, .name = "a" };
+  Settling settling = { .engine = engine, .late = &late, .works = works };
+  g_autoptr (AppJob) running = app_engine_submit (
+      engine, &(AppJobParams){
+                  .kind = APP_JOB_TRAINING, .title = "t", .run = slow_op, .pausable = TRUE });
+  g_autoptr (AppJob) lasting = NULL, again = NULL;
+  gint64 start;
+
+  wait_for_state (running, APP_JOB_STATE_RUNNING);
+  g_object_unref (app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_PREDICTION,
+                                                              .title = "d",
+                                                              .run = run,
+                                                              .done = submit_late,
+                                                              .data = &settling }));
+  g_object_unref (submit (engine, APP_JOB_SELECTION, &waits));
+  lasting = app_engine_submit (engine, &(AppJobParams){ .kind = APP_JOB_PROMPT,
+                                                        .title = "p",
+                                                        .run = run,
+                                                        .done = done,
+                                                        .data = &lasts,
+                                                        .lasting = TRUE });
+  g_ptr_array_add (works, &waits);
+  g_ptr_array_add (works, &late);
+  g_ptr_array_add (works, &refused);
+  start = g_get_monotonic_time ();
+  app_engine_settle_async (engine, settled_cb, &settling);
+  g_object_unref (submit (engine, APP_JOB_TRAINING, &refused));
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 50000);
+  g_assert_cmpint (refused.n_done, ==, 0); /* whoever submits it holds its data still */
+  while (!settling.settled)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (app_job_get_state (running), ==, APP_JOB_STATE_CANCELLED);
+  g_assert_error (late.error, APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN);
+  g_assert_error (refused.error, APP_JOB_ERROR, APP_JOB_ERROR_SHUTDOWN);
+  wait_for_state (lasting, APP_JOB_STATE_DONE);
+  again = submit (engine, APP_JOB_TRAINING, &after);
+  wait_for_state (again, APP_JOB_STATE_DONE);
+  g_assert_cmpstr (log->str, ==, "<pp><aa>");
+  for (guint w = 0; w < works->len; w++)
+    g_clear_error (&((Work *) g_ptr_array_index (works, w))->error);
+}
+
 static gboolean
 open_device (AppJob *job, gpointer data, GError **error)
 {
@@ -396,6 +485,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/engine/progress", test_progress_is_rare);
   g_test_add_func ("/app/engine/nice", test_runs_below_the_strokes);
   g_test_add_func ("/app/engine/preferred-backend", test_preferred_backend);
+  g_test_add_func ("/app/engine/settle", test_settle);
   g_test_add_func ("/app/engine/shutdown", test_shutdown_pauses);
   return g_test_run ();
 }
