@@ -93,8 +93,14 @@ def go_on():
     press("Go On")
 
 
-def wait_steps(beyond):
-    d.wait(lambda: step() > beyond, f"a step beyond {beyond}", 60)
+def wait_steps(n):
+    """Until it has been seen at so many steps: resumed it stands at a lower one than before."""
+    seen = set()
+
+    def stepped():
+        seen.add(step())
+        return len(seen) > n
+    d.wait(stepped, f"{n} steps of the round", 60)
 
 
 def state():
@@ -159,10 +165,9 @@ try:
     shutil.rmtree(whole / "models" / "round-1")
 
     # Another project instead: first the round is paused, then that one is opened.
-    before = step()
     start()
     go_on()
-    wait_steps(before + 4)
+    wait_steps(4)
     d.key("ctrl+o")
     time.sleep(1.5)
     d.key("ctrl+a")
@@ -174,10 +179,9 @@ try:
 
     # kill -9 while it is paused, at several moments of it
     for delay in (0.02, 0.08, 0.2):
-        before = step()
         start()
         go_on()
-        wait_steps(before + 2)
+        wait_steps(3)
         d.xdotool("key", "--clearmodifiers", "ctrl+q")
         time.sleep(delay)
         gone = d.process.poll() is not None
@@ -201,6 +205,8 @@ except (Exception, SystemExit) as error:  # the log says more than a trace
     import traceback
     tap.ok(False, f"the drive went through: {error}")
     print("# " + "\n# ".join(traceback.format_exc().splitlines()[-6:]))
+    print(f"# rounds: {rows('SELECT state, step, message FROM round')}, jobs: "
+          f"{rows('SELECT state, message FROM job')}")
     d.tell_log()
 finally:
     d.end()
