@@ -83,7 +83,7 @@ def start_round():
     spins = [s for s in d.look(role="spin button", every=True)
              if s.queryValue().maximumValue == 100000]
     spins[0].queryValue().currentValue = STEPS
-    d.find(part=f"{STEPS} steps of", timeout=60)
+    d.find(part=f"{STEPS} steps of", timeout=240)
     press("Start")
 
 
@@ -100,7 +100,7 @@ def wait_steps(n):
     def stepped():
         seen.add(step())
         return len(seen) > n
-    d.wait(stepped, f"{n} steps of the round", 60)
+    d.wait(stepped, f"{n} steps of the round", 240)
 
 
 def state():
@@ -192,7 +192,7 @@ try:
 
     start()
     go_on()
-    d.wait(lambda: state()[1] == 4, "the end of the round", 180)
+    d.wait(lambda: state()[1] == 4, "the end of the round", 300)
     tap.ok(step() == STEPS, "after all that the round goes on to its end")
     tap.ok(d.close() == 0, "the window closes")
     again = subprocess.run([d.program, "train", whole, "--resume"], capture_output=True, text=True,
