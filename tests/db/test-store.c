@@ -487,6 +487,40 @@ test_open_async (Fixture *self, gconstpointer data)
   write_ok (self, db_write_set_setting ("a", "b"));
 }
 
+static void
+closed_cb (GObject *object, GAsyncResult *result, gpointer data)
+{
+  db_store_close_finish (DB_STORE (object), result);
+  *(GThread **) data = g_thread_self ();
+}
+
+/* What was handed over is committed, the project is free, and the store's thread did not wait. */
+static void
+test_close_async (Fixture *self, gconstpointer data)
+{
+  GThread *told_on = NULL;
+
+  for (int n = 0; n < 300; n++)
+    {
+      g_autofree char *value = g_strdup_printf ("%d", n);
+
+      db_store_write_later (self->store, db_write_set_setting ("n", value));
+    }
+  db_store_close_async (self->store, closed_cb, &told_on);
+  g_assert_null (told_on);
+  while (told_on == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (told_on == g_thread_self ());
+  g_assert_finalize_object (g_steal_pointer (&self->store));
+  self->store = db_store_open (self->path, DB_OPEN_WRITE, NULL);
+  g_assert_nonnull (self->store);
+  {
+    g_autofree char *kept = db_store_get_setting (self->store, "n");
+
+    g_assert_cmpstr (kept, ==, "299");
+  }
+}
+
 #define ADD(path, function)                                                                        \
   g_test_add ("/db/store/" path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -510,6 +544,7 @@ main (int argc, char **argv)
   ADD ("hand-overtakes", test_hand_overtakes);
   ADD ("other-threads", test_other_threads);
   ADD ("open-async", test_open_async);
+  ADD ("close-async", test_close_async);
   g_test_add_func ("/db/store/unsafe-file-systems", test_unsafe_file_systems);
   return g_test_run ();
 }
