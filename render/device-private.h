@@ -98,7 +98,7 @@ struct _RenderDevice
 {
   int n_refs; /* atomic */
   RenderDeviceInfo info;
-  gboolean validate, direct;
+  gboolean validate, direct, step_through;
   char *cache_dir;
   RenderPixelOrder pixel_order;
   int max_image_3d, max_image_2d;
@@ -241,7 +241,7 @@ enum
   RENDER_BINDING_SCAN, /* sampler3D, nearest */
   RENDER_BINDING_SCAN_LINEAR, /* sampler3D, linear where the format allows */
   RENDER_BINDING_LABELS, /* usampler3D */
-  RENDER_BINDING_COMPARE, /* usampler3D */
+  RENDER_BINDING_COMPARE, /* usampler3D; also the blocks with surfaces */
   RENDER_BINDING_PROVENANCE, /* usampler3D */
   RENDER_BINDING_FIELD, /* sampler3D, nearest; also the smooth occupancy, linear */
   RENDER_BINDING_PALETTE, /* sampler2D 256 × 256: look of each label */

@@ -518,6 +518,7 @@ render_device_new (const RenderDeviceParams *params, GError **error)
   self->n_refs = 1;
   self->validate = params->validate || g_getenv ("CROSSLABEL_VULKAN_VALIDATE") != NULL;
   self->direct = params->direct;
+  self->step_through = params->step_through;
   self->cache_dir = g_strdup (params->cache_dir);
   self->pixel_order = params->pixel_order;
   self->max_image_3d = params->max_image_3d;

@@ -29,6 +29,7 @@ typedef struct
  * @validate: load the Khronos validation layer and count its messages
  * @cache_dir: folder of the pipeline cache, made if missing; NULL for none
  * @direct: sample the scan's own textures for slices on software devices too, as on hardware
+ * @step_through: rays of the 3-D view look at space without labels too, to try out leaving it out
  * @pixel_order: of this device's frames
  * @max_image_3d, @max_scan_bytes: limits below the device's own, to try out large scans; 0 for none
  * @max_memory_bytes: refuse device memory beyond this, as a full device does; 0 for no limit
@@ -39,6 +40,7 @@ typedef struct
   gboolean hardware_only;
   gboolean validate;
   gboolean direct;
+  gboolean step_through;
   const char *cache_dir;
   RenderPixelOrder pixel_order;
   int max_image_3d;

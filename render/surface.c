@@ -13,6 +13,11 @@
 #define MAX_TEXELS (3 * 1000 * 1000)
 #define MARGIN 8 /* voxels about the labels: they may grow a little without a new texture */
 #define MAX_PASSES 6
+#define BLOCK 8 /* texels, as in volume.frag */
+/* Texels between a block without a surface and the nearest label. Sampling reaches one texel beyond
+ * the block; there, with labels two texels further all round, at most .21 of a label is left after
+ * MAX_PASSES, less than the half that makes a surface. */
+#define BLOCK_REACH 3
 
 /* --- which labels, and where --- */
 
@@ -337,6 +342,126 @@ fill_cb (gpointer data, const RenderRegion *region, const VolumeBox *texels, gpo
   return TRUE;
 }
 
+/* --- blocks --- */
+
+typedef struct
+{
+  const RenderSurface *surface;
+  RenderLabels *labels;
+} Blocks;
+
+/* First and last block that a voxel at @offset from the region's corner makes one with a surface.
+ */
+static void
+blocks_near (int offset, int stride, int lo, int hi, int *first, int *last)
+{
+  const int side = BLOCK * stride, reach = BLOCK_REACH * stride;
+
+  *first = CLAMP ((offset - reach) / side - (offset < reach), lo, hi - 1);
+  *last = CLAMP ((offset + reach) / side, lo, hi - 1);
+}
+
+static gboolean
+mark_row (const RenderSurface *self, const guint16 *row, int n, int offset, int lo, int hi,
+          guint8 *flags)
+{
+  gboolean any = FALSE;
+
+  memset (flags, 0, (gsize) (hi - lo));
+  for (int i = 0; i < n; i++)
+    if (self->channel_of[row[i]] != NO_CHANNEL)
+      {
+        int first, last;
+
+        blocks_near (offset + i, self->region.stride[0], lo, hi, &first, &last);
+        for (int b = first; b <= last; b++)
+          flags[b - lo] = 1;
+        any = TRUE;
+      }
+  return any;
+}
+
+/* Whether labels are in or near each block of a box of blocks. */
+static gboolean
+fill_blocks_cb (gpointer data, const RenderRegion *region, const VolumeBox *blocks, gpointer dst,
+                GError **error)
+{
+  const Blocks *of = data;
+  const RenderSurface *self = of->surface;
+  const int n_i = blocks->hi[0] - blocks->lo[0], n_j = blocks->hi[1] - blocks->lo[1];
+  g_autofree guint8 *flags = g_malloc ((gsize) n_i);
+  g_autofree guint16 *plane = NULL;
+  VolumeBox voxels;
+
+  for (int c = 0; c < 3; c++)
+    {
+      const int reach = BLOCK_REACH * self->region.stride[c];
+
+      voxels.lo[c] =
+          MAX (region->box.lo[c] + blocks->lo[c] * region->stride[c] - reach, region->box.lo[c]);
+      voxels.hi[c] =
+          MIN (region->box.lo[c] + blocks->hi[c] * region->stride[c] + reach, region->box.hi[c]);
+    }
+  memset (dst, 0, volume_box_get_n_voxels (blocks));
+  plane = g_new (guint16,
+                 (gsize) (voxels.hi[0] - voxels.lo[0]) * (gsize) (voxels.hi[1] - voxels.lo[1]));
+  for (int k = voxels.lo[2]; k < voxels.hi[2]; k++)
+    {
+      const VolumeBox layer = { { voxels.lo[0], voxels.lo[1], k },
+                                { voxels.hi[0], voxels.hi[1], k + 1 } };
+      const int width = voxels.hi[0] - voxels.lo[0];
+      int first_k, last_k;
+
+      render_labels_read (of->labels, &layer, plane);
+      blocks_near (k - region->box.lo[2], self->region.stride[2], blocks->lo[2], blocks->hi[2],
+                   &first_k, &last_k);
+      for (int j = voxels.lo[1]; j < voxels.hi[1]; j++)
+        {
+          int first_j, last_j;
+
+          if (!mark_row (self, plane + (gsize) (j - voxels.lo[1]) * (gsize) width, width,
+                         voxels.lo[0] - region->box.lo[0], blocks->lo[0], blocks->hi[0], flags))
+            continue;
+          blocks_near (j - region->box.lo[1], self->region.stride[1], blocks->lo[1], blocks->hi[1],
+                       &first_j, &last_j);
+          for (int bk = first_k; bk <= last_k; bk++)
+            for (int bj = first_j; bj <= last_j; bj++)
+              for (int b = 0; b < n_i; b++)
+                ((guint8 *) dst)[((gsize) (bk - blocks->lo[2]) * (gsize) n_j
+                                  + (gsize) (bj - blocks->lo[1]))
+                                     * (gsize) n_i
+                                 + (gsize) b] |= flags[b];
+        }
+    }
+  return TRUE;
+}
+
+/* Blocks that changed texels are in or next to; with NULL all of them. */
+static gboolean
+send_blocks (RenderSurface *self, RenderLabels *labels, RenderDevice *device,
+             const VolumeBox *texels, GError **error)
+{
+  Blocks blocks = { self, labels };
+  VolumeBox box = { { 0 } };
+
+  render_region_get_texels (&self->blocks, box.hi);
+  for (int c = 0; texels != NULL && c < 3; c++)
+    {
+      box.lo[c] = MAX ((texels->lo[c] - BLOCK_REACH) / BLOCK, 0);
+      box.hi[c] = MIN ((texels->hi[c] + BLOCK_REACH) / BLOCK + 1, box.hi[c]);
+    }
+  return render_region_send (&self->blocks, device, 1, &box, fill_blocks_cb, &blocks, error);
+}
+
+static gboolean
+create_blocks (RenderSurface *self, RenderDevice *device, GError **error)
+{
+  self->blocks.box = self->region.box;
+  for (int c = 0; c < 3; c++)
+    self->blocks.stride[c] = self->region.stride[c] * BLOCK;
+  return render_region_create (&self->blocks, device, VK_FORMAT_R8_UINT, error);
+}
+
 /* --- sending --- */
 
 static gboolean
@@ -359,6 +484,7 @@ build (RenderSurface *self, RenderLabels *labels, RenderDevice *device, const in
 
   self->has_sheets = FALSE;
   render_region_release (&self->region, device);
+  render_region_release (&self->blocks, device);
   take_census (&census, labels, &grid);
   choose_channels (self, &census);
   g_free (census.seen);
@@ -368,7 +494,8 @@ build (RenderSurface *self, RenderLabels *labels, RenderDevice *device, const in
       if (!render_region_create (&self->region, device, VK_FORMAT_R8G8B8A8_UNORM, error))
         return FALSE;
       render_region_get_texels (&self->region, all.hi);
-      if (!send (self, labels, device, &all, error))
+      if (!send (self, labels, device, &all, error) || !create_blocks (self, device, error)
+          || !send_blocks (self, labels, device, NULL, error))
         return FALSE;
     }
   self->is_valid = TRUE;
@@ -409,7 +536,8 @@ update (RenderSurface *self, RenderLabels *labels, RenderDevice *device, GError 
     }
   if (volume_box_is_empty (&texels))
     return TRUE;
-  return render_device_begin (device, error) != NULL && send (self, labels, device, &texels, error);
+  return render_device_begin (device, error) != NULL && send (self, labels, device, &texels, error)
+         && send_blocks (self, labels, device, &texels, error);
 }
 
 gboolean
@@ -457,6 +585,7 @@ void
 render_surface_release (RenderSurface *self, RenderDevice *device)
 {
   render_region_release (&self->region, device);
+  render_region_release (&self->blocks, device);
   forget (self);
 }
 
@@ -464,5 +593,6 @@ void
 render_surface_destroy (RenderSurface *self, RenderDevice *device)
 {
   render_region_destroy (&self->region, device);
+  render_region_destroy (&self->blocks, device);
   forget (self);
 }

@@ -18,6 +18,7 @@ typedef struct
   RenderRegion region; /* about the visible labels; no texture if there are none */
   guint16 label[RENDER_N_CHANNELS]; /* of each of the texture's channels; 0: none */
   gboolean is_shared; /* more labels than channels: they take turns */
+  RenderRegion blocks; /* of 8 texels a side: not 0 where a surface may be */
 
   /* private */
   guint8 *channel_of; /* of each label; NO_CHANNEL: not visible or not met */

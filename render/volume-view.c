@@ -20,6 +20,7 @@ enum
   CONSTANT_COLOUR_MAP,
   CONSTANT_SHARED,
   CONSTANT_TRANSLUCENT,
+  CONSTANT_SKIP,
 };
 
 #define MAX_STEPS 4096
@@ -297,11 +298,14 @@ bind_cb (RenderFrameJob *frame_job, RenderDevice *device, GError **error)
   key.constants[CONSTANT_CUT] = params->cut == RENDER_VOLUME_CUT_OCTANT;
   key.constants[CONSTANT_SHARED] = self->surface != NULL && self->surface->is_shared;
   key.constants[CONSTANT_TRANSLUCENT] = self->is_translucent;
+  key.constants[CONSTANT_SKIP] = self->surface != NULL && !device->step_through;
   key.constants[CONSTANT_COLOUR_MAP] = params->colour_map > RENDER_COLOUR_MAP_GREY_INVERTED;
   bindings.textures[RENDER_BINDING_SCAN_LINEAR] = self->scan->texture;
   bindings.textures[RENDER_BINDING_LABELS] = self->labels != NULL ? self->labels->texture : NULL;
   bindings.textures[RENDER_BINDING_FIELD] =
       self->surface != NULL ? self->surface->region.texture : NULL;
+  bindings.textures[RENDER_BINDING_COMPARE] =
+      self->surface != NULL ? self->surface->blocks.texture : NULL;
   bindings.textures[RENDER_BINDING_PALETTE] = self->palette;
   if (!render_frame_job_stage_uniforms (device, &u, sizeof u, &bindings, error))
     return FALSE;

@@ -13,11 +13,21 @@ layout (constant_id = 2) const bool CUT = false;
 layout (constant_id = 3) const bool COLOUR_MAP = false;
 layout (constant_id = 4) const bool SHARED = false;      // more labels than channels
 layout (constant_id = 5) const bool TRANSLUCENT = false; // some label can be seen through
+layout (constant_id = 6) const bool SKIP = false;        // blocks without a surface
 
 const float FAR = 1e9;
+const float BLOCK = 8.0; // texels of the surfaces' texture along each side of a block
 
 layout (set = 0, binding = 0, std140) uniform Uniforms { RenderVolumeUniforms u; };
 layout (location = 0) out vec4 colour;
+
+// Software devices take both ways of a branch, but leave a loop when all their pixels have. So what
+// only some pixels need is in loops; this 0, which no compiler knows, keeps them from being unrolled.
+int
+none ()
+{
+  return int (0.25 * gl_FragCoord.z);
+}
 
 vec3
 to_tex (RenderRegionUniforms region, vec3 ijk)
@@ -67,12 +77,14 @@ lit (vec3 base, vec3 normal)
 
 // With labels that take turns in a channel: the colour of the one just inside the surface.
 vec3
-colour_inside (vec3 ijk, vec3 inward)
+colour_inside (vec3 ijk, vec3 inward, bool there)
 {
   vec4 look = vec4 (0.0);
   uint found = 0u;
-  for (int n = 0; n < 8; n++)
+  for (int n = 0; n < 8 + none (); n++)
     {
+      if (!there)
+        break;
       uint label = label_at (ijk + inward * (float (n) * 0.6));
       vec4 here = palette (label);
       bool take = found == 0u && label != 0u && here.a > 0.0;
@@ -84,18 +96,20 @@ colour_inside (vec3 ijk, vec3 inward)
   return others ? mix (base, vec3 (dot (base, vec3 (1.0 / 3.0))), 0.7) * 0.6 : base;
 }
 
-// The lit surface of the channels in @mask, of which one is there.
+// The lit surface of the channels in @mask, of which one is there; if not @there, anything.
 vec3
-surface (vec3 ijk, vec4 mask)
+surface (vec3 ijk, vec4 mask, bool there)
 {
   vec3 h = u.label.z / max (u.surface_region.scale.xyz, vec3 (1e-6));
-  vec3 x = vec3 (h.x, 0.0, 0.0);
-  vec3 y = vec3 (0.0, h.y, 0.0);
-  vec3 z = vec3 (0.0, 0.0, h.z);
-  vec3 gradient = vec3 (dot (shares_at (ijk + x) - shares_at (ijk - x), mask),
-                        dot (shares_at (ijk + y) - shares_at (ijk - y), mask),
-                        dot (shares_at (ijk + z) - shares_at (ijk - z), mask))
-                  / h;
+  vec3 gradient = vec3 (0.0);
+  for (int c = 0; c < 3 + none (); c++)
+    {
+      if (!there)
+        break;
+      vec3 axis = vec3 (equal (ivec3 (c), ivec3 (0, 1, 2)));
+      gradient += axis * dot (shares_at (ijk + axis * h) - shares_at (ijk - axis * h), mask);
+    }
+  gradient /= h;
   vec3 out_of = -vec3 (dot (u.metric0.xyz, gradient), dot (u.metric1.xyz, gradient),
                        dot (u.metric2.xyz, gradient));
   // In the middle of a sheet there is no gradient: it faces the viewer then.
@@ -103,7 +117,7 @@ surface (vec3 ijk, vec4 mask)
   vec3 base = mask.x * u.look0.rgb + mask.y * u.look1.rgb + mask.z * u.look2.rgb
               + mask.w * u.look3.rgb;
   if (SHARED)
-    base = colour_inside (ijk, gradient / max (length (gradient), 1e-6));
+    base = colour_inside (ijk, gradient / max (length (gradient), 1e-6), there);
   return lit (base, normal);
 }
 
@@ -111,8 +125,10 @@ surface (vec3 ijk, vec4 mask)
 float
 refine (vec3 origin, vec3 along, float low, float high, vec4 mask)
 {
-  for (int n = 0; n < 6; n++)
+  for (int n = 0; n < 6 + none (); n++)
     {
+      if (high >= FAR)
+        break;
       float middle = 0.5 * (low + high);
       vec4 shares = shares_at (origin + along * middle) * mask;
       bool inside = max (max (shares.x, shares.y), max (shares.z, shares.w)) >= 0.5;
@@ -179,7 +195,7 @@ main ()
   vec2 pixel = gl_FragCoord.xy;
   // Depth is 0 here. A bound of uniforms alone makes Mesa's software device keep a shader for every
   // value it ever meets.
-  int most_steps = int (u.direction_ijk.w + 0.25 * gl_FragCoord.z);
+  int most_steps = int (u.direction_ijk.w) + none ();
   vec3 origin = u.ray_origin_ijk.xyz + pixel.x * u.origin_per_x.xyz + pixel.y * u.origin_per_y.xyz;
   vec3 along = u.direction_ijk.xyz;
   vec3 safe = mix (along, vec3 (1e-9), lessThan (abs (along), vec3 (1e-9)));
@@ -224,15 +240,42 @@ main ()
       float first = max (max (max (enter.x, enter.y), enter.z), from);
       float last = min (min (min (leave.x, leave.y), leave.z), to);
       vec4 wanted = step (0.001, alpha);
-      float ahead = first;
-      for (int n = 0; n < 4 * most_steps; n++)
+      vec3 texel = (origin + along * first) * u.surface_region.scale.xyz
+                   + u.surface_region.offset.xyz;
+      vec3 per_step = along * u.label.w * u.surface_region.scale.xyz;
+      bvec3 across = lessThan (abs (per_step), vec3 (1e-9)); // never leaves the block that way
+      vec3 side = step (0.0, per_step);
+      vec3 last_block = ceil (u.surface_region.size.xyz / BLOCK) - 1.0;
+      float n = 0.0;
+      // Two loops in turn, over blocks and within one: a branch would take both ways in software.
+      for (int turn = 0; turn < 4 * most_steps; turn++)
         {
-          bool opaque = any (lessThan (hit, vec4 (FAR)) ) && !TRANSLUCENT;
-          if (!hits || ahead > last || opaque)
+          float end = n; // the first step beyond the block
+          for (int b = 0; b < 4 * most_steps; b++)
+            {
+              if (!hits || first + n * u.label.w > last)
+                break;
+              vec3 block = clamp (floor ((texel + per_step * n) / BLOCK), vec3 (0.0), last_block);
+              vec3 leave_at = ((block + side) * BLOCK - texel) / mix (per_step, vec3 (1.0), across);
+              leave_at = mix (leave_at, vec3 (FAR), across);
+              end = max (ceil (min (min (leave_at.x, leave_at.y), leave_at.z)), n + 1.0);
+              if (!SKIP || texelFetch (compare_texture, ivec3 (block), 0).r != 0u)
+                break;
+              n = end;
+            }
+          for (int s = 0; s < 4 * most_steps; s++)
+            {
+              bool opaque = any (lessThan (hit, vec4 (FAR))) && !TRANSLUCENT;
+              float ahead = first + n * u.label.w;
+              if (!hits || ahead > last || opaque || n >= end)
+                break;
+              vec4 inside = step (0.5, shares_at (origin + along * ahead)) * wanted;
+              hit = min (hit, mix (vec4 (FAR), vec4 (ahead), inside));
+              n += 1.0;
+            }
+          bool found = any (lessThan (hit, vec4 (FAR))) && !TRANSLUCENT;
+          if (!hits || first + n * u.label.w > last || found)
             break;
-          vec4 inside = step (0.5, shares_at (origin + along * ahead)) * wanted;
-          hit = min (hit, mix (vec4 (FAR), vec4 (ahead), inside));
-          ahead += u.label.w;
         }
       if (TRANSLUCENT)
         for (int n = 0; n < 4; n++)
@@ -313,13 +356,13 @@ main ()
     for (int s = 0; s < 4; s++)
       {
         vec4 mask = vec4 (equal (ivec4 (s), ivec4 (0, 1, 2, 3)));
-        sum += weight[s] * surface (origin + along * min (where[s], to), mask);
+        sum += weight[s] * surface (origin + along * min (where[s], to), mask, weight[s] > 0.0);
       }
   else if (SURFACE)
     {
       vec4 mask = step (1e-6, weight);
       float at = min (min (where.x, where.y), min (where.z, where.w));
-      sum += dot (weight, vec4 (1.0)) * surface (origin + along * min (at, to), mask);
+      sum += dot (weight, vec4 (1.0)) * surface (origin + along * min (at, to), mask, at < FAR);
     }
   colour = vec4 (clamp (sum + transmitted * u.background.rgb, 0.0, 1.0), 1.0);
 }
