@@ -17,6 +17,7 @@ struct _UiPreferencesWindow
   GListModel *commands;
   GtkWidget *generalists; /* group of … */
   GPtrArray *generalist_rows;
+  GtkCheckButton *generalist_group; /* never shown: a choice of one is a choice, too */
   GtkWidget *sources;
 };
 
@@ -285,6 +286,7 @@ ui_preferences_window_finalize (GObject *object)
   g_clear_object (&self->settings);
   g_clear_object (&self->commands);
   g_clear_pointer (&self->generalist_rows, g_ptr_array_unref);
+  g_clear_object (&self->generalist_group);
   G_OBJECT_CLASS (ui_preferences_window_parent_class)->finalize (object);
 }
 
@@ -307,6 +309,7 @@ static void
 ui_preferences_window_init (UiPreferencesWindow *self)
 {
   self->generalist_rows = g_ptr_array_new ();
+  self->generalist_group = g_object_ref_sink (GTK_CHECK_BUTTON (gtk_check_button_new ()));
   gtk_window_set_default_size (GTK_WINDOW (self), 640, 680);
 }
 
@@ -398,8 +401,6 @@ void
 ui_preferences_window_set_generalists (UiPreferencesWindow *self, const UiGeneralistChoice *choices,
                                        guint n)
 {
-  GtkCheckButton *first = NULL;
-
   for (guint r = 0; r < self->generalist_rows->len; r++)
     adw_preferences_group_remove (ADW_PREFERENCES_GROUP (self->generalists),
                                   g_ptr_array_index (self->generalist_rows, r));
@@ -412,9 +413,8 @@ ui_preferences_window_set_generalists (UiPreferencesWindow *self, const UiGenera
         {
           GtkWidget *button = gtk_check_button_new ();
 
-          gtk_check_button_set_group (GTK_CHECK_BUTTON (button), first);
-          first = GTK_CHECK_BUTTON (button);
-          gtk_check_button_set_active (first, choices[c].chosen);
+          gtk_check_button_set_group (GTK_CHECK_BUTTON (button), self->generalist_group);
+          gtk_check_button_set_active (GTK_CHECK_BUTTON (button), choices[c].chosen);
           gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
           g_object_set_data_full (G_OBJECT (button), "path", g_strdup (choices[c].path), g_free);
           g_signal_connect (button, "toggled", G_CALLBACK (generalist_toggled_cb), self);
@@ -454,6 +454,9 @@ void
 ui_preferences_window_tell (UiPreferencesWindow *self, const char *text)
 {
   g_autofree char *markup = g_markup_escape_text (text, -1);
+  AdwToast *toast = adw_toast_new (markup);
 
-  adw_preferences_window_add_toast (ADW_PREFERENCES_WINDOW (self), adw_toast_new (markup));
+  /* A reason takes longer to read than "done". */
+  adw_toast_set_timeout (toast, 15);
+  adw_preferences_window_add_toast (ADW_PREFERENCES_WINDOW (self), toast);
 }

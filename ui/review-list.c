@@ -127,6 +127,8 @@ ui_review_list_init (UiReviewList *self)
   gtk_accessible_update_property (GTK_ACCESSIBLE (self->list), GTK_ACCESSIBLE_PROPERTY_LABEL,
                                   _ ("Places to review"), -1);
   gtk_label_set_wrap (GTK_LABEL (placeholder), TRUE);
+  /* Text makes the panel taller, not wider: the slices want the room. */
+  gtk_label_set_max_width_chars (GTK_LABEL (placeholder), 24);
   gtk_widget_add_css_class (placeholder, "dim-label");
   gtk_widget_add_css_class (placeholder, "panel");
   gtk_list_box_set_placeholder (GTK_LIST_BOX (self->list), placeholder);

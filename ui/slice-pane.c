@@ -262,7 +262,7 @@ build_number (UiSlicePane *self, GtkWidget *box)
 static void
 build_header (UiSlicePane *self)
 {
-  GtkWidget *header = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  GtkWidget *header = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 4);
   static const char *const classes[] = { "plane-axial", "plane-coronal", "plane-sagittal" };
   GtkWidget *spring = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 0);
   GtkWidget *number = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 4);

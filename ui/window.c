@@ -71,12 +71,15 @@ pointer_cb (UiWindow *self, const UiPointer *pointer)
       return;
     }
   label = label_name (self, pointer->label);
-  /* Translators: voxel indices, position in millimetres (right, anterior, superior), the scan's
-   * value there, the label there */
-  text = g_strdup_printf (_ ("Voxel %d, %d, %d    R %.1f  A %.1f  S %.1f mm    Value %.5g    %s"),
-                          pointer->ijk[0] + 1, pointer->ijk[1] + 1, pointer->ijk[2] + 1,
-                          pointer->ras_mm[0], pointer->ras_mm[1], pointer->ras_mm[2],
-                          pointer->value, label != NULL ? label : _ ("no label"));
+  /* Translators: voxel indices, position in millimetres after the letters of the side (right or
+   * left, anterior or posterior, superior or inferior), the scan's value there, the label there */
+  text =
+      g_strdup_printf (_ ("Voxel %d, %d, %d    %c %.1f  %c %.1f  %c %.1f mm    Value %.5g    %s"),
+                       pointer->ijk[0] + 1, pointer->ijk[1] + 1, pointer->ijk[2] + 1,
+                       pointer->ras_mm[0] < 0 ? 'L' : 'R', fabs (pointer->ras_mm[0]),
+                       pointer->ras_mm[1] < 0 ? 'P' : 'A', fabs (pointer->ras_mm[1]),
+                       pointer->ras_mm[2] < 0 ? 'I' : 'S', fabs (pointer->ras_mm[2]),
+                       pointer->value, label != NULL ? label : _ ("no label"));
   gtk_label_set_text (GTK_LABEL (self->pointer_label), text);
 }
 

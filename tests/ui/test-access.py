@@ -100,6 +100,18 @@ config = pathlib.Path(os.environ["HOME"]) / ".config"
 (config / "glib-2.0" / "settings").mkdir(parents=True, exist_ok=True)
 
 
+LISTS = {"de": ("Fälle", "Markierungen"), "zh_CN": ("病例", "标签")}
+
+
+def stands(name, frame):
+    """Whether the list of that name lies in the window: folded away it lies beside it."""
+    item = d.look(name, role="list")
+    if not item:
+        return False
+    e = item.queryComponent().getExtents(d.atspi.WINDOW_COORDS)
+    return e.x >= 0 and e.x + e.width <= frame.width
+
+
 def look(name, theme="dark", size=(1430, 890), scale=1.0, env=None):
     (config / "glib-2.0" / "settings" / "keyfile").write_text(
         f"[io/github/crosslabel/Crosslabel]\ntheme='{theme}'\n"
@@ -112,8 +124,9 @@ def look(name, theme="dark", size=(1430, 890), scale=1.0, env=None):
     tap.ok(not found, f"{name}: all is inside the window of {frame.width}×{frame.height}"
            + (f"; not: {found[:4]}" if found else ""))
     tap.ok(frame.width <= 1600 and frame.height <= 1000, f"{name}: the window fits the screen")
-    if scale == 1 and not (env or {}).get("LANGUAGE"):
-        tap.ok(bool(d.look("Cases", role="list")) and bool(d.look("Labels", role="list")),
+    if scale == 1:
+        cases, labels = LISTS.get((env or {}).get("LANGUAGE"), ("Cases", "Labels"))
+        tap.ok(stands(cases, frame) and stands(labels, frame),
                f"{name}: cases and labels stand beside the slices")
     d.shot(f"look-{name}")
     return frame

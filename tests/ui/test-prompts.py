@@ -55,7 +55,7 @@ def voxel(x, y):
     d.point(x, y)
     told = d.wait(lambda: next((i.name for i in d.look(part="Voxel ", every=True)), None),
                   "the voxel under the pointer")
-    return tuple(int(n) - 1 for n in told[6:].split("R ")[0].split(","))
+    return tuple(int(n) - 1 for n in told[6:].split("    ")[0].split(","))
 
 
 def answers(timeout=60):

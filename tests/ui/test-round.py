@@ -63,7 +63,7 @@ def voxel_at(x, y):
         found = d.look(part="Voxel ")
         if found:
             time.sleep(0.06)
-            numbers = found.name[len("Voxel "):].split("R ")[0].replace(",", " ").split()
+            numbers = found.name[len("Voxel "):].split("    ")[0].replace(",", " ").split()
             return numpy.array([int(n) - 1 for n in numbers[:3]])
     raise RuntimeError("the status line tells no voxel")
 

@@ -53,7 +53,7 @@ def voxel_under(x, y):
                   "the voxel under the pointer")
     time.sleep(0.15)
     text = status_text() or text
-    numbers = text[len("Voxel "):].split("R ")[0].replace(",", " ").split()
+    numbers = text[len("Voxel "):].split("    ")[0].replace(",", " ").split()
     return tuple(int(n) - 1 for n in numbers[:3])
 
 
@@ -203,11 +203,13 @@ try:
         if name == "german":
             tap.ok(bool(d.look("Nächster Fall") or d.look(part="Nächster Fall")),
                    "the window speaks German")
+        before = len(d.windows())
         d.key("ctrl+comma")
-        time.sleep(1.2)
+        d.wait(lambda: len(d.windows()) > before, "the preferences")
+        time.sleep(0.8)
         d.shot(f"preferences-{name}")
         d.key("Escape")
-        time.sleep(0.5)
+        d.wait(lambda: len(d.windows()) == before, "the end of the preferences")
         tap.ok(d.close() == 0, f"it closes in {name}")
 except Exception as error:  # the log says more than a trace
     tap.ok(False, f"the drive went through: {error}")
