@@ -47,6 +47,13 @@ seg_dtype_is_float (SegDtype dtype)
          || dtype == SEG_DTYPE_F64;
 }
 
+/* Round and round where it overflows: a count that does is refused before memory is asked for. */
+static gint64
+multiply (gint64 a, gint64 b)
+{
+  return (gint64) ((guint64) a * (guint64) b);
+}
+
 void
 seg_strides_plain (int rank, const gint64 *shape, gint64 *stride)
 {
@@ -55,7 +62,7 @@ seg_strides_plain (int rank, const gint64 *shape, gint64 *stride)
   for (int a = rank - 1; a >= 0; a--)
     {
       stride[a] = step;
-      step *= shape[a];
+      step = multiply (step, shape[a]);
     }
 }
 
@@ -74,7 +81,7 @@ seg_strides_channels_last (int rank, const gint64 *shape, gint64 *stride)
   for (int a = rank - 1; a >= 2; a--)
     {
       stride[a] = step;
-      step *= shape[a];
+      step = multiply (step, shape[a]);
     }
   stride[0] = step;
 }

@@ -326,7 +326,8 @@ push_global (Machine *machine, const char *module, const char *name)
         }
   g_set_error (machine->error, SEG_ERROR, SEG_ERROR_UNSUPPORTED,
                "%s: asks for “%.64s.%.64s”, which is refused: only tensors, dictionaries, lists, "
-               "numbers and strings are read from a pickle",
+               "numbers and strings are read from a pickle (a network's state_dict () is made of "
+               "them alone)",
                machine->what, module, name);
   return FALSE;
 }

@@ -370,8 +370,10 @@ seg_weights_from_pytorch_zip (GBytes *bytes, const char *name, GError **error)
     return NULL;
   if (prefix == NULL)
     {
-      g_set_error (error, SEG_ERROR, SEG_ERROR_FORMAT, "%s: a zip, but not of PyTorch: no data.pkl",
-                   name);
+      g_set_error (
+          error, SEG_ERROR, SEG_ERROR_FORMAT,
+          "%s: a zip, but not of PyTorch: no data.pkl in it (is the file one level deeper?)",
+          name);
       return NULL;
     }
   if (!check_byte_order (zip, file, prefix))

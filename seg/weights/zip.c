@@ -218,7 +218,13 @@ read_entry (const Archive *archive, const guint8 **at, const guint8 *end, SegZip
   if (u16 (p + 8) & 1)
     return fail (archive, "an encrypted entry");
   if (u16 (p + 10) != 0 || compressed != uncompressed)
-    return fail (archive, "a compressed entry (PyTorch stores them)");
+    {
+      g_set_error (archive->error, SEG_ERROR, SEG_ERROR_FORMAT,
+                   "%s: zip: %.64s is compressed; torch.save () stores its entries%s",
+                   archive->what, name,
+                   strstr (name, "/code/") != NULL ? ": a TorchScript archive?" : "");
+      return FALSE;
+    }
   if (!check_local_header (archive, offset, name, name_bytes, uncompressed, entry))
     return FALSE;
   entry->name = g_steal_pointer (&name);
