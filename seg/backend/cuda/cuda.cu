@@ -61,40 +61,157 @@ buffer_free (SegBackendDevice *device, void *buffer, size_t size_bytes)
 #endif
 }
 
-static SegStatus
-upload (SegBackendDevice *device, void *dst, const void *src, size_t size_bytes)
-{
+/* --- between the host and the device ----------------------------------------------------------
+ *
+ * Through two pinned blocks by turns: while one is on its way the other is filled or emptied. From
+ * pageable memory the driver would stage as well, but wait for each copy. */
+
 #ifdef SEG_CUDA_FAKE
-  memcpy (dst, src, size_bytes);
-  return SEG_STATUS_OK;
+#define STAGING_BYTES ((size_t) 4096) /* so that tests go round */
 #else
-  return check (device,
-                cudaMemcpyAsync (dst, src, size_bytes, cudaMemcpyHostToDevice, device->stream));
+#define STAGING_BYTES ((size_t) 8 << 20)
 #endif
-}
 
 static SegStatus
 synchronize (SegBackendDevice *device)
 {
 #ifdef SEG_CUDA_FAKE
+  device->staging_busy[0] = device->staging_busy[1] = false;
   return SEG_STATUS_OK;
 #else
   return check (device, cudaStreamSynchronize (device->stream));
 #endif
 }
 
+static bool
+open_staging (SegBackendDevice *device)
+{
+  for (int slot = 0; slot < 2; slot++)
+    {
+#ifdef SEG_CUDA_FAKE
+      device->staging[slot] = malloc (STAGING_BYTES);
+      if (device->staging[slot] == nullptr)
+        return false;
+#else
+      if (cudaHostAlloc (&device->staging[slot], STAGING_BYTES, cudaHostAllocDefault) != cudaSuccess
+          || cudaEventCreateWithFlags (&device->staged[slot], cudaEventDisableTiming)
+                 != cudaSuccess)
+        return false;
+#endif
+    }
+  return true;
+}
+
+static void
+close_staging (SegBackendDevice *device)
+{
+  for (int slot = 0; slot < 2; slot++)
+    {
+#ifdef SEG_CUDA_FAKE
+      free (device->staging[slot]);
+#else
+      if (device->staged[slot] != nullptr)
+        cudaEventDestroy (device->staged[slot]);
+      if (device->staging[slot] != nullptr)
+        cudaFreeHost (device->staging[slot]);
+#endif
+    }
+}
+
+/* Until the last copy through @slot is over; nothing to wait for where there was none. */
+static SegStatus
+wait_for_slot (SegBackendDevice *device, int slot)
+{
+  const bool busy = device->staging_busy[slot];
+
+  device->staging_busy[slot] = false;
+#ifdef SEG_CUDA_FAKE
+  (void) busy;
+  return SEG_STATUS_OK;
+#else
+  return busy ? check (device, cudaEventSynchronize (device->staged[slot])) : SEG_STATUS_OK;
+#endif
+}
+
+static SegStatus
+start_copy (SegBackendDevice *device, int slot, void *dst, const void *src, size_t size_bytes,
+            bool up)
+{
+#ifdef SEG_CUDA_FAKE
+  if (device->staging_busy[slot])
+    return fail (device, SEG_STATUS_FAILED, "a staging block is used while it is on its way");
+  memcpy (dst, src, size_bytes);
+  device->staging_busy[slot] = true;
+  return SEG_STATUS_OK;
+#else
+  SegStatus status
+      = check (device, cudaMemcpyAsync (dst, src, size_bytes,
+                                        up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost,
+                                        device->stream));
+
+  if (status == SEG_STATUS_OK)
+    status = check (device, cudaEventRecord (device->staged[slot], device->stream));
+  device->staging_busy[slot] = status == SEG_STATUS_OK;
+  return status;
+#endif
+}
+
+/* Returns when @src has been read: the last blocks may still be on their way. */
+static SegStatus
+upload (SegBackendDevice *device, void *dst, const void *src, size_t size_bytes)
+{
+  SegStatus status = SEG_STATUS_OK;
+
+  for (size_t done = 0; status == SEG_STATUS_OK && done < size_bytes; done += STAGING_BYTES)
+    {
+      const size_t left = size_bytes - done, n = left < STAGING_BYTES ? left : STAGING_BYTES;
+      const int slot = device->next_slot;
+
+      device->next_slot = 1 - slot;
+      status = wait_for_slot (device, slot);
+      if (status != SEG_STATUS_OK)
+        break;
+      memcpy (device->staging[slot], (const char *) src + done, n);
+      status = start_copy (device, slot, (char *) dst + done, device->staging[slot], n, true);
+    }
+  return status;
+}
+
+/* The one point at which the host waits for what was launched before. */
 static SegStatus
 download (SegBackendDevice *device, void *dst, const void *src, size_t size_bytes)
 {
-#ifdef SEG_CUDA_FAKE
-  memcpy (dst, src, size_bytes);
-  return SEG_STATUS_OK;
-#else
-  const SegStatus status = check (
-      device, cudaMemcpyAsync (dst, src, size_bytes, cudaMemcpyDeviceToHost, device->stream));
+  SegStatus status = SEG_STATUS_OK;
+  size_t begun = 0, done = 0;
+  int first = device->next_slot, last = first;
 
-  return status == SEG_STATUS_OK ? synchronize (device) : status;
-#endif
+  while (done < size_bytes && status == SEG_STATUS_OK)
+    {
+      /* up to two on their way, then the elder is emptied */
+      for (; begun < size_bytes && begun - done < 2 * STAGING_BYTES && status == SEG_STATUS_OK;
+           last = 1 - last)
+        {
+          const size_t left = size_bytes - begun, n = left < STAGING_BYTES ? left : STAGING_BYTES;
+
+          status = wait_for_slot (device, last);
+          if (status == SEG_STATUS_OK)
+            status = start_copy (device, last, device->staging[last], (const char *) src + begun, n,
+                                 false);
+          begun += n;
+        }
+      if (status == SEG_STATUS_OK)
+        status = wait_for_slot (device, first);
+      if (status == SEG_STATUS_OK)
+        {
+          const size_t left = size_bytes - done, n = left < STAGING_BYTES ? left : STAGING_BYTES;
+
+          memcpy ((char *) dst + done, device->staging[first], n);
+          done += n;
+          first = 1 - first;
+        }
+    }
+  device->next_slot = last;
+  return status;
 }
 
 void *
@@ -293,6 +410,11 @@ device_close (SegBackendDevice *device)
   trim (device);
 #ifndef SEG_CUDA_FAKE
   if (device->stream != nullptr)
+    cudaStreamSynchronize (device->stream);
+#endif
+  close_staging (device);
+#ifndef SEG_CUDA_FAKE
+  if (device->stream != nullptr)
     cudaStreamDestroy (device->stream);
 #endif
   free (device);
@@ -316,6 +438,11 @@ device_open (int index, const SegBackendOptions *, SegBackendDevice **out)
       return SEG_STATUS_FAILED;
     }
 #endif
+  if (!open_staging (device))
+    {
+      device_close (device);
+      return SEG_STATUS_MEMORY;
+    }
   *out = device;
   return SEG_STATUS_OK;
 }

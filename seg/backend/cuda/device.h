@@ -58,6 +58,12 @@ struct _SegBackendDevice
   Libraries *libraries;
   void *scratch[SEG_N_SCRATCH]; /* grow, never shrink but by trim */
   size_t scratch_bytes[SEG_N_SCRATCH];
+  void *staging[2]; /* pinned */
+#ifndef SEG_CUDA_FAKE
+  cudaEvent_t staged[2]; /* the copy through it is over */
+#endif
+  bool staging_busy[2];
+  int next_slot;
   bool launch_failed;
   char message[256];
 };

@@ -3,10 +3,11 @@
 """The engine beside PyTorch, interleaved, on this machine:
 
     bench-pytorch.py CROSSLABEL [--compile] [--rounds N] [--scan NIFTI]
+                     [--device cuda]
                      [small|paper|teacher|teacher-small|vit]... [f32|bf16]...
 
 Needs PyTorch, and segment-anything for vit (not part of ./check). PyTorch runs channels-last, with
-two threads, bf16 by autocast, and with --compile through torch.compile as well: the better of both
+two threads (or on the GPU, f32 as TF32, against the engine there), bf16 by autocast, and with --compile through torch.compile as well: the better of both
 counts. teacher: a step of the mean teacher on two labelled and two other patches, of --scan (uint8
 or float32 .nii.gz) where given. Each peer is a process of its own, so that its peak memory is its own. Prints one JSON line
 for each case: medians of wall-clock and of processor seconds of both, and their ratios; below 1 the
@@ -55,7 +56,7 @@ def load_patches(scan, size, n):
     return torch.tensor(numpy.stack(patches)[:, None], dtype=torch.float32)
 
 
-def make_teacher_step(name, autocast, compiled, scan):
+def make_teacher_step(name, autocast, compiled, scan, device):
     """Two labelled patches on three planes each (half cross-entropy, half Dice), two others on which
     student and teacher, who sees noise, must agree; SGD; the teacher's average."""
     import torch
@@ -63,12 +64,12 @@ def make_teacher_step(name, autocast, compiled, scan):
 
     filters, size, batch = CASES[name]
     x = load_patches(scan, size, 2 * batch) if scan else torch.randn(2 * batch, 1, *size)
-    x = x.to(memory_format=torch.channels_last_3d)
+    x = x.to(device).to(memory_format=torch.channels_last_3d)
     target = (x[:batch, 0] > 0).long()
-    domain = torch.zeros(batch, *size)
+    domain = torch.zeros(batch, *size, device=device)
     for axis, side in enumerate(size):
         domain.select(axis + 1, side // 2).fill_(1)
-    student, teacher = (load_network()(filters, nn.BatchNorm3d).to(
+    student, teacher = (load_network()(filters, nn.BatchNorm3d).to(device).to(
         memory_format=torch.channels_last_3d) for _ in range(2))
     for parameter in teacher.parameters():
         parameter.requires_grad_(False)
@@ -99,7 +100,7 @@ def make_teacher_step(name, autocast, compiled, scan):
     return train
 
 
-def make_step(name, bf16, compiled, scan):
+def make_step(name, bf16, compiled, scan, device):
     import torch
     from torch import nn
 
@@ -112,16 +113,18 @@ def make_step(name, bf16, compiled, scan):
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(1)
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    autocast = torch.autocast(device, dtype=torch.bfloat16, enabled=bf16)
     if name.startswith("teacher"):
-        return make_teacher_step(name, autocast, compiled, scan)
+        return make_teacher_step(name, autocast, compiled, scan, device)
     if name == "vit":
         from segment_anything import sam_model_registry
 
-        net = sam_model_registry["vit_b"]().image_encoder.eval().to(
+        net = sam_model_registry["vit_b"]().image_encoder.eval().to(device).to(
             memory_format=torch.channels_last)
         run = torch.compile(net) if compiled else net
-        x = torch.randn(1, 3, 1024, 1024).to(memory_format=torch.channels_last)
+        x = torch.randn(1, 3, 1024, 1024, device=device).to(memory_format=torch.channels_last)
 
         def infer():
             with torch.inference_mode(), autocast:
@@ -129,9 +132,10 @@ def make_step(name, bf16, compiled, scan):
 
         return infer
     filters, size, batch = CASES[name]
-    net = load_network()(filters, nn.BatchNorm3d).to(memory_format=torch.channels_last_3d)
+    net = load_network()(filters, nn.BatchNorm3d).to(device).to(
+        memory_format=torch.channels_last_3d)
     run = torch.compile(net) if compiled else net
-    x = torch.randn(batch, 1, *size).to(memory_format=torch.channels_last_3d)
+    x = torch.randn(batch, 1, *size, device=device).to(memory_format=torch.channels_last_3d)
     target = (x[:, 0] > 0).long()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
@@ -147,10 +151,10 @@ def make_step(name, bf16, compiled, scan):
     return train
 
 
-def serve(name, dtype, mode, scan):
+def serve(name, dtype, mode, scan, device):
     """A line when it is warm, then one for each line read: [wall, processor] seconds of a step and
     the peak in MiB."""
-    step = make_step(name, dtype == "bf16", mode == "compiled", scan)
+    step = make_step(name, dtype == "bf16", mode == "compiled", scan, device)
     step()
     step()
     print("[]", flush=True)
@@ -164,10 +168,11 @@ def serve(name, dtype, mode, scan):
 
 
 class Peer:
-    def __init__(self, name, dtype, mode, scan):
+    def __init__(self, name, dtype, mode, scan, device):
         self.mode = mode
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, dtype, mode, scan], stdin=subprocess.PIPE,
+            [sys.executable, __file__, "--serve", name, dtype, mode, scan, device],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.steps = []
         # its first steps must not run beside the other's measured ones
@@ -195,7 +200,7 @@ class Peer:
         return statistics.median(s[what] for s in self.steps)
 
 
-def engine(program, name, dtype, scan):
+def engine(program, name, dtype, scan, device):
     if name == "vit":
         arguments = ["infer", "--model", "vit_b"]
     else:
@@ -205,19 +210,19 @@ def engine(program, name, dtype, scan):
     if name.startswith("teacher"):
         arguments += ["--teacher"] + (["--scan", scan] if scan else [])
     answer = subprocess.run(
-        [program, "bench", *arguments, "--dtype", dtype, "--repeat", "2", "--threads",
-         str(THREADS)], check=True, capture_output=True, text=True).stdout
+        [program, "bench", *arguments, "--device", device, "--dtype", dtype, "--repeat",
+         "2" if device == "cpu" else "20", "--threads", str(THREADS)], check=True, capture_output=True, text=True).stdout
     return json.loads(answer.splitlines()[-1])
 
 
-def compare(program, name, dtype, modes, rounds, scan):
-    peers = [Peer(name, dtype, mode, scan) for mode in modes]
+def compare(program, name, dtype, modes, rounds, scan, device):
+    peers = [Peer(name, dtype, mode, scan, device) for mode in modes]
     ours = []
     for _ in range(rounds):
-        ours.append(engine(program, name, dtype, scan))
+        ours.append(engine(program, name, dtype, scan, device))
         for peer in peers:
-            peer.step()
-            peer.step()
+            for _ in range(2 if device == "cpu" else 20):
+                peer.step()
     for peer in peers:
         peer.close()
     best = min((p for p in peers if p.steps), key=lambda p: p.median(0))
@@ -241,12 +246,13 @@ def compare(program, name, dtype, modes, rounds, scan):
 
 def main():
     if sys.argv[1:2] == ["--serve"]:
-        serve(*sys.argv[2:6])
+        serve(*sys.argv[2:7])
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--scan", default="", help="take the patches of teacher from it")
     parser.add_argument("what", nargs="*", help=", ".join(CASES) + "; f32, bf16")
     options = parser.parse_intermixed_args()
@@ -257,7 +263,8 @@ def main():
     modes = ["eager", "compiled"] if options.compile else ["eager"]
     for name in names:
         for dtype in dtypes:
-            compare(options.program, name, dtype, modes, options.rounds, options.scan)
+            compare(options.program, name, dtype, modes, options.rounds, options.scan,
+                    options.device)
 
 
 main()
