@@ -66,7 +66,8 @@ class Tap:
     def ok(self, condition, name):
         self.number += 1
         self.failed = self.failed or not condition
-        print(f"{'ok' if condition else 'not ok'} {self.number} - {name}", flush=True)
+        line = " ".join(str(name).split())  # what a program said may have several
+        print(f"{'ok' if condition else 'not ok'} {self.number} - {line}", flush=True)
         return condition
 
     def skip(self, name, why):
