@@ -36,9 +36,6 @@ typedef struct
   SegOrientRule orient; /* SQUARE and MIRRORED want a patch square in axes 0 and 1 */
   SegWarpParams warp;
   double overhang; /* see SegPatchParams */
-
-  /* short runs */
-  double class_balance; /* see SegSupervisedParams; 0 in the papers */
   gboolean skip_outside; /* padding is in no loss; in the papers the unlabelled losses count it */
 
   /* gm-abs: its decisions made explicit (dossier, section 10) */

@@ -126,7 +126,6 @@ static const Field fields[] = {
   FIELD (window_overlap, FIELD_DOUBLE, 0, 0.99),
   FIELD (orient, FIELD_INT, SEG_ORIENT_NONE, SEG_ORIENT_FLIPS),
   FIELD (overhang, FIELD_DOUBLE, 0, 0.5),
-  FIELD (class_balance, FIELD_DOUBLE, 0, 1),
   FIELD (skip_outside, FIELD_BOOLEAN, 0, 1),
   WARP (rotate_degrees, 180),
   WARP (zoom, 0.9),
@@ -230,7 +229,7 @@ static gboolean
 is_later (const Field *field)
 {
   return g_str_has_prefix (field->name, "warp_") || strcmp (field->name, "orient") == 0
-         || strcmp (field->name, "overhang") == 0 || strcmp (field->name, "class_balance") == 0
+         || strcmp (field->name, "overhang") == 0
          || (field->kind == FIELD_BOOLEAN
              && field->offset > G_STRUCT_OFFSET (SegMethodParams, patch[2]));
 }

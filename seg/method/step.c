@@ -79,8 +79,7 @@ seg_method_supervised (SegMethod *self, SegTensor *logits, const SegBatch *batch
   gboolean is_empty;
 
   return seg_loss_supervised (&(SegSupervisedParams){ .broadcast = self->params.ce_broadcast,
-                                                      .dice = self->params.dice_term,
-                                                      .balance = self->params.class_balance },
+                                                      .dice = self->params.dice_term },
                               logits, batch, &is_empty);
 }
 
