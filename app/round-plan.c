@@ -453,6 +453,8 @@ set_laptop (AppTrainPlan *plan, const int size[3])
   params->window_overlap = 0.25;
   params->n_refreshes = generalist ? LAPTOP_REFRESHES : 0;
   params->teacher_clean_pass = FALSE;
+  params->skip_outside = TRUE;
+  params->class_balance = 1;
   plan->refresh_scans = LAPTOP_REFRESH_SCANS;
   plan->refresh_slice_step = 2;
   plan->n_validations = 2;

@@ -897,9 +897,44 @@ keep_agreed (const float *p, guint8 *labels, gsize N, int K)
         labels[v] = SEG_PSEUDO_UNKNOWN;
 }
 
+static guint64
+classes_of (const guint8 *labels, gsize n)
+{
+  guint64 seen = 0;
+
+  for (gsize v = 0; v < n; v++)
+    if (labels[v] < 64)
+      seen |= G_GUINT64_CONSTANT (1) << labels[v];
+  return seen;
+}
+
+/* A set of bits: classes in the labels of every labelled scan. */
+static guint64
+classes_in_all (const AppTrainer *self)
+{
+  guint64 all = ~G_GUINT64_CONSTANT (0);
+
+  for (gsize i = 0; i < self->n_training; i++)
+    {
+      const AppRoundScan *scan = self->training[i];
+
+      if (scan->label != NULL)
+        all &= classes_of (scan->label, seg_prepared_get_n_voxels (scan->prepared));
+    }
+  return all & ~G_GUINT64_CONSTANT (1);
+}
+
+static void
+set_background_unknown (guint8 *labels, gsize n)
+{
+  for (gsize v = 0; v < n; v++)
+    if (labels[v] == 0)
+      labels[v] = SEG_PSEUDO_UNKNOWN;
+}
+
 static gboolean
-refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport *report,
-             GError **error)
+refresh_one (AppTrainer *self, AppRoundScan *scan, guint64 expected, Tick *tick,
+             SegRefreshReport *report, GError **error)
 {
   const SegMethodParams *params = &self->plan->params;
   gsize N = seg_prepared_get_n_voxels (scan->prepared);
@@ -936,6 +971,8 @@ refresh_one (AppTrainer *self, AppRoundScan *scan, Tick *tick, SegRefreshReport 
     return FALSE;
   if (params->agreement)
     keep_agreed (p, labels, N, (int) K);
+  if (params->missing_unknown && (expected & ~classes_of (labels, N)) != 0)
+    set_background_unknown (labels, N);
   g_free (scan->pseudo);
   scan->pseudo = g_steal_pointer (&labels);
   return TRUE;
@@ -949,6 +986,7 @@ refresh (AppTrainer *self, GError **error)
                                     : self->n_training;
   g_autofree Drawn *drawn = g_new (Drawn, self->n_training);
   Tick tick = { self, 0, (double) n };
+  guint64 expected = classes_in_all (self);
   gint64 step = seg_method_get_step (self->method);
   gsize n_asked = 0, n_encoded = 0, n_cached = 0;
   double seconds = 0;
@@ -971,7 +1009,7 @@ refresh (AppTrainer *self, GError **error)
       SegRefreshReport report;
 
       if (!check (self, error)
-          || !refresh_one (self, self->training[drawn[d].index], &tick, &report, error))
+          || !refresh_one (self, self->training[drawn[d].index], expected, &tick, &report, error))
         return FALSE;
       n_asked += (gsize) report.n_asked;
       n_encoded += (gsize) report.n_encoded;

@@ -13,8 +13,8 @@ mkdir -p "$out"
 project="$out/phantoms.crosslabel"
 
 step "Six phantoms"
-"$CROSSLABEL" phantom --out "$out/scans" --count 6 --seed "$seed" --size 64,64,48 --organs 2 >/dev/null
-labels=$("$CROSSLABEL" phantom --out "$out/scans" --count 1 --seed "$seed" --size 64,64,48 --organs 2 --json \
+"$CROSSLABEL" phantom --out "$out/scans" --count 6 --seed "$seed" --size 48,48,32 --organs 2 >/dev/null
+labels=$("$CROSSLABEL" phantom --out "$out/scans" --count 1 --seed "$seed" --size 48,48,32 --organs 2 --json \
   | sed -n 's/.*"labels" *: *\[\([^]]*\)\].*/\1/p' | tr -d '" ' | tr ',' ' ')
 scans=("$out"/scans/phantom_???.nii.gz)
 truths=("$out"/scans/phantom_???_label.nii.gz)
@@ -32,7 +32,7 @@ for id in $(seq 1 ${#scans[@]}); do
 done
 
 step "One short round of training"
-"$CROSSLABEL" train "$project" --profile laptop --steps "${CROSSLABEL_DEMO_STEPS:-60}" --seed "$seed"
+"$CROSSLABEL" train "$project" --profile laptop --steps "${CROSSLABEL_DEMO_STEPS:-250}" --seed "$seed"
 
 step "Predictions, and the next selection"
 "$CROSSLABEL" predict "$project" --out "$out/predictions"

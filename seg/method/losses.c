@@ -5,6 +5,7 @@
 #include "seg/method/losses.h"
 #include "seg/ops/ops.h"
 
+#include <math.h>
 #include <string.h>
 
 #define DICE_SMOOTH 1e-5
@@ -53,6 +54,27 @@ fill_weights (const SegSupervisedParams *params, const SegBatch *batch, float *w
   return total;
 }
 
+/* w (v) ← w (v) n_k^−β, k the label of v and n_k the sum of its w, scaled to the sum before. */
+static void
+balance_classes (const SegBatch *batch, double beta, double total, float *weights)
+{
+  gsize n = (gsize) batch->n_labelled * patch_voxels (batch);
+  double share[256] = { 0 }, scaled = 0;
+
+  for (gsize v = 0; v < n; v++)
+    share[batch->label[v]] += weights[v];
+  for (int k = 0; k < 256; k++)
+    if (share[k] > 0)
+      {
+        double factor = pow (share[k] / total, -beta);
+
+        scaled += share[k] * factor;
+        share[k] = factor;
+      }
+  for (gsize v = 0; v < n; v++)
+    weights[v] *= (float) (share[batch->label[v]] * total / scaled);
+}
+
 static SegTensor *
 plane_dice (SegTensor *logits, SegTensor *target, const SegBatch *batch)
 {
@@ -79,6 +101,8 @@ seg_loss_supervised (const SegSupervisedParams *params, SegTensor *logits, const
   *is_empty = total == 0;
   if (*is_empty)
     return NULL;
+  if (params->balance > 0)
+    balance_classes (batch, params->balance, total, weights);
   labelled = seg_slice (logits, 0, 0, n);
   target = labels_to_tensor (context, batch, n, SEG_DTYPE_U8, batch->label);
   weight = labels_to_tensor (context, batch, n, SEG_DTYPE_F32, weights);

@@ -13,6 +13,7 @@ typedef struct
 {
   gboolean broadcast; /* the released slip of gm-abs 4.1 */
   gboolean dice; /* ½ (CE + Dice), as UA-MT */
+  double balance; /* β below; 0 in the papers */
 } SegSupervisedParams;
 
 /**
@@ -22,6 +23,10 @@ typedef struct
  * L = mean over labelled patches a of  Σ_v m_a(v) (−log p_a (v, y_a(v))) / Σ_v m_a(v): only voxels
  * in the labelled domain m are in it (I3); a patch without any counts as 0. Dice is over the same
  * voxels, all patches together.
+ *
+ * With β > 0 the weight of a voxel is multiplied by n_k^−β, n_k the weight that its class k has in
+ * the batch, and all are scaled to the sum they had: β = 1 gives every class that is present the
+ * same part of the cross-entropy.
  *
  * @is_empty: (out): TRUE, and NULL answered, if no voxel of the batch is labelled
  */

@@ -36,6 +36,9 @@ typedef struct
   SegOrientRule orient; /* SQUARE and MIRRORED want a patch square in axes 0 and 1 */
   SegWarpParams warp;
   double overhang; /* see SegPatchParams */
+  double class_balance; /* β of SegSupervisedParams at the start, falling to 0 at half of the run; 0
+                           in the papers. A structure of a few voxels is learned early with it; kept
+                           up, the network calls structure what no plane ever showed */
   gboolean skip_outside; /* padding is in no loss; in the papers the unlabelled losses count it */
 
   /* gm-abs: its decisions made explicit (dossier, section 10) */
@@ -47,6 +50,9 @@ typedef struct
   gboolean teacher_clean_pass; /* a teacher pass whose result is not used but for its statistics */
   gboolean expert_wins; /* the generalist's label gives way to the expert's on labelled planes */
   gboolean agreement; /* its labels count where the teacher says the same, nothing elsewhere */
+  gboolean missing_unknown; /* where a scan's labels lack a class that every labelled scan shows,
+                               background there is nobody's guess: a structure not found yet is not
+                               taught to be none */
   gboolean clean_prompts; /* see SegRefreshParams */
   gboolean confident; /* confident-learning correction */
   gboolean clip_logits;

@@ -63,6 +63,7 @@ seg_method_params_init (SegMethodParams *params, const char *name, gboolean pari
     .gamma_alias = TRUE,
     .teacher_clean_pass = TRUE,
     .expert_wins = !parity,
+    .missing_unknown = !parity,
     .clean_prompts = !parity,
     .confident = TRUE,
     .clip_logits = TRUE,
@@ -126,6 +127,7 @@ static const Field fields[] = {
   FIELD (window_overlap, FIELD_DOUBLE, 0, 0.99),
   FIELD (orient, FIELD_INT, SEG_ORIENT_NONE, SEG_ORIENT_FLIPS),
   FIELD (overhang, FIELD_DOUBLE, 0, 0.5),
+  FIELD (class_balance, FIELD_DOUBLE, 0, 1),
   FIELD (skip_outside, FIELD_BOOLEAN, 0, 1),
   WARP (rotate_degrees, 180),
   WARP (zoom, 0.9),
@@ -138,6 +140,7 @@ static const Field fields[] = {
   FIELD (teacher_clean_pass, FIELD_BOOLEAN, 0, 1),
   FIELD (expert_wins, FIELD_BOOLEAN, 0, 1),
   FIELD (agreement, FIELD_BOOLEAN, 0, 1),
+  FIELD (missing_unknown, FIELD_BOOLEAN, 0, 1),
   FIELD (clean_prompts, FIELD_BOOLEAN, 0, 1),
   FIELD (confident, FIELD_BOOLEAN, 0, 1),
   FIELD (clip_logits, FIELD_BOOLEAN, 0, 1),
@@ -229,7 +232,7 @@ static gboolean
 is_later (const Field *field)
 {
   return g_str_has_prefix (field->name, "warp_") || strcmp (field->name, "orient") == 0
-         || strcmp (field->name, "overhang") == 0
+         || strcmp (field->name, "overhang") == 0 || strcmp (field->name, "class_balance") == 0
          || (field->kind == FIELD_BOOLEAN
              && field->offset > G_STRUCT_OFFSET (SegMethodParams, patch[2]));
 }

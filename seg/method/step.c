@@ -12,6 +12,8 @@
 #define NOISE_LIMIT 0.2
 /* Draws of noise per step and patch, at most: UA-MT's nine. */
 #define MAX_DRAWS 16
+/* Of the run, in which the classes' balance falls to 0. */
+#define BALANCED_SHARE 0.5
 
 static const struct
 {
@@ -76,10 +78,13 @@ seg_method_add_loss (SegTensor **total, SegTensor *part, double weight, const ch
 SegTensor *
 seg_method_supervised (SegMethod *self, SegTensor *logits, const SegBatch *batch)
 {
+  double done = (double) self->step / (double) self->params.n_steps;
+  double balance = self->params.class_balance * MAX (1 - done / BALANCED_SHARE, 0);
   gboolean is_empty;
 
   return seg_loss_supervised (&(SegSupervisedParams){ .broadcast = self->params.ce_broadcast,
-                                                      .dice = self->params.dice_term },
+                                                      .dice = self->params.dice_term,
+                                                      .balance = balance },
                               logits, batch, &is_empty);
 }
 

@@ -426,6 +426,52 @@ test_scan_vanishes (void)
   tear_down (&f);
 }
 
+/* Runs until the first refresh's labels are there. */
+static void
+refresh_once (Fixture *f, gboolean missing_unknown)
+{
+  g_autoptr (AppTrainer) trainer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_up (f, "gm-abs");
+  f->plan.params.missing_unknown = missing_unknown;
+  f->stop_at = 6;
+  trainer = app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+  g_assert_no_error (error);
+  g_assert_false (app_trainer_run (trainer, &error));
+  g_assert_error (error, APP_JOB_ERROR, APP_JOB_ERROR_PAUSED);
+}
+
+/* A class that both labelled scans show and the generalist's labels of a scan do not: what they
+ * call background there may be it, and counts for nothing; all else stays. */
+static void
+test_missing_class_is_unknown (void)
+{
+  Fixture plain, marked;
+  int n_marked = 0;
+
+  refresh_once (&plain, FALSE);
+  refresh_once (&marked, TRUE);
+  for (guint s = 0; s < 4; s++)
+    {
+      const AppRoundScan *was = g_ptr_array_index (plain.scans, s);
+      const AppRoundScan *is = g_ptr_array_index (marked.scans, s);
+      gsize N = seg_prepared_get_n_voxels (was->prepared);
+      gboolean complete;
+
+      g_assert_nonnull (was->pseudo);
+      g_assert_nonnull (is->pseudo);
+      complete = memchr (was->pseudo, 1, N) != NULL && memchr (was->pseudo, 2, N) != NULL;
+      n_marked += !complete;
+      for (gsize v = 0; v < N; v++)
+        g_assert_cmpint (is->pseudo[v], ==,
+                         was->pseudo[v] == 0 && !complete ? SEG_PSEUDO_UNKNOWN : was->pseudo[v]);
+    }
+  g_assert_cmpint (n_marked, >, 0);
+  tear_down (&plain);
+  tear_down (&marked);
+}
+
 /* The generalist's file is gone when the round begins or goes on: said before a step is taken. */
 static void
 test_generalist_removed (void)
@@ -547,6 +593,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/trainer/scan-vanishes", test_scan_vanishes);
   g_test_add_func ("/app/trainer/generalist-removed", test_generalist_removed);
   g_test_add_func ("/app/trainer/nan-leaves-the-checkpoint", test_nan_leaves_the_checkpoint);
+  g_test_add_func ("/app/trainer/missing-class-is-unknown", test_missing_class_is_unknown);
   g_test_add_func ("/app/trainer/odd-shapes", test_odd_shapes);
   return g_test_run ();
 }

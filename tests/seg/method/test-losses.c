@@ -169,6 +169,59 @@ test_supervised_value (void)
   tear_down (&f);
 }
 
+/* Class 2 on a fifth of the voxels of class 0: with β = 1 each class that is there is a third of
+ * the loss, with β = ½ its part goes with the root of its weight; one class alone changes nothing.
+ */
+static void
+test_balanced_value (void)
+{
+  const double betas[] = { 0.5, 1 };
+  Fixture f;
+
+  set_up (&f, 4);
+  for (int a = 0; a < 2; a++)
+    for (int v = 0; v < V; v++)
+      f.batch.label[a * V + v] = (guint8) (v % 7 < 5 ? 0 : v % 7 == 5 ? 1 : 2);
+  for (gsize b = 0; b < G_N_ELEMENTS (betas); b++)
+    {
+      g_autoptr (SegTensor) logits = upload_logits (&f), loss = NULL;
+      double sum[3] = { 0 }, expected = 0, all = 0;
+      int n[3] = { 0 };
+      gboolean is_empty;
+
+      for (int a = 0; a < 2; a++)
+        for (int v = 0; v < V; v++)
+          if (f.batch.domain[a * V + v])
+            {
+              int k = f.batch.label[a * V + v];
+
+              sum[k] += nll (&f, a, v, k);
+              n[k]++;
+            }
+      /* Both patches have S × S labelled voxels, so that every voxel weighs the same. */
+      for (int k = 0; k < 3; k++)
+        {
+          expected += sum[k] * pow (n[k], -betas[b]);
+          all += n[k] * pow (n[k], -betas[b]);
+        }
+      loss = seg_loss_supervised (&(SegSupervisedParams){ .balance = betas[b] }, logits, &f.batch,
+                                  &is_empty);
+      g_assert_cmpfloat_with_epsilon (seg_tensor_get_scalar (loss), expected / all, 1e-5);
+    }
+  memset (f.batch.label, 0, MAX_N * V);
+  {
+    g_autoptr (SegTensor) logits = upload_logits (&f), plain = NULL, balanced = NULL;
+    gboolean is_empty;
+
+    plain = seg_loss_supervised (&(SegSupervisedParams){ 0 }, logits, &f.batch, &is_empty);
+    balanced =
+        seg_loss_supervised (&(SegSupervisedParams){ .balance = 1 }, logits, &f.batch, &is_empty);
+    g_assert_cmpfloat_with_epsilon (seg_tensor_get_scalar (balanced), seg_tensor_get_scalar (plain),
+                                    1e-6);
+  }
+  tear_down (&f);
+}
+
 static void
 test_nothing_labelled_is_no_loss (void)
 {
@@ -458,6 +511,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seg/method/losses/no-gradient-off-the-planes",
                    test_no_gradient_off_the_planes);
   g_test_add_func ("/seg/method/losses/supervised-value", test_supervised_value);
+  g_test_add_func ("/seg/method/losses/balanced-value", test_balanced_value);
   g_test_add_func ("/seg/method/losses/nothing-labelled", test_nothing_labelled_is_no_loss);
   g_test_add_func ("/seg/method/losses/clip-logits", test_clip_logits);
   g_test_add_func ("/seg/method/losses/pseudo", test_pseudo);
