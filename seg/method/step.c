@@ -13,7 +13,7 @@
 /* Draws of noise per step and patch, at most: UA-MT's nine. */
 #define MAX_DRAWS 16
 /* Of the run, in which the classes' balance falls to 0. */
-#define BALANCED_SHARE 0.5
+#define BALANCED_SHARE 0.3
 
 static const struct
 {
