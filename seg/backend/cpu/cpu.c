@@ -225,7 +225,8 @@ trim (SegBackendDevice *device)
 static bool
 is_number (const SegBackendTensor *t)
 {
-  return t == NULL || t->dtype == SEG_DTYPE_F32 || t->dtype == SEG_DTYPE_BF16;
+  return t == NULL || t->dtype == SEG_DTYPE_F32 || t->dtype == SEG_DTYPE_BF16
+         || t->dtype == SEG_DTYPE_F16;
 }
 
 static bool
@@ -234,11 +235,11 @@ is_f32 (const SegBackendTensor *t)
   return t == NULL || t->dtype == SEG_DTYPE_F32;
 }
 
-/* Not F64, not F16: those are ref's. */
+/* Not F64: that is ref's. */
 static bool
 is_handled (const SegBackendTensor *t)
 {
-  return t == NULL || (t->dtype != SEG_DTYPE_F64 && t->dtype != SEG_DTYPE_F16);
+  return t == NULL || t->dtype != SEG_DTYPE_F64;
 }
 
 static bool
@@ -446,6 +447,110 @@ supports_choice (const SegBackendCall *call)
          && is_plain (call->in[1]) && (call->op == SEG_OP_GATHER ? is_number (out) : is_f32 (out));
 }
 
+/* --- Products and convolutions of F16, which oneDNN has not: in F32, on copies ------------------
+ */
+
+typedef struct
+{
+  SegBackendCall call;
+  SegBackendTensor tensor[2][SEG_MAX_TENSORS];
+  uint8_t *memory;
+} Widened;
+
+/* Elements from the first to behind the last: gaps of a view are in it. */
+static size_t
+get_extent (const SegBackendTensor *t)
+{
+  int64_t last = 0;
+
+  for (int a = 0; a < t->rank; a++)
+    last += (t->shape[a] - 1) * t->stride[a];
+  return (size_t) (last + 1);
+}
+
+/* Answers how many bytes the copies want; places them in memory, if there is some already. */
+static size_t
+widen (Widened *self, const SegBackendCall *call)
+{
+  size_t size = 0;
+
+  self->call = *call;
+  for (int way = 0; way < 2; way++)
+    for (int t = 0; t < (way ? call->n_in : call->n_out); t++)
+      {
+        SegBackendTensor **slot = way ? &self->call.in[t] : &self->call.out[t];
+
+        if (*slot == NULL || (*slot)->dtype != SEG_DTYPE_F16)
+          continue;
+        self->tensor[way][t] = **slot;
+        self->tensor[way][t].dtype = SEG_DTYPE_F32;
+        self->tensor[way][t].uid = 0; /* a copy of now: nothing is kept for it */
+        self->tensor[way][t].data = self->memory != NULL ? self->memory + size : NULL;
+        size += (get_extent (*slot) * sizeof (float) + 63) / 64 * 64;
+        *slot = &self->tensor[way][t];
+      }
+  return size;
+}
+
+static SegStatus
+copy (SegBackendDevice *device, SegBackendTensor *dst, SegBackendTensor *src)
+{
+  const SegBackendCall call = { SEG_OP_COPY, NULL, 0, 1, 1, { dst }, { src } };
+
+  return device->run_basic (device, &call);
+}
+
+static SegStatus
+run_widened (SegBackendDevice *device, const SegBackendCall *call)
+{
+  Widened wide = { .memory = NULL };
+  SegStatus status = SEG_STATUS_OK;
+
+  /* not the scratch memory, which the operation itself may want */
+  wide.memory = aligned_alloc (64, widen (&wide, call) + 64);
+  if (wide.memory == NULL)
+    return SEG_STATUS_MEMORY;
+  widen (&wide, call);
+  for (int way = 0; way < 2; way++) /* outputs as well: they may be added to */
+    for (int t = 0; t < (way ? call->n_in : call->n_out); t++)
+      {
+        SegBackendTensor *narrow = way ? call->in[t] : call->out[t];
+
+        if (status == SEG_STATUS_OK && narrow != NULL && narrow->dtype == SEG_DTYPE_F16)
+          status = copy (device, &wide.tensor[way][t], narrow);
+      }
+  if (status == SEG_STATUS_OK)
+    status = seg_cpu_dnn_run (device, &wide.call);
+  for (int t = 0; t < call->n_out; t++)
+    if (status == SEG_STATUS_OK && call->out[t] != NULL && call->out[t]->dtype == SEG_DTYPE_F16)
+      status = copy (device, call->out[t], &wide.tensor[0][t]);
+  free (wide.memory);
+  return status;
+}
+
+static bool
+has_f16 (const SegBackendCall *call)
+{
+  for (int t = 0; t < call->n_out; t++)
+    if (call->out[t] != NULL && call->out[t]->dtype == SEG_DTYPE_F16)
+      return true;
+  for (int t = 0; t < call->n_in; t++)
+    if (call->in[t] != NULL && call->in[t]->dtype == SEG_DTYPE_F16)
+      return true;
+  return false;
+}
+
+static bool
+supports_products (SegBackendDevice *device, const SegBackendCall *call)
+{
+  Widened wide = { .memory = NULL };
+
+  if (!has_f16 (call))
+    return seg_cpu_dnn_supports (device, call);
+  widen (&wide, call);
+  return seg_cpu_dnn_supports (device, &wide.call);
+}
+
 static int
 op_supported (SegBackendDevice *device, const SegBackendCall *call)
 {
@@ -458,7 +563,7 @@ op_supported (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_CONV_BACKWARD_DATA:
     case SEG_OP_CONV_BACKWARD_WEIGHTS:
     case SEG_OP_MATMUL:
-      return seg_cpu_dnn_supports (device, call);
+      return supports_products (device, call);
     case SEG_OP_NORM:
     case SEG_OP_NORM_BACKWARD:
       return supports_norm (call);
@@ -502,12 +607,15 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
     case SEG_OP_CONV_BACKWARD_DATA:
     case SEG_OP_CONV_BACKWARD_WEIGHTS:
       {
-        const SegStatus status = device->run_narrow (device, call);
+        SegStatus status;
 
+        if (has_f16 (call))
+          return run_widened (device, call);
+        status = device->run_narrow (device, call);
         return status == SEG_STATUS_UNSUPPORTED ? seg_cpu_dnn_run (device, call) : status;
       }
     case SEG_OP_MATMUL:
-      return seg_cpu_dnn_run (device, call);
+      return has_f16 (call) ? run_widened (device, call) : seg_cpu_dnn_run (device, call);
     case SEG_OP_NORM:
     case SEG_OP_NORM_BACKWARD:
       return device->run_norm (device, call);

@@ -45,6 +45,85 @@ bf16_of_float (float value)
   return (uint16_t) (value != value ? (bits >> 16 | 0x40) : rounded);
 }
 
+/* Subnormal halves are scaled like the others; infinities and NaNs keep the rest of their bits. */
+static inline float
+float_of_f16 (uint16_t half)
+{
+  const uint32_t rest = half & 0x7fffu;
+  uint32_t bits = rest << 13;
+  float value;
+
+  memcpy (&value, &bits, 4);
+  value *= 0x1p112f;
+  memcpy (&bits, &value, 4);
+  bits = (rest >= 0x7c00 ? 0x7f800000u | rest << 13 : bits) | (uint32_t) (half & 0x8000u) << 16;
+  memcpy (&value, &bits, 4);
+  return value;
+}
+
+/* To nearest, ties to even. */
+static inline uint16_t
+f16_of_float (float value)
+{
+  uint32_t bits, sign;
+
+  memcpy (&bits, &value, 4);
+  sign = bits >> 16 & 0x8000u;
+  bits &= 0x7fffffffu;
+  if (bits > 0x7f800000u)
+    return (uint16_t) (sign | 0x7e00);
+  if (bits >= 0x477ff000u)
+    return (uint16_t) (sign | 0x7c00);
+  if (bits < 0x38800000u)
+    {
+      /* the last bit of ½ is that of a subnormal half */
+      float size;
+
+      memcpy (&size, &bits, 4);
+      size += 0.5f;
+      memcpy (&bits, &size, 4);
+      return (uint16_t) (sign | (bits - 0x3f000000u));
+    }
+  bits += 0xfffu + (bits >> 13 & 1);
+  return (uint16_t) (sign | ((bits >> 13) - (112u << 10)));
+}
+
+static inline void
+floats_of_f16 (const uint16_t *half, float *value, int n)
+{
+  int i = 0;
+
+#if defined __AVX512F__
+  for (; i + 16 <= n; i += 16)
+    _mm512_storeu_ps (value + i, _mm512_cvtph_ps (_mm256_loadu_si256 ((const void *) (half + i))));
+#elif defined __AVX2__
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps (value + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const void *) (half + i))));
+#endif
+  for (; i < n; i++)
+    value[i] = float_of_f16 (half[i]);
+}
+
+static inline void
+f16_of_floats (const float *value, uint16_t *half, int n)
+{
+  int i = 0;
+
+#if defined __AVX512F__
+  for (; i + 16 <= n; i += 16)
+    _mm256_storeu_si256 ((void *) (half + i),
+                         _mm512_cvtps_ph (_mm512_loadu_ps (value + i),
+                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif defined __AVX2__
+  for (; i + 8 <= n; i += 8)
+    _mm_storeu_si128 ((void *) (half + i),
+                      _mm256_cvtps_ph (_mm256_loadu_ps (value + i),
+                                       _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#endif
+  for (; i < n; i++)
+    half[i] = f16_of_float (value[i]);
+}
+
 /* Compilers make no vectors of these by themselves. */
 static inline void
 floats_of_bf16 (const uint16_t *half, float *value, int n)
@@ -138,6 +217,17 @@ fetch_strided (const SegBackendTensor *t, int64_t offset, int64_t stride, int n,
             block[i] = float_of_bf16 (p[i * stride]);
         return block;
       }
+    case SEG_DTYPE_F16:
+      {
+        const uint16_t *p = (const uint16_t *) t->data + offset;
+
+        if (stride == 1)
+          floats_of_f16 (p, block, n);
+        else
+          for (int i = 0; i < n; i++)
+            block[i] = float_of_f16 (p[i * stride]);
+        return block;
+      }
     case SEG_DTYPE_U8:
       {
         const uint8_t *p = (const uint8_t *) t->data + offset;
@@ -194,6 +284,13 @@ commit (const SegBackendTensor *t, int64_t offset, int64_t stride, int n, const 
       else
         for (int i = 0; i < n; i++)
           ((uint16_t *) t->data)[offset + i * stride] = bf16_of_float (block[i]);
+      break;
+    case SEG_DTYPE_F16:
+      if (stride == 1)
+        f16_of_floats (block, (uint16_t *) t->data + offset, n);
+      else
+        for (int i = 0; i < n; i++)
+          ((uint16_t *) t->data)[offset + i * stride] = f16_of_float (block[i]);
       break;
     case SEG_DTYPE_U8:
       for (int i = 0; i < n; i++)
