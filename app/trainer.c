@@ -263,6 +263,22 @@ check_labels (const AppTrainer *self, GError **error)
   return TRUE;
 }
 
+/* 1 − the least labelled class's voxels over the most labelled one's, background apart: 0 where all
+ * are alike, and with a single class. */
+static double
+imbalance (const AppTrainer *self)
+{
+  gsize counts[256] = { 0 }, n_labelled, least = G_MAXSIZE, most = 1;
+
+  count_classes (self, counts, &n_labelled);
+  for (int k = 1; k < self->plan->params.n_classes; k++)
+    {
+      least = MIN (least, counts[k]);
+      most = MAX (most, counts[k]);
+    }
+  return 1 - (double) MIN (least, most) / (double) most;
+}
+
 static void
 fill_case (const AppRoundScan *scan, SegCase *c)
 {
@@ -349,6 +365,7 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
                  const AppTrainHooks *hooks, GError **error)
 {
   g_autoptr (AppTrainer) self = g_new0 (AppTrainer, 1);
+  SegMethodParams params = plan->params;
 
   self->plan = plan;
   self->scans = g_ptr_array_ref (scans);
@@ -369,7 +386,9 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
   if (self->context == NULL)
     return NULL;
   seg_context_set_yield (self->context, yield_cb, self);
-  self->method = seg_method_new (plan->method, &plan->params, self->context, error);
+  /* A function of the labels, as they were when the round began: the same when it goes on. */
+  params.class_balance *= imbalance (self);
+  self->method = seg_method_new (plan->method, &params, self->context, error);
   if (self->method == NULL || !open_generalist (self, error))
     return NULL;
   return g_steal_pointer (&self);

@@ -36,9 +36,10 @@ typedef struct
   SegOrientRule orient; /* SQUARE and MIRRORED want a patch square in axes 0 and 1 */
   SegWarpParams warp;
   double overhang; /* see SegPatchParams */
-  double class_balance; /* β of SegSupervisedParams at the start, falling to 0 at half of the run; 0
-                           in the papers. A structure of a few voxels is learned early with it; kept
-                           up, the network calls structure what no plane ever showed */
+  double class_balance; /* β of SegSupervisedParams at the start, falling to 0 in the first three
+                           tenths of the run; 0 in the papers. A structure of a few voxels is
+                           learned early with it; kept up, the network calls structure what no plane
+                           ever showed. A training multiplies it by how unlike the classes are */
   gboolean skip_outside; /* padding is in no loss; in the papers the unlabelled losses count it */
 
   /* gm-abs: its decisions made explicit (dossier, section 10) */
