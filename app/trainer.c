@@ -263,8 +263,8 @@ check_labels (const AppTrainer *self, GError **error)
   return TRUE;
 }
 
-/* 1 − the least labelled class's voxels over the most labelled one's, background apart: 0 where all
- * are alike, and with a single class. */
+/* From 0, where all classes but background have as many labelled voxels (or there is one), to 1,
+ * where the least has half of the most or less. */
 static double
 imbalance (const AppTrainer *self)
 {
@@ -276,7 +276,7 @@ imbalance (const AppTrainer *self)
       least = MIN (least, counts[k]);
       most = MAX (most, counts[k]);
     }
-  return 1 - (double) MIN (least, most) / (double) most;
+  return MIN (2 - 2 * (double) MIN (least, most) / (double) most, 1);
 }
 
 static void
