@@ -12,6 +12,7 @@ int app_bench_infer (int argc, char **argv);
 int app_bench_open (int argc, char **argv);
 int app_bench_ops (int argc, char **argv);
 int app_bench_prompt (int argc, char **argv);
+int app_bench_propagate (int argc, char **argv);
 int app_bench_train (int argc, char **argv);
 int app_bench_render (int argc, char **argv);
 

@@ -6,6 +6,7 @@
 #include "seg/generalist/clicks.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A slice is accepted while the estimate stays above this, and the answer overlaps the one before.
@@ -16,6 +17,13 @@
 /* … and while what it covers looks like the inside of the first slice: nearer than half way to what
  * surrounded the structure there. */
 #define HALF_WAY 0.5
+/* Boxes are grown by a pixel and this share of their size. */
+#define STEP_MARGIN 0.03f
+#define VOTE_MARGIN 0.05f
+/* How far a border moves from slice to slice, of the square root of the area; at least two pixels,
+ * and more where slices lie further apart than pixels. */
+#define MOST_MOVE 0.03f
+#define HIGHEST_LEVEL 6.0f
 
 static gsize
 count (const guint8 *mask, gsize n)
@@ -29,7 +37,8 @@ count (const guint8 *mask, gsize n)
 
 /* The box of a mask, grown a little, and its deepest pixels. */
 static SegPrompt *
-prompt_from_mask (const guint8 *mask, int width, int height, int n_points, gboolean refine)
+prompt_from_mask (const guint8 *mask, int width, int height, int n_points, float margin,
+                  gboolean refine)
 {
   SegPrompt *prompt = seg_prompt_new ();
   g_autofree guint8 *left = g_memdup2 (mask, (gsize) width * (gsize) height);
@@ -58,7 +67,7 @@ prompt_from_mask (const guint8 *mask, int width, int height, int n_points, gbool
     }
   seg_box_around (mask, width, height, 0, NULL, box);
   {
-    const float dx = 1 + 0.05f * (box[2] - box[0]), dy = 1 + 0.05f * (box[3] - box[1]);
+    const float dx = 1 + margin * (box[2] - box[0]), dy = 1 + margin * (box[3] - box[1]);
     seg_prompt_set_box (prompt, MAX (box[0] - dx, 0.0f), MAX (box[1] - dy, 0.0f),
                         MIN (box[2] + dx, (float) width - 1),
                         MIN (box[3] + dy, (float) height - 1));
@@ -85,6 +94,8 @@ typedef struct
   AppFlowEmbed embed;
   gpointer embed_data;
   int width, height;
+  float move; /* how much further apart slices lie than pixels, at least 1 */
+  float level; /* logits above it are inside */
   double inside, contrast; /* of the first slice: mean of the mask, distance to its surroundings */
 } Walk;
 
@@ -136,20 +147,73 @@ ask (Walk *walk, int index, const SegPrompt *prompt, GError **error)
              : NULL;
 }
 
+static SegAnswer *
+ask_from (Walk *walk, int index, const guint8 *before, GError **error)
+{
+  g_autoptr (SegPrompt) prompt =
+      prompt_from_mask (before, walk->width, walk->height, 1, STEP_MARGIN, TRUE);
+
+  return ask (walk, index, prompt, error);
+}
+
+static int
+compare_falling (const void *a, const void *b)
+{
+  const float x = *(const float *) a, y = *(const float *) b;
+  return (x < y) - (x > y);
+}
+
+/* The first slice is asked as its neighbours will be: the answer is known there. A generalist that
+ * makes a little more of a mask each time would make much more of it in thirty slices, so the level
+ * is taken above which the answer is as large as the mask that it came from. */
+static gboolean
+calibrate (Walk *walk, int index, const guint8 *start, GError **error)
+{
+  const gsize n = (gsize) walk->width * (gsize) walk->height;
+  g_autoptr (SegAnswer) answer = ask_from (walk, index, start, error);
+  g_autofree float *sorted = NULL;
+
+  if (answer == NULL)
+    return FALSE;
+  sorted = g_memdup2 (answer->logits[0], n * sizeof (float));
+  qsort (sorted, n, sizeof (float), compare_falling);
+  walk->level = CLAMP (sorted[MIN (count (start, n), n - 1)], -1.0f, HIGHEST_LEVEL);
+  return TRUE;
+}
+
+/* What lies further from the mask before than a border moves is not its continuation. */
+static void
+keep_near (const Walk *walk, const guint8 *before, guint8 *mask)
+{
+  const gsize n = (gsize) walk->width * (gsize) walk->height;
+  const float reach = walk->move * MAX (2.0f, MOST_MOVE * sqrtf ((float) count (before, n)));
+  g_autofree guint8 *outside = g_new (guint8, n);
+  g_autofree float *away = g_new (float, n);
+
+  for (gsize p = 0; p < n; p++)
+    outside[p] = !before[p];
+  seg_distance_inside (outside, walk->width, walk->height, away);
+  /* Beside the picture's border the distance is to that: nothing is dropped there. */
+  for (gsize p = 0; p < n; p++)
+    mask[p] = mask[p] && away[p] <= reach;
+}
+
 /* The next slice's mask, or NULL where confidence ends (no error set) or on an error. */
 static guint8 *
 step (Walk *walk, int index, const guint8 *before, double *confidence, GError **error)
 {
   const gsize n = (gsize) walk->width * (gsize) walk->height;
-  g_autoptr (SegPrompt) prompt = prompt_from_mask (before, walk->width, walk->height, 1, TRUE);
-  g_autoptr (SegAnswer) answer = ask (walk, index, prompt, error);
+  g_autoptr (SegAnswer) answer = ask_from (walk, index, before, error);
   g_autofree guint8 *mask = NULL;
   gsize n_before, n_now;
 
   if (answer == NULL)
     return NULL;
   mask = g_new (guint8, n);
-  n_now = seg_answer_get_mask (answer, 0, mask);
+  for (gsize p = 0; p < n; p++)
+    mask[p] = answer->logits[0][p] > walk->level;
+  keep_near (walk, before, mask);
+  n_now = count (mask, n);
   n_before = count (before, n);
   /* The rule gives no estimate (NaN): the overlap decides alone. */
   if (n_now < 4 || answer->iou[0] < LEAST_IOU || (double) n_now > LARGEST_GROWTH * (double) n_before
@@ -157,6 +221,22 @@ step (Walk *walk, int index, const guint8 *before, double *confidence, GError **
     return NULL;
   *confidence = MIN (*confidence, (double) answer->iou[0]);
   return g_steal_pointer (&mask);
+}
+
+/* Millimetres between slices for one between pixels. */
+static float
+measure_move (const VolumeGeometry *geometry, VolumePlane plane)
+{
+  const int across = geometry->axis_of_plane[plane];
+  double spacing[3], closest = G_MAXDOUBLE;
+
+  for (int a = 0; a < 3; a++)
+    {
+      spacing[a] = geometry->spacing_mm[a];
+      if (a != across)
+        closest = MIN (closest, spacing[a]);
+    }
+  return MAX (1.0f, (float) (spacing[across] / closest));
 }
 
 gboolean
@@ -178,6 +258,9 @@ app_flow_propagate (SegGeneralist *generalist, VolumeScan *scan, VolumePlane pla
   g_ptr_array_add (result->masks, g_memdup2 (start, n));
   if (count (start, n) == 0)
     return TRUE;
+  walk.move = measure_move (volume_scan_get_geometry (scan), plane);
+  if (!calibrate (&walk, index, start, error))
+    goto failed;
   measure (&walk, index, start, &walk.inside, &walk.contrast);
   walk.contrast = fabs (walk.inside - walk.contrast);
   for (int way = -1; way <= 1; way += 2)
@@ -317,7 +400,7 @@ app_flow_vote (SegGeneralist *generalist, VolumeScan *scan, const guint8 *rough,
           slice_of_volume (geometry, plane, s, (guint8 *) rough, mask, FALSE);
           if (count (mask, (gsize) frame.n_u * (gsize) frame.n_v) == 0)
             continue;
-          prompt = prompt_from_mask (mask, frame.n_u, frame.n_v, 5, FALSE);
+          prompt = prompt_from_mask (mask, frame.n_u, frame.n_v, 5, VOTE_MARGIN, FALSE);
           answer = ask (&walk, s, prompt, error);
           if (answer == NULL)
             return FALSE;

@@ -8,8 +8,10 @@
 G_BEGIN_DECLS
 
 /* From the mask of one slice to its neighbours. Each slice is asked with the box and the deepest
- * pixel of the mask before it, and that mask as a mask to refine; it goes on until the answer is
- * empty, the generalist's own estimate falls, or the answer leaves the one before it. */
+ * pixel of the mask before it, and that mask as a mask to refine. The level above which a logit is
+ * inside is the one at which the first slice, asked in the same way, gives its own mask back; and a
+ * border moves a few pixels at most. It goes on until the answer is empty, the generalist's own
+ * estimate falls, or the answer leaves the one before it. */
 
 typedef SegEmbedding *(*AppFlowEmbed) (VolumeScan *scan, VolumePlane plane, int index,
                                        gpointer user_data, GError **error);

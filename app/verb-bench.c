@@ -18,6 +18,7 @@ static const struct
   { "open", "opening scans", app_bench_open },
   { "ops", "the engine's convolutions", app_bench_ops },
   { "prompt", "simulated clicks on scans with truth: Dice and times", app_bench_prompt },
+  { "propagate", "one slice carried through scans with truth", app_bench_propagate },
   { "train", "a training step of V-Net", app_bench_train },
 #ifdef HAVE_RENDER
   { "render", "drawing slices and the 3-D view", app_bench_render },

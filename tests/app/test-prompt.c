@@ -4,7 +4,9 @@
 #include "app/engine-prompter.h"
 #include "app/flow-prompt.h"
 #include "app/flow-propagate.h"
+#include "seg/generalist/builtin.h"
 #include "seg/generalist/clicks.h"
+#include "seg/generalist/generalist-private.h"
 #include "seg/generalist/sam-network.h"
 #include "seg/tensor/context.h"
 
@@ -12,6 +14,9 @@
 
 #include <math.h>
 #include <string.h>
+
+/* The weights that ship, where the others are hidden from. */
+static char *shipped;
 
 #define NX 40
 #define NY 52
@@ -186,6 +191,82 @@ test_propagate (void)
                                       &embedder, stop_cb, &ticks, &result, &error));
   g_assert_error (error, SEG_ERROR, SEG_ERROR_CANCELLED);
   g_assert_null (result.masks);
+}
+
+/* A faint tube, the same in every slice, by the network that ships: however often it is carried on,
+ * it keeps its size. */
+static void
+test_propagate_keeps_size (void)
+{
+  const int side = 96, n_slices = 14;
+  const int size[3] = { side, side, n_slices };
+  const double affine[4][4] = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+  const gsize n = (gsize) side * (gsize) side;
+  g_autoptr (SegDevice) device = seg_device_open ("cpu", 0, NULL);
+  g_autoptr (SegGeneralist) generalist = NULL;
+  g_autoptr (VolumeScan) scan = NULL;
+  g_autofree guint8 *start = g_new0 (guint8, n);
+  g_autoptr (GBytes) weights = NULL;
+  gint16 *values;
+  char *bytes;
+  gsize length;
+  VolumeGeometry geometry;
+  Embedder embedder;
+  AppFlowPropagation result;
+  g_autoptr (GError) error = NULL;
+  guint32 noise = 1;
+  gsize n_start = 0;
+
+  if (shipped == NULL || device == NULL)
+    {
+      g_test_skip (shipped == NULL ? "the built-in weights are not here" : "no cpu backend");
+      return;
+    }
+  values = g_new (gint16, n * (gsize) n_slices);
+  g_assert_true (volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
+  for (int k = 0; k < n_slices; k++)
+    for (int p = 0; p < side * side; p++)
+      {
+        const gboolean in = hypot ((p % side - 50) / 20.0, (p / side - 44) / 14.0) < 1;
+
+        noise = noise * 1664525u + 1013904223u;
+        values[(gsize) k * n + (gsize) p] = (gint16) ((in ? 131 : 120) + (noise >> 16) % 41);
+      }
+  scan = volume_scan_new_take (&geometry, VOLUME_DTYPE_I16,
+                               g_bytes_new_take (values, sizeof (gint16) * n * (gsize) n_slices), 1,
+                               0);
+  {
+    g_autofree guint8 *sheet = g_new (guint8, n);
+
+    for (int p = 0; p < side * side; p++)
+      {
+        sheet[p] = hypot ((p % side - 50) / 20.0, (p / side - 44) / 14.0) < 1;
+        n_start += sheet[p];
+      }
+    app_flow_prompt_take_mask (&geometry, VOLUME_PLANE_AXIAL, 7, sheet, start);
+  }
+  g_assert_true (g_file_get_contents (shipped, &bytes, &length, &error));
+  weights = g_bytes_new_take (bytes, length);
+  generalist = seg_builtin_open_bytes (weights, shipped, device, &error);
+  g_assert_no_error (error);
+  embedder = (Embedder){ generalist, 0 };
+  g_assert_true (app_flow_propagate (generalist, scan, VOLUME_PLANE_AXIAL, 7, start, 20, embed_cb,
+                                     &embedder, NULL, NULL, &result, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (result.first, ==, 0);
+  g_assert_cmpint (result.last, ==, n_slices - 1);
+  for (int end = 0; end < 2; end++)
+    {
+      const guint8 *mask = g_ptr_array_index (result.masks, end ? result.masks->len - 1 : 0);
+      gsize n_end = 0;
+
+      for (gsize p = 0; p < n; p++)
+        n_end += mask[p];
+      g_test_message ("%d pixels of %d", (int) n_end, (int) n_start);
+      g_assert_cmpfloat ((double) n_end, <, 1.07 * (double) n_start);
+      g_assert_cmpfloat ((double) n_end, >, 0.93 * (double) n_start);
+    }
+  app_flow_propagation_clear (&result);
 }
 
 static void
@@ -535,10 +616,12 @@ test_meanwhile (void)
 int
 main (int argc, char **argv)
 {
+  shipped = seg_builtin_find_weights ();
   g_setenv ("CROSSLABEL_BUILTIN_WEIGHTS", "/no/such/file", TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/app/prompt/voxels-and-pixels", test_voxels_and_pixels);
   g_test_add_func ("/app/prompt/propagate", test_propagate);
+  g_test_add_func ("/app/prompt/propagate-keeps-size", test_propagate_keeps_size);
   g_test_add_func ("/app/prompt/vote", test_vote);
   g_test_add_func ("/app/prompt/prompter", test_prompter);
   g_test_add_func ("/app/prompt/meanwhile", test_meanwhile);
