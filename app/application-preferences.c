@@ -27,6 +27,7 @@ typedef struct
 } Looking;
 
 #define SERIAL "crosslabel-look-serial"
+#define MEASURING "crosslabel-measuring"
 
 static void
 looking_free (gpointer data)
@@ -113,6 +114,18 @@ look_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
     g_task_return_pointer (task, app_generalists_list (folder), (GDestroyNotify) g_ptr_array_unref);
 }
 
+static void measure (UiPreferencesWindow *window);
+
+/* The machine is measured, once, where there is an encoder whose time can be told. */
+static gboolean
+wants_speed (GPtrArray *list)
+{
+  for (guint g = 0; g < list->len; g++)
+    if (((const AppGeneralist *) g_ptr_array_index (list, g))->gflop > 0)
+      return TRUE;
+  return FALSE;
+}
+
 static void
 looked_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -132,6 +145,11 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer data)
   if (looking->added != NULL)
     g_settings_set_string (app_settings_get_default (), "generalist", looking->added);
   show_generalists (looking->window, list, looking->gflops);
+  if (wants_speed (list) && g_object_get_data (G_OBJECT (looking->window), MEASURING) == NULL)
+    {
+      g_object_set_data (G_OBJECT (looking->window), MEASURING, looking->window);
+      measure (looking->window);
+    }
 }
 
 static void
@@ -271,7 +289,6 @@ show (AppApplication *self, const char *page)
                            G_CONNECT_SWAPPED);
   add_sources (window);
   look (window, NULL, NULL);
-  measure (window);
   if (page != NULL)
     adw_preferences_window_set_visible_page_name (ADW_PREFERENCES_WINDOW (window), page);
   gtk_window_present (GTK_WINDOW (window));

@@ -126,6 +126,8 @@ build (UiDisplayOptions *self)
   add_opacity (self);
   add_switch (self, _ ("_Show labels"), "overlay-visible");
   add_switch (self, _ ("Out_lines"), "outline");
+  /* Translators: draws lines over what has no label yet, on slices to be labelled */
+  add_switch (self, _ ("_Hatch what is unlabelled"), "hatch-visible");
   add_switch (self, _ ("C_rosshair"), "crosshair-visible");
   /* Translators: where a label came from: by hand, prompt, model … */
   add_switch (self, _ ("Colour by ori_gin"), "provenance-visible");

@@ -37,6 +37,7 @@ struct _UiViewState
   gboolean outline;
   gboolean crosshair_visible;
   gboolean provenance_visible;
+  gboolean hatch_visible;
   gboolean neurological;
   int tool;
   int active_label;
@@ -66,6 +67,7 @@ enum
   PROP_OUTLINE,
   PROP_CROSSHAIR_VISIBLE,
   PROP_PROVENANCE_VISIBLE,
+  PROP_HATCH_VISIBLE,
   PROP_NEUROLOGICAL,
   PROP_TOOL,
   PROP_ACTIVE_LABEL,
@@ -99,7 +101,7 @@ static const char *const saved_properties[] = {
   "window-centre",   "window-width", "interpolation",     "colour-map",         "opacity",
   "overlay-visible", "outline",      "crosshair-visible", "provenance-visible", "tool",
   "active-label",    "brush-size",   "brush-unit",        "brush-shape",        "brush-limited",
-  "limit-low",       "limit-high",   "flood-tolerance",   "maximised",
+  "limit-low",       "limit-high",   "flood-tolerance",   "maximised",          "hatch-visible",
 };
 
 static void
@@ -146,6 +148,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
       break;
     case PROP_PROVENANCE_VISIBLE:
       g_value_set_boolean (value, self->provenance_visible);
+      break;
+    case PROP_HATCH_VISIBLE:
+      g_value_set_boolean (value, self->hatch_visible);
       break;
     case PROP_NEUROLOGICAL:
       g_value_set_boolean (value, self->neurological);
@@ -241,6 +246,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     case PROP_PROVENANCE_VISIBLE:
       is_new = set_int (&self->provenance_visible, g_value_get_boolean (value));
       break;
+    case PROP_HATCH_VISIBLE:
+      is_new = set_int (&self->hatch_visible, g_value_get_boolean (value));
+      break;
     case PROP_NEUROLOGICAL:
       is_new = set_int (&self->neurological, g_value_get_boolean (value));
       break;
@@ -332,6 +340,7 @@ ui_view_state_class_init (UiViewStateClass *klass)
       g_param_spec_boolean ("crosshair-visible", NULL, NULL, TRUE, flags);
   props[PROP_PROVENANCE_VISIBLE] =
       g_param_spec_boolean ("provenance-visible", NULL, NULL, FALSE, flags);
+  props[PROP_HATCH_VISIBLE] = g_param_spec_boolean ("hatch-visible", NULL, NULL, FALSE, flags);
   props[PROP_NEUROLOGICAL] = g_param_spec_boolean ("neurological", NULL, NULL, FALSE, flags);
   props[PROP_TOOL] = g_param_spec_int ("tool", NULL, NULL, 0, 16, 0, flags);
   props[PROP_ACTIVE_LABEL] = g_param_spec_int ("active-label", NULL, NULL, 0, 65535, 1, flags);
@@ -888,10 +897,11 @@ ui_view_state_init_slice (UiViewState *self, VolumePlane plane, RenderSliceParam
   params->field_opacity = self->field != NULL ? 0.6 : 0;
   params->field_colour_map = RENDER_COLOUR_MAP_EMBER;
   params->provenance_opacity = self->provenance_visible ? 0.5 : 0;
-  /* I3: a slice to be labelled says which of its voxels have no label yet. */
-  params->hatch_unlabelled = self->render_labels != NULL && self->prediction == NULL
-                             && ui_view_state_get_labels_shown (self) && (mark & UI_MARK_PROPOSED)
-                             && !(mark & UI_MARK_SIGNED);
+  /* I3: a slice to be labelled says which of its voxels have no label yet, when it is asked: lines
+   * over the tissue that is to be outlined are in the way. */
+  params->hatch_unlabelled = self->hatch_visible && self->render_labels != NULL
+                             && self->prediction == NULL && ui_view_state_get_labels_shown (self)
+                             && (mark & UI_MARK_PROPOSED) && !(mark & UI_MARK_SIGNED);
   return TRUE;
 }
 

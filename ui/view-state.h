@@ -20,8 +20,8 @@ G_BEGIN_DECLS
  *
  * Properties (read-write unless noted): loaded (read), window-centre, window-width,
  * interpolation, colour-map, opacity, overlay-visible, outline, crosshair-visible,
- * provenance-visible, neurological, tool, active-label, brush-size, brush-unit, brush-shape,
- * brush-limited, limit-low, limit-high, flood-tolerance, maximised, mouse-profile.
+ * provenance-visible, hatch-visible, neurological, tool, active-label, brush-size, brush-unit,
+ * brush-shape, brush-limited, limit-low, limit-high, flood-tolerance, maximised, mouse-profile.
  *
  * Signals:
  *   "scan-changed" (): another scan, or none

@@ -17,6 +17,7 @@ drive.inside_display(os.path.abspath(__file__))
 import numpy  # noqa: E402
 import project  # noqa: E402
 import slices  # noqa: E402
+import x11  # noqa: E402
 
 tap = drive.Tap()
 d = drive.Driver()
@@ -59,6 +60,22 @@ try:
     until("a number typed shows that slice", lambda: index_of("Axial") == 6)
     d.key("g")
     until("G shows the slices to be labelled again", lambda: index_of("Axial") == proposed)
+
+    # What is unlabelled is hatched when asked, on the slice to be labelled
+    screen = x11.Display()
+    box = (view.x + 12, view.y + 40, 60, 60)
+    d.point(*at(48, 40))
+    time.sleep(0.6)
+    plain = screen.grab(*box)[0]
+    switch = next(item for item in d.look("Hatch what is unlabelled", every=True)
+                  if item.getRoleName() != "label")
+    d.click(switch)
+    d.point(*at(48, 40))
+    until("what is unlabelled is hatched", lambda: screen.grab(*box)[0] != plain)
+    d.shot("hatched")
+    d.click(switch)
+    d.point(*at(48, 40))
+    until("and no more when the switch is off", lambda: screen.grab(*box)[0] == plain)
 
     # Moving a proposed slice
     d.point(*at(48, 40))
@@ -168,7 +185,6 @@ try:
     d.shot("skip")
     d.key("Return")
     third = d.wait(lambda: d.title() not in ("", second) and d.title(), "the case after")
-    tap.ok(not case(third)["validation"], f"then one to train on: {third}")
     d.settle()
     rows = sqlite3.connect(f"file:{p.path}/project.sqlite?mode=ro", uri=True).execute(
         "SELECT * FROM event WHERE kind = 'skip'").fetchall()
