@@ -135,6 +135,7 @@ typedef enum
   CASE_ALL,
   CASE_CUBIC,
   CASE_OBLIQUE,
+  CASE_4K, /* with --large */
   N_CASES
 } Case;
 static const char *const case_names[N_CASES] = { "nearest 800x800",
@@ -142,7 +143,9 @@ static const char *const case_names[N_CASES] = { "nearest 800x800",
                                                  "linear with labels 800x800",
                                                  "linear with labels, outlines, crosshair 800x800",
                                                  "cubic with labels, outlines, crosshair 800x800",
-                                                 "oblique linear with labels 800x800" };
+                                                 "oblique linear with labels 800x800",
+                                                 "linear with labels, outlines, crosshair "
+                                                 "3840x2160" };
 
 static RenderSliceParams
 case_params (const Bench *bench, Case which, int turn)
@@ -155,10 +158,15 @@ case_params (const Bench *bench, Case which, int turn)
     params.interpolation = RENDER_INTERPOLATION_CUBIC;
   if (which == CASE_LINEAR_LABELS || which == CASE_OBLIQUE)
     add_labels (bench, &params, RENDER_LABEL_STYLE_FILL);
-  if (which == CASE_ALL || which == CASE_CUBIC)
+  if (which == CASE_ALL || which == CASE_CUBIC || which == CASE_4K)
     {
       add_labels (bench, &params, RENDER_LABEL_STYLE_FILL_OUTLINE);
       params.marks = bench->marks;
+    }
+  if (which == CASE_4K)
+    {
+      params.width = 3840;
+      params.height = 2160;
     }
   if (which == CASE_OBLIQUE)
     {
@@ -353,7 +361,7 @@ run (Bench *bench, gboolean large_views)
   /* The first frame asks for the labels, which are then sent. */
   status = bench_slice (bench, CASE_LINEAR_LABELS);
   render_device_wait_sync (bench->device);
-  for (int which = 0; which < N_CASES && status == APP_EXIT_OK; which++)
+  for (int which = 0; which < (large_views ? N_CASES : CASE_4K) && status == APP_EXIT_OK; which++)
     status = bench_slice (bench, (Case) which);
   if (status == APP_EXIT_OK)
     status = bench_three (bench, 600, FALSE, "three linked views with labels 600x600");
@@ -394,7 +402,8 @@ app_bench_render (int argc, char **argv)
     { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Cases whose names contain this", "WORDS" },
     { "save", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Write a picture of each one-slice case",
       "FOLDER" },
-    { "large", 0, 0, G_OPTION_ARG_NONE, &large_views, "Also three views of 4K height", NULL },
+    { "large", 0, 0, G_OPTION_ARG_NONE, &large_views,
+      "Also a 4K slice, and three views of 4K height", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);

@@ -29,6 +29,9 @@ struct _RenderFlatCache
 {
   Entry values[N_KEPT], overlays[N_KEPT];
   guint64 n_uses;
+  /* A slice as it is read: memory from the system with every picture costs more than filling it. */
+  gpointer scratch;
+  gsize scratch_bytes;
 };
 
 typedef struct
@@ -51,6 +54,18 @@ extent_of (const RenderFlatParams *params)
         d++;
       }
   return extent;
+}
+
+static gpointer
+take_scratch (RenderFlatCache *self, gsize bytes)
+{
+  if (bytes > self->scratch_bytes)
+    {
+      g_free (self->scratch);
+      self->scratch = g_malloc (bytes);
+      self->scratch_bytes = bytes;
+    }
+  return self->scratch;
 }
 
 /* --- values --- */
@@ -78,9 +93,10 @@ lay_out_values (const float *slice, const Extent *extent, float *dst)
 }
 
 static VolumeBox
-fill_values (const RenderFlatParams *params, const Extent *extent, gpointer dst)
+fill_values (RenderFlatCache *self, const RenderFlatParams *params, const Extent *extent,
+             gpointer dst)
 {
-  g_autofree float *slice = g_new (float, (gsize) extent->n[0] * (gsize) extent->n[1]);
+  float *slice = take_scratch (self, (gsize) extent->n[0] * (gsize) extent->n[1] * sizeof *slice);
 
   render_scan_read_texels (params->scan, &params->box, slice);
   lay_out_values (slice, extent, dst);
@@ -196,11 +212,12 @@ lay_out_overlay (const RenderFlatParams *params, const Extent *extent, const gui
 }
 
 static VolumeBox
-fill_overlay (const RenderFlatParams *params, const Extent *extent, gpointer dst)
+fill_overlay (RenderFlatCache *self, const RenderFlatParams *params, const Extent *extent,
+              gpointer dst)
 {
   const gsize n = (gsize) extent->n[0] * (gsize) extent->n[1];
-  g_autofree guint16 *ids = g_new (guint16, n);
-  g_autofree guint8 *codes = params->hatch ? g_malloc (n) : NULL;
+  guint16 *ids = take_scratch (self, n * 3);
+  guint8 *codes = params->hatch ? (guint8 *) (ids + n) : NULL;
   const gboolean has_codes =
       codes != NULL && render_labels_read_provenance (params->labels, &params->box, codes);
 
@@ -211,7 +228,8 @@ fill_overlay (const RenderFlatParams *params, const Extent *extent, gpointer dst
 
 /* --- what is kept --- */
 
-typedef VolumeBox (*Fill) (const RenderFlatParams *params, const Extent *extent, gpointer dst);
+typedef VolumeBox (*Fill) (RenderFlatCache *self, const RenderFlatParams *params,
+                           const Extent *extent, gpointer dst);
 
 static Key
 key_of (const RenderFlatParams *params, guint64 source)
@@ -276,7 +294,7 @@ send (RenderDevice *device, Entry *entry, const RenderFlatParams *params, VkForm
   dst = entry->texture != NULL ? render_stage (device, bytes, &buffer, &offset, error) : NULL;
   if (dst == NULL)
     return FALSE;
-  entry->over = fill (params, &extent, dst);
+  entry->over = fill (device->flats, params, &extent, dst);
   render_texture_upload (device, entry->texture, buffer, offset, (int[3]){ 0, 0, 0 },
                          (int[3]){ extent.texels[0], extent.texels[1], 1 });
   return TRUE;
@@ -357,5 +375,7 @@ render_flat_drop (RenderDevice *device)
       render_texture_destroy (device, device->flats->values[e].texture);
       render_texture_destroy (device, device->flats->overlays[e].texture);
     }
+  if (device->flats != NULL)
+    g_free (device->flats->scratch);
   g_clear_pointer (&device->flats, g_free);
 }
