@@ -56,7 +56,7 @@ look_at (RenderDevice *device, RenderScan *scan, RenderLabels *labels, int turn)
   for (int plane = 0; plane < VOLUME_N_PLANES; plane++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (RenderFrame) frame =
+      G_GNUC_UNUSED g_autoptr (RenderFrame) frame =
           render_slice_sync (device,
                              &(RenderSliceParams){ .scan = scan,
                                                    .labels = labels,
@@ -74,7 +74,7 @@ look_at (RenderDevice *device, RenderScan *scan, RenderLabels *labels, int turn)
   for (int mode = 0; mode <= RENDER_VOLUME_MODE_PLANES; mode++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (RenderFrame) frame = render_volume_sync (
+      G_GNUC_UNUSED g_autoptr (RenderFrame) frame = render_volume_sync (
           device,
           &(RenderVolumeParams){ .scan = scan,
                                  .labels = labels,
