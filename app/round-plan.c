@@ -25,6 +25,9 @@
 #define LAPTOP_STEPS_MIN 100
 #define LAPTOP_STEPS_MAX 3000
 #define LAPTOP_REFRESHES 2
+/* The teacher looks back n_steps / 40, but not less than ten steps. */
+#define LAPTOP_TEACHER_SHARE 40
+#define LAPTOP_EMA_MIN 0.9
 #define LAPTOP_REFRESH_SCANS 16
 /* Share of the slices of a volume that ask something, for the estimate. */
 #define ASKING_SHARE 0.6
@@ -491,6 +494,16 @@ fit_steps (const AppTrainPlan *plan, AppPlanTime *time, GPtrArray *scans, const 
   return CLAMP ((gint64) (rest / time->per_step) / 50 * 50, LAPTOP_STEPS_MIN, LAPTOP_STEPS_MAX);
 }
 
+/* The paper's teacher looks back a hundred of ten thousand steps. In a run of a few hundred it
+ * would be as it was a quarter of the run ago, and label as badly (docs/round-tables.md). */
+static void
+shorten_memory (SegMethodParams *params)
+{
+  double decay = 1 - LAPTOP_TEACHER_SHARE / (double) params->n_steps;
+
+  params->ema_decay = CLAMP (decay, LAPTOP_EMA_MIN, params->ema_decay);
+}
+
 /* So that the bar moves with the clock. */
 static void
 set_shares (AppTrainPlan *plan, const AppPlanTime *time)
@@ -511,7 +524,7 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
   SegDevice *device = app_engine_get_device (error);
   gboolean laptop = request->profile == APP_PROFILE_LAPTOP;
   int size[3];
-  double seconds;
+  double seconds, default_decay;
 
   *plan = (AppTrainPlan){ .method = g_strdup (request->method),
                           .generalist = g_strdup (request->generalist) };
@@ -540,6 +553,7 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
   else
     set_paper (plan, size);
   plan->params.bf16 = laptop && !request->parity && seg_device_get_info (device)->bf16;
+  default_decay = plan->params.ema_decay;
   for (const char *const *s = request->settings; s != NULL && *s != NULL; s++)
     if (!app_train_plan_set (plan, *s, error))
       return FALSE;
@@ -553,6 +567,8 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
     plan->params.n_steps = request->n_steps;
   else if (laptop)
     plan->params.n_steps = fit_steps (plan, time, scans, size, seconds);
+  if (laptop && plan->params.ema_decay == default_decay)
+    shorten_memory (&plan->params);
   add_up (plan, time, scans, size);
   spread_out (time);
   set_shares (plan, time);
