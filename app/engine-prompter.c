@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define N_IN_MEMORY 24
-/* Embeddings in memory hold their scans there as well: the open one and the next. */
-#define N_SCANS_IN_MEMORY 2
+/* Embeddings in memory hold their scans there as well. */
+#define BYTES_IN_MEMORY (192 << 20)
 
 /* What lives on the engine thread; jobs and the prompter share it. */
 typedef struct
@@ -138,33 +138,50 @@ desk_find (Desk *self, const VolumeScan *scan, VolumePlane plane, int index)
   return NULL;
 }
 
+static gsize
+scan_bytes (VolumeScan *scan)
+{
+  return volume_scan_get_n_voxels (scan) * volume_dtype_get_size (volume_scan_get_dtype (scan));
+}
+
+/* What a seat keeps from being freed: its embedding, and the scan unless a seat used later or the
+ * newest, which a person looks at, holds it already. */
+static gsize
+seat_bytes (Desk *self, GList *link)
+{
+  const Seat *seat = link->data;
+  gsize bytes = seg_generalist_get_info (self->generalist)->embedding_bytes;
+
+  for (GList *l = self->seats.head; l != link; l = l->next)
+    if (((Seat *) l->data)->scan == seat->scan)
+      return bytes;
+  return link == self->seats.head ? bytes : bytes + scan_bytes (seat->scan);
+}
+
+/* The newest stays, however large. */
 static void
 desk_keep (Desk *self, VolumeScan *scan, VolumePlane plane, int index, SegEmbedding *embedding)
 {
   Seat *seat = seat_new (scan, plane, index);
-  const VolumeScan *other = NULL;
-  guint n_scans = 1;
+  gsize bytes = 0;
+  int n = 0;
 
   seat->embedding = seg_embedding_ref (embedding);
   g_queue_push_head (&self->seats, seat);
   for (GList *l = self->seats.head, *next; l != NULL; l = next)
     {
-      Seat *old = l->data;
+      gsize more = seat_bytes (self, l);
 
       next = l->next;
-      if (old->scan == scan || old->scan == other)
-        continue;
-      if (n_scans < N_SCANS_IN_MEMORY)
+      if (l == self->seats.head || (n < N_IN_MEMORY && bytes + more <= BYTES_IN_MEMORY))
         {
-          other = old->scan;
-          n_scans++;
+          bytes += more;
+          n++;
           continue;
         }
+      seat_free (l->data);
       g_queue_delete_link (&self->seats, l);
-      seat_free (old);
     }
-  while (self->seats.length > N_IN_MEMORY)
-    seat_free (g_queue_pop_tail (&self->seats));
 }
 
 /* The slice is being encoded further down on this thread's stack. */

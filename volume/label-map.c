@@ -735,6 +735,42 @@ volume_label_map_snapshot (VolumeLabelMap *self, GError **error)
   return snapshot;
 }
 
+static gboolean
+count_labels (const TileGrid *grid, gsize *counts, GError **error)
+{
+  const gsize n = (gsize) grid->size[0] * (gsize) grid->size[1];
+  g_autofree guint16 *labels = volume_memory_try (n, sizeof *labels, error);
+
+  if (labels == NULL)
+    return FALSE;
+  counts[0] = 0;
+  for (int k = 0; k < grid->size[2]; k++)
+    {
+      const VolumeBox box = { { 0, 0, k }, { grid->size[0], grid->size[1], k + 1 } };
+
+      grid_read_labels (grid, &box, labels);
+      for (gsize v = 0; v < n; v++)
+        counts[labels[v]]++;
+    }
+  return TRUE;
+}
+
+VolumeLabelMap *
+volume_label_map_new_from_snapshot (const VolumeLabelSnapshot *snapshot, GError **error)
+{
+  g_autoptr (VolumeLabelMap) self = volume_label_map_new (snapshot->grid.size, error);
+
+  if (self == NULL)
+    return NULL;
+  for (gsize t = 0; t < grid_n_tiles (&self->grid); t++)
+    if (snapshot->grid.tiles[t] != NULL)
+      {
+        self->grid.tiles[t] = snapshot->grid.tiles[t];
+        g_atomic_ref_count_inc (&self->grid.tiles[t]->refs);
+      }
+  return count_labels (&self->grid, self->counts, error) ? g_steal_pointer (&self) : NULL;
+}
+
 VolumeLabelSnapshot *
 volume_label_snapshot_ref (VolumeLabelSnapshot *self)
 {

@@ -53,6 +53,10 @@ const gsize *volume_label_map_get_counts (const VolumeLabelMap *self);
 /* An immutable picture of now; O(tiles). */
 VolumeLabelSnapshot *volume_label_map_snapshot (VolumeLabelMap *self,
                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A map of its own with the labels and edit ids of the snapshot, whose tiles it shares until they are
+ * written to: for edits that are built on another thread. Any thread. */
+VolumeLabelMap *volume_label_map_new_from_snapshot (const VolumeLabelSnapshot *snapshot,
+                                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 VolumeLabelSnapshot *volume_label_snapshot_ref (VolumeLabelSnapshot *self);
 void volume_label_snapshot_unref (VolumeLabelSnapshot *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLabelSnapshot, volume_label_snapshot_unref)

@@ -613,6 +613,68 @@ test_meanwhile (void)
   remove_all (folder);
 }
 
+/* Scans held by what is remembered of them are counted by bytes: many small ones, of large ones that
+ * which is looked at. */
+
+static int n_alive;
+
+static void
+gone_cb (gpointer data)
+{
+  g_free (data);
+  g_atomic_int_add (&n_alive, -1);
+}
+
+static VolumeScan *
+make_counted (int n_slices)
+{
+  const int size[3] = { 256, 256, n_slices };
+  const double affine[4][4] = { { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } };
+  const gsize size_bytes = sizeof (gint16) * 256 * 256 * (gsize) n_slices;
+  VolumeGeometry geometry;
+  gint16 *values = g_malloc0 (size_bytes);
+
+  g_assert_true (volume_geometry_init (&geometry, size, affine, VOLUME_AFFINE_FROM_SFORM, NULL));
+  g_atomic_int_inc (&n_alive);
+  return volume_scan_new_take (&geometry, VOLUME_DTYPE_I16,
+                               g_bytes_new_with_free_func (values, size_bytes, gone_cb, values), 1,
+                               0);
+}
+
+/* How many of six scans are still there when all have been asked about. */
+static int
+count_kept (AppEngine *engine, int n_slices)
+{
+  AppEnginePrompter *prompter = app_engine_prompter_new (engine, NULL, NULL, 0);
+  int n_kept;
+
+  for (int s = 0; s < 6; s++)
+    {
+      g_autoptr (VolumeScan) scan = make_counted (n_slices);
+
+      app_prompt_answer_free (ask_about (prompter, scan, 30));
+    }
+  while (is_busy (engine))
+    g_main_context_iteration (NULL, TRUE);
+  n_kept = g_atomic_int_get (&n_alive);
+  g_clear_object (&prompter);
+  while (is_busy (engine))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (g_atomic_int_get (&n_alive), ==, 0);
+  return n_kept;
+}
+
+static void
+test_scans_in_memory (void)
+{
+  g_autoptr (AppEngine) engine = app_engine_new ();
+
+  g_assert_cmpint (count_kept (engine, 16), ==, 6); /* of 2 MiB */
+  g_assert_cmpint (count_kept (engine, 640), ==, 3); /* of 80 MiB: that in hand and two more */
+  g_assert_cmpint (count_kept (engine, 1700), ==, 1); /* of 212 MiB */
+  app_engine_shutdown (engine);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -625,5 +687,6 @@ main (int argc, char **argv)
   g_test_add_func ("/app/prompt/vote", test_vote);
   g_test_add_func ("/app/prompt/prompter", test_prompter);
   g_test_add_func ("/app/prompt/meanwhile", test_meanwhile);
+  g_test_add_func ("/app/prompt/scans-in-memory", test_scans_in_memory);
   return g_test_run ();
 }

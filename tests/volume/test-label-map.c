@@ -164,6 +164,36 @@ test_snapshots_stay (void)
   assert_same (map, twin);
 }
 
+/* A map of a snapshot is the map as it was, and goes its own way. */
+static void
+test_map_of_snapshot (void)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (12);
+  g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
+  g_autoptr (VolumeLabelMap) copy = NULL;
+  g_autoptr (VolumeLabelSnapshot) snapshot = NULL;
+  g_autofree Twin *twin = g_new0 (Twin, 1);
+  g_autofree Twin *of_copy = NULL;
+
+  for (guint32 e = 1; e <= 60; e++)
+    {
+      gboolean on_copy = copy != NULL && e % 2 == 0;
+      VolumeLabelMap *changed = on_copy ? copy : map;
+      g_autoptr (VolumeEdit) edit =
+          random_edit (rand, changed, on_copy ? of_copy : twin, e, e % 3 == 0 ? 700 : 9);
+
+      g_assert_true (volume_label_map_apply_edit (changed, edit, NULL));
+      if (e != 20)
+        continue;
+      snapshot = volume_label_map_snapshot (map, NULL);
+      copy = volume_label_map_new_from_snapshot (snapshot, NULL);
+      of_copy = g_memdup2 (twin, sizeof *twin);
+      assert_same (copy, twin);
+    }
+  assert_same (copy, of_copy);
+  assert_same (map, twin);
+}
+
 static void
 test_dirty_boxes (void)
 {
@@ -283,6 +313,7 @@ main (int argc, char **argv)
   g_test_add_func ("/volume/label-map/apply-revert", test_apply_revert);
   g_test_add_func ("/volume/label-map/mismatch-changes-nothing", test_mismatch_changes_nothing);
   g_test_add_func ("/volume/label-map/snapshots-stay", test_snapshots_stay);
+  g_test_add_func ("/volume/label-map/map-of-snapshot", test_map_of_snapshot);
   g_test_add_func ("/volume/label-map/dirty-boxes", test_dirty_boxes);
   g_test_add_func ("/volume/label-map/reads-outside-are-zero", test_reads_outside_are_zero);
   g_test_add_func ("/volume/label-map/many-ids-in-one-tile", test_many_ids_in_one_tile);
