@@ -102,10 +102,10 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
     }
 
   logits = seg_vnet_forward (self->student, x, NULL);
-  seg_method_add_loss (&total, seg_method_supervised (self, logits, batch), 1, "loss.supervised",
-                       report);
+  seg_method_add_loss (self, &total, seg_method_supervised (self, logits, batch), 1,
+                       "loss.supervised", report);
   if (n_unlabelled > 0)
-    seg_method_add_loss (&total, consistency (logits, batch, &taught),
+    seg_method_add_loss (self, &total, consistency (logits, batch, &taught),
                          p->consistency / 0.1
                              * seg_gm_abs_weight_consistency (&schedule, self->step),
                          "loss.consistency", report);
@@ -117,7 +117,7 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
     {
       gsize V = (gsize) batch->patch[0] * (gsize) batch->patch[1] * (gsize) batch->patch[2];
 
-      seg_method_add_loss (&total, g_steal_pointer (&pseudo),
+      seg_method_add_loss (self, &total, g_steal_pointer (&pseudo),
                            0.5 * seg_gm_abs_weight_sam (&schedule, self->step), "loss.generalist",
                            report);
       seg_method_report_add (report, "corrected",

@@ -55,13 +55,13 @@ seg_mean_teacher_losses (SegMethod *self, const SegBatch *batch, SegMethodReport
     target = teach_noisy (self, batch, 0);
   x = seg_method_upload (self, batch->n, batch->image);
   logits = seg_vnet_forward (self->student, x, NULL);
-  seg_method_add_loss (&total, seg_method_supervised (self, logits, batch), 1, "loss.supervised",
-                       report);
+  seg_method_add_loss (self, &total, seg_method_supervised (self, logits, batch), 1,
+                       "loss.supervised", report);
   if (has_unlabelled)
     {
       p = unlabelled_softmax (logits, batch);
       inside = seg_method_inside (self, batch);
-      seg_method_add_loss (&total, seg_loss_consistency (p, target, inside, &is_empty),
+      seg_method_add_loss (self, &total, seg_loss_consistency (p, target, inside, &is_empty),
                            weight_consistency (self), "loss.consistency", report);
     }
   return total;
@@ -138,12 +138,12 @@ seg_ua_mt_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repor
     }
   x = seg_method_upload (self, batch->n, batch->image);
   logits = seg_vnet_forward (self->student, x, NULL);
-  seg_method_add_loss (&total, seg_method_supervised (self, logits, batch), 1, "loss.supervised",
-                       report);
+  seg_method_add_loss (self, &total, seg_method_supervised (self, logits, batch), 1,
+                       "loss.supervised", report);
   if (has_unlabelled)
     {
       p = unlabelled_softmax (logits, batch);
-      seg_method_add_loss (&total, seg_loss_consistency (p, target, mask, &is_empty),
+      seg_method_add_loss (self, &total, seg_loss_consistency (p, target, mask, &is_empty),
                            weight_consistency (self), "loss.consistency", report);
     }
   return total;

@@ -26,11 +26,15 @@ struct _SegMethod
   SegOptimiser *optimiser;
   gint64 step;
   GPtrArray *saved; /* host copies a checkpoint borrows */
+  SegTensor *losses[SEG_METHOD_MAX_METRICS]; /* of this step's report, until they are read */
   GPtrArray *kept; /* running statistics as the step found them, SegTensor */
 };
 
 SegMethodLosses seg_method_get_step_losses (const char *name);
 void seg_method_report_add (SegMethodReport *report, const char *name, double value);
+/* The value is read when all of the step that waits for nothing has been launched. */
+void seg_method_report_loss (SegMethod *self, SegMethodReport *report, const char *name,
+                             SegTensor *value);
 
 SegTensor *seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *report);
 SegTensor *seg_mean_teacher_losses (SegMethod *self, const SegBatch *batch,
@@ -46,8 +50,8 @@ SegTensor *seg_method_upload (SegMethod *self, int n, const float *values);
 /* Softmax of the teacher, in training mode (its own batch statistics), without gradients. */
 SegTensor *seg_method_teach (SegMethod *self, SegTensor *x);
 /* Adds @weight · @part (transfer full, nullable) to *@total and its value to the report. */
-void seg_method_add_loss (SegTensor **total, SegTensor *part, double weight, const char *name,
-                          SegMethodReport *report);
+void seg_method_add_loss (SegMethod *self, SegTensor **total, SegTensor *part, double weight,
+                          const char *name, SegMethodReport *report);
 /* The supervised part, as the params ask. */
 SegTensor *seg_method_supervised (SegMethod *self, SegTensor *logits, const SegBatch *batch);
 /* Where the unlabelled patches show their scan and not padding, n 1 X.., or NULL where that is not

@@ -176,6 +176,29 @@ seg_method_report_add (SegMethodReport *report, const char *name, double value)
   report->n_metrics++;
 }
 
+void
+seg_method_report_loss (SegMethod *self, SegMethodReport *report, const char *name,
+                        SegTensor *value)
+{
+  const int m = report->n_metrics;
+
+  seg_method_report_add (report, name, NAN);
+  if (report->n_metrics > m)
+    seg_tensor_set (&self->losses[m], seg_tensor_ref (value));
+}
+
+/* The one place where a step waits for the device: everything before it has been launched. */
+static void
+read_losses (SegMethod *self, SegMethodReport *report)
+{
+  for (int m = 0; m < SEG_METHOD_MAX_METRICS; m++)
+    if (self->losses[m] != NULL)
+      {
+        report->metrics[m].value = seg_tensor_get_scalar (self->losses[m]);
+        seg_tensor_clear (&self->losses[m]);
+      }
+}
+
 static gboolean
 check_finite (const SegMethodReport *report, GError **error)
 {
@@ -274,17 +297,19 @@ learn (SegMethod *self, const SegBatch *batch, SegMethodReport *report, GError *
   g_autoptr (SegTape) tape = seg_tape_begin (self->context);
 
   loss = self->step_losses (self, batch, report);
-  /* The sum is looked at before it is used: a step that is not finite leaves the parameters alone.
-   */
-  if (!seg_context_failed (self->context))
-    {
-      if (loss != NULL)
-        seg_method_report_add (report, "loss", seg_tensor_get_scalar (loss));
-      if (!check_finite (report, error))
-        return FALSE;
-    }
   if (loss != NULL && !seg_context_failed (self->context))
-    seg_tape_backward (tape, loss);
+    {
+      seg_method_report_loss (self, report, "loss", loss);
+      seg_tape_backward (tape, loss);
+    }
+  read_losses (self, report);
+  /* They are looked at before gradients are used: a step that is not finite leaves the parameters
+   * alone. */
+  if (!seg_context_failed (self->context) && !check_finite (report, error))
+    {
+      seg_optimiser_zero_grad (self->optimiser);
+      return FALSE;
+    }
   if (!seg_context_failed (self->context))
     update (self, report->lr, loss != NULL);
   return seg_context_check (self->context, error);

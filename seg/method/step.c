@@ -59,15 +59,15 @@ seg_method_teach (SegMethod *self, SegTensor *x)
 }
 
 void
-seg_method_add_loss (SegTensor **total, SegTensor *part, double weight, const char *name,
-                     SegMethodReport *report)
+seg_method_add_loss (SegMethod *self, SegTensor **total, SegTensor *part, double weight,
+                     const char *name, SegMethodReport *report)
 {
   G_GNUC_UNUSED g_autoptr (SegTensor) owned = part;
   g_autoptr (SegTensor) weighted = NULL;
 
   if (part == NULL)
     return;
-  seg_method_report_add (report, name, seg_tensor_get_scalar (part));
+  seg_method_report_loss (self, report, name, part);
   weighted = weight == 1 ? seg_tensor_ref (part) : seg_affine (part, weight, 0);
   if (*total == NULL)
     *total = g_steal_pointer (&weighted);
@@ -132,7 +132,7 @@ seg_sup_only_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *re
   g_autoptr (SegTensor) logits = seg_vnet_forward (self->student, x, NULL);
   SegTensor *total = NULL;
 
-  seg_method_add_loss (&total, seg_method_supervised (self, logits, batch), 1, "loss.supervised",
-                       report);
+  seg_method_add_loss (self, &total, seg_method_supervised (self, logits, batch), 1,
+                       "loss.supervised", report);
   return total;
 }
