@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 
 import h5py
@@ -560,9 +559,9 @@ def reader_missing(folder):
 
 
 def run(path, who):
-    """Exit status, output, errors, peak memory in KiB, seconds."""
+    """Exit status, output, errors, peak memory in KiB, seconds of work: a busy machine's clock says
+    nothing of the program, and one that waits for ever meets the test's own limit."""
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-    began = time.monotonic()
     if who:
         os.chmod(os.path.dirname(path), 0o755)
     program = subprocess.Popen([PROGRAM, "info", "--json", path], env=ENVIRONMENT, stdout=out, stderr=err,
@@ -572,7 +571,7 @@ def run(path, who):
     out.seek(0)
     err.seek(0)
     return (os.waitstatus_to_exitcode(status), out.read().decode(), err.read().decode(),
-            usage.ru_maxrss, time.monotonic() - began)
+            usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
 
 
 def judge(path, refused, who):
