@@ -30,6 +30,7 @@ import math
 import os
 import pathlib
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -447,15 +448,19 @@ class Bench:
         self.x.key("Return")
 
     def train(self):
-        """A round, by its dialog; long enough for all that follows."""
+        """A round, by its dialog; long enough for all that follows. Other jobs are no training: what
+        counts is that its steps rise."""
         self.x.key("ctrl+r")
         time.sleep(1.5)
         self.x.key("Return")
-        self.driver.wait(self.is_training, "the round", 60)
-        time.sleep(8)  # it prepares scans before it trains
+        first = self.driver.wait(lambda: self.step() or None, "the first step of the round", 300)
+        self.driver.wait(lambda: self.step() > first + 1, "the next steps of the round", 120)
 
-    def is_training(self):
-        return not self.driver.look("Nothing running")
+    def step(self):
+        query = "SELECT max(step) FROM metric WHERE round = (SELECT max(id) FROM round)"
+        with sqlite3.connect(f"file:{self.project}/project.sqlite?mode=ro", uri=True,
+                             timeout=20) as db:
+            return db.execute(query).fetchone()[0] or 0
 
     def run(self):
         wanted = args.only.split(",")
@@ -472,13 +477,15 @@ class Bench:
                 profile = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "997", "-o", args.perf,
                                             "-p", str(self.driver.process.pid)],
                                            stderr=subprocess.DEVNULL)
+            steps = 0
             if args.training:
                 self.train()
+                steps = self.step()
             for name in ("stroke", "scroll", "switch", "session"):
                 if name in wanted:
                     getattr(self, name)()
             if args.training:
-                say("training", still_running=bool(self.is_training()))
+                say("training", steps_meanwhile=self.step() - steps)
             if profile:
                 profile.send_signal(2)
                 profile.wait()
