@@ -144,8 +144,7 @@ static const char *const case_names[N_CASES] = { "nearest 800x800",
                                                  "linear with labels, outlines, crosshair 800x800",
                                                  "cubic with labels, outlines, crosshair 800x800",
                                                  "oblique linear with labels 800x800",
-                                                 "linear with labels, outlines, crosshair "
-                                                 "3840x2160" };
+                                                 "linear with labels, outlines, crosshair 4K" };
 
 static RenderSliceParams
 case_params (const Bench *bench, Case which, int turn)
