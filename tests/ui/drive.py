@@ -56,6 +56,16 @@ def inside_display(test_file, screen="1600x1000", arguments=()):
     sys.exit(status)
 
 
+def points(driver, tap):
+    """Test points that something comes true: until (name, what, timeout)."""
+    def until(name, what, timeout=8):
+        try:
+            return tap.ok(bool(driver.wait(what, name, timeout)), name)
+        except RuntimeError as error:
+            return tap.ok(False, f"{name}: {error}")
+    return until
+
+
 class Tap:
     """Test points with a line each; the plan comes last."""
 

@@ -21,14 +21,7 @@ import slices  # noqa: E402
 tap = drive.Tap()
 d = drive.Driver()
 p = project.Project(d, "Files", 2, validation=0)
-
-
-def until(name, what, timeout=8):
-    """A test point that something comes true."""
-    try:
-        return tap.ok(bool(d.wait(what, name, timeout)), name)
-    except RuntimeError as error:
-        return tap.ok(False, f"{name}: {error}")
+until = drive.points(d, tap)
 
 
 def in_hand(name):

@@ -21,16 +21,9 @@ import slices  # noqa: E402
 tap = drive.Tap()
 d = drive.Driver()
 p = project.Project(d, "Program", 2, size="48,40,24", validation=0)
+until = drive.points(d, tap)
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = pathlib.Path(os.environ["HOME"]) / ".local/share/crosslabel/models"
-
-
-def until(name, what, timeout=8):
-    """A test point that something comes true."""
-    try:
-        return tap.ok(bool(d.wait(what, name, timeout)), name)
-    except RuntimeError as error:
-        return tap.ok(False, f"{name}: {error}")
 
 
 def drop(paths, x, y):

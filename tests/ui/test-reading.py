@@ -22,19 +22,12 @@ import x11  # noqa: E402
 tap = drive.Tap()
 d = drive.Driver()
 p = project.Project(d, "Session", 4)
+until = drive.points(d, tap)
 case, labels, info = p.case, p.labels, p.info
 
 
 def index_of(plane):
     return int(d.find(f"{plane} slice").queryValue().currentValue) - 1
-
-
-def until(name, what):
-    """A test point that something comes true."""
-    try:
-        return tap.ok(bool(d.wait(what, name, 8)), name)
-    except RuntimeError as error:
-        return tap.ok(False, f"{name}: {error}")
 
 
 def task(name, plane):
