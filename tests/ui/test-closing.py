@@ -198,6 +198,9 @@ try:
     again = subprocess.run([d.program, "train", whole, "--resume"], capture_output=True, text=True,
                            check=False)
     resumed, uninterrupted = curve(PROJECT), curve(whole)
+    if resumed != uninterrupted:
+        print(f"# resumed: {sorted(set(resumed) - set(uninterrupted))[:4]} of {len(resumed)}, "
+              f"uninterrupted: {sorted(set(uninterrupted) - set(resumed))[:4]} of {len(uninterrupted)}")
     tap.ok(again.returncode == 0 and len(resumed) > STEPS and resumed == uninterrupted,
            f"its curve is the uninterrupted one, {len(resumed)} values bit for bit"
            + again.stderr[-200:])
