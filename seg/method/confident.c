@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define MARGIN 1e-6f
-#define HIGH_BITS 16
+#define HALF_BITS 16
+#define N_BINS (1u << HALF_BITS)
 
 /* A float's bits in an order that follows its value. */
 static inline guint32
@@ -29,31 +30,40 @@ from_sortable_bits (guint32 bits)
   return value;
 }
 
+/* The bin of a histogram that holds the element of rank @rank, which becomes its rank inside. */
+static guint32
+find_bin (const guint32 *histogram, gsize *rank)
+{
+  guint32 bin = 0;
+
+  while (*rank >= histogram[bin])
+    *rank -= histogram[bin++];
+  return bin;
+}
+
 float
 seg_confident_select_rank (const float *values, gsize n, gsize rank)
 {
-  g_autofree guint32 *histogram = g_new0 (guint32, 1u << HIGH_BITS);
-  guint32 high = 0, low = 0;
+  g_autofree guint32 *histogram = g_new0 (guint32, N_BINS);
+  guint32 high, low;
 
   g_return_val_if_fail (rank < n && n <= G_MAXUINT32, 0);
 
   /* Two passes over 16 bits each: which bin of the high half, then which value inside it. */
   for (gsize v = 0; v < n; v++)
-    histogram[sortable_bits (values[v]) >> HIGH_BITS]++;
-  while (rank >= histogram[high])
-    rank -= histogram[high++];
+    histogram[sortable_bits (values[v]) >> HALF_BITS]++;
+  high = find_bin (histogram, &rank);
 
-  memset (histogram, 0, sizeof (guint32) << HIGH_BITS);
+  memset (histogram, 0, N_BINS * sizeof *histogram);
   for (gsize v = 0; v < n; v++)
     {
       guint32 bits = sortable_bits (values[v]);
 
-      if (bits >> HIGH_BITS == high)
-        histogram[bits & 0xffff]++;
+      if (bits >> HALF_BITS == high)
+        histogram[bits & (N_BINS - 1)]++;
     }
-  while (rank >= histogram[low])
-    rank -= histogram[low++];
-  return from_sortable_bits (high << HIGH_BITS | low);
+  low = find_bin (histogram, &rank);
+  return from_sortable_bits (high << HALF_BITS | low);
 }
 
 /* Voxel v of item i: its class k has P[(i K + k) V + v]. */
@@ -66,6 +76,14 @@ argmax (const float *p, int K, gsize V)
     if (p[(gsize) k * V] > p[(gsize) best * V])
       best = k;
   return best;
+}
+
+/* From which probability on a voxel is confidently of a class. */
+static float
+find_least (double sum, gsize n)
+{
+  /* No voxel has the label: nothing can be confidently of it. */
+  return n > 0 ? (float) (sum / (double) n - MARGIN) : INFINITY;
 }
 
 static void
@@ -84,8 +102,7 @@ count_and_average (const guint8 *labels, const float *P, gsize n_items, int K, g
         sum[s] += P[(i * (gsize) K + s) * V + v];
       }
   for (int k = 0; k < K; k++)
-    /* No voxel labelled k: nothing can be confidently k. */
-    least[k] = n[k] > 0 ? (float) (sum[k] / (double) n[k] - MARGIN) : INFINITY;
+    least[k] = find_least (sum[k], n[k]);
 }
 
 /* C[s][j] of one item: voxels labelled s and confidently of class j. */
@@ -189,6 +206,167 @@ gather (const guint8 *labels, const float *P, gsize n_items, int K, gsize V, int
     }
 }
 
+/* --- two classes --------------------------------------------------------------------------------
+ *
+ * The usual case, without branches that depend on a voxel and with four passes over the batch:
+ * means and a first histogram; who is confident; the second histogram; the flags.
+ */
+
+/* Like values follow each other in a scan: by turns in two histograms they need not wait for the
+ * one before to be counted. */
+#define N_TURNS 2
+
+typedef struct
+{
+  gsize n[2];
+  float least[2];
+  gsize rank[2]; /* of the element that the flagged are below */
+  guint32 high[2];
+  float below[2];
+  guint32 *histogram; /* [turn][class][bin] */
+} Two;
+
+static inline float
+given_probability (const float *p0, const float *p1, guint8 label, gsize v)
+{
+  return label ? p1[v] : p0[v];
+}
+
+static inline guint32 *
+histogram_of (Two *two, gsize turn, gsize label)
+{
+  return two->histogram + (turn * 2 + label) * N_BINS;
+}
+
+/* The turns of class @k together, from which the bin of @rank is found. */
+static guint32
+find_bin_of_two (Two *two, int k, gsize *rank)
+{
+  guint32 *sum = histogram_of (two, 0, (gsize) k);
+
+  for (gsize turn = 1; turn < N_TURNS; turn++)
+    for (guint32 bin = 0; bin < N_BINS; bin++)
+      sum[bin] += histogram_of (two, turn, (gsize) k)[bin];
+  return find_bin (sum, rank);
+}
+
+static void
+survey_two (Two *two, const guint8 *labels, const float *p0, const float *p1, gsize V,
+            double sum[2])
+{
+  double sums[N_TURNS][2] = { { 0 } };
+  gsize ones = 0;
+
+  for (gsize v = 0; v < V; v++)
+    {
+      const gsize turn = v % N_TURNS;
+      const float p = given_probability (p0, p1, labels[v], v);
+
+      ones += labels[v];
+      sums[turn][0] += labels[v] ? 0 : (double) p;
+      sums[turn][1] += labels[v] ? (double) p : 0;
+      histogram_of (two, turn, labels[v])[sortable_bits (p) >> HALF_BITS]++;
+    }
+  two->n[0] += V - ones;
+  two->n[1] += ones;
+  for (int turn = 0; turn < N_TURNS; turn++)
+    for (int k = 0; k < 2; k++)
+      sum[k] += sums[turn][k];
+}
+
+static void
+count_confident_two (const Two *two, const guint8 *labels, const float *p0, const float *p1,
+                     gsize V, gint64 (*C)[SEG_CONFIDENT_MAX_CLASSES])
+{
+  gsize n_sure = 0, n_given = 0, n_found = 0, n_both = 0;
+
+  for (gsize v = 0; v < V; v++)
+    {
+      const gsize a = p0[v] >= two->least[0];
+      const gsize b = p1[v] >= two->least[1];
+      const gsize found = b & ((a ^ 1) | (p1[v] > p0[v]));
+
+      n_sure += a | b;
+      n_given += (a | b) & labels[v];
+      n_found += found;
+      n_both += found & labels[v];
+    }
+  C[1][1] += (gint64) n_both;
+  C[1][0] += (gint64) (n_given - n_both);
+  C[0][1] += (gint64) (n_found - n_both);
+  C[0][0] += (gint64) (n_sure - n_given - n_found + n_both);
+}
+
+static void
+count_low_halves (Two *two, const guint8 *labels, const float *p0, const float *p1, gsize V)
+{
+  for (gsize v = 0; v < V; v++)
+    {
+      const guint32 bits = sortable_bits (given_probability (p0, p1, labels[v], v));
+
+      if (bits >> HALF_BITS == two->high[labels[v]])
+        histogram_of (two, v % N_TURNS, labels[v])[bits & (N_BINS - 1)]++;
+    }
+}
+
+static gsize
+flag_two (const Two *two, guint8 *labels, const float *p0, const float *p1, gsize V, guint8 *flags)
+{
+  gsize n_flagged = 0;
+
+  for (gsize v = 0; v < V; v++)
+    {
+      const guint8 label = labels[v];
+      const guint8 guess = p1[v] > p0[v];
+      const guint8 flag =
+          (guess != label) & (given_probability (p0, p1, label, v) < two->below[label]);
+
+      labels[v] = label ^ flag;
+      if (flags != NULL)
+        flags[v] = flag;
+      n_flagged += flag;
+    }
+  return n_flagged;
+}
+
+static gsize
+correct_two (guint8 *labels, const float *P, gsize n_items, gsize V, guint8 *flags)
+{
+  g_autofree guint32 *histogram = g_new0 (guint32, 2 * N_TURNS * N_BINS);
+  Two two = { .high = { G_MAXUINT32, G_MAXUINT32 }, .histogram = histogram };
+  gint64 C[2][SEG_CONFIDENT_MAX_CLASSES] = { { 0 } };
+  gint64 M[2][SEG_CONFIDENT_MAX_CLASSES] = { { 0 } };
+  double sum[2] = { 0 };
+  gsize n_flagged = 0;
+
+  for (gsize i = 0; i < n_items; i++)
+    survey_two (&two, labels + i * V, P + 2 * i * V, P + (2 * i + 1) * V, V, sum);
+  for (int k = 0; k < 2; k++)
+    two.least[k] = find_least (sum[k], two.n[k]);
+  for (gsize i = 0; i < n_items; i++)
+    count_confident_two (&two, labels + i * V, P + 2 * i * V, P + (2 * i + 1) * V, V, C);
+  calibrate (C, two.n, 2, M);
+
+  for (int k = 0; k < 2; k++)
+    {
+      two.rank[k] = two.n[k] - (gsize) M[k][k];
+      if (two.n[k] > 1 && two.rank[k] > 0)
+        two.high[k] = find_bin_of_two (&two, k, &two.rank[k]);
+    }
+  memset (histogram, 0, 2 * N_TURNS * N_BINS * sizeof *histogram);
+  for (gsize i = 0; i < n_items; i++)
+    count_low_halves (&two, labels + i * V, P + 2 * i * V, P + (2 * i + 1) * V, V);
+  for (int k = 0; k < 2; k++)
+    two.below[k] = two.high[k] == G_MAXUINT32
+                       ? -INFINITY
+                       : from_sortable_bits (two.high[k] << HALF_BITS
+                                             | find_bin_of_two (&two, k, &two.rank[k]));
+  for (gsize i = 0; i < n_items; i++)
+    n_flagged += flag_two (&two, labels + i * V, P + 2 * i * V, P + (2 * i + 1) * V, V,
+                           flags != NULL ? flags + i * V : NULL);
+  return n_flagged;
+}
+
 gsize
 seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsize V, guint8 *flags)
 {
@@ -203,7 +381,10 @@ seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsi
   gsize n_flagged = 0;
 
   g_return_val_if_fail (K >= 2 && K <= SEG_CONFIDENT_MAX_CLASSES, 0);
+  g_return_val_if_fail (n_items * V <= G_MAXUINT32, 0);
 
+  if (K == 2)
+    return correct_two (labels, P, n_items, V, flags);
   count_and_average (labels, P, n_items, K, V, n, least);
   for (gsize i = 0; i < n_items; i++)
     count_confident (labels + i * V, P + i * (gsize) K * V, K, V, least, C);
@@ -219,8 +400,7 @@ seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsi
         continue;
       gather (labels, P, n_items, K, V, k, -1, values);
       below[k] = seg_confident_select_rank (values, n[k], (gsize) m);
-      /* With two classes both rules rank alike, and the stricter is the one by class. */
-      for (int j = 0; j < K && K > 2; j++)
+      for (int j = 0; j < K; j++)
         {
           margin[k][j] = INFINITY;
           if (j == k || M[k][j] <= 0)
@@ -238,7 +418,7 @@ seg_confident_correct (guint8 *labels, const float *P, gsize n_items, int K, gsi
         const float *p = P + i * (gsize) K * V + v;
         int s = labels[i * V + v];
         float p_s = p[(gsize) s * V];
-        gboolean by_rate = K == 2;
+        gboolean by_rate = FALSE;
         int guess;
 
         if (!(p_s < below[s]))

@@ -126,19 +126,20 @@ slow_correct (guint8 *labels, const float *p, int N)
 static void
 test_against_the_slow_way (void)
 {
-  for (int trial = 0; trial < 400; trial++)
+  for (int trial = 0; trial < 800; trial++)
     {
       int N = g_test_rand_int_range (1, 60);
       float p[120];
       guint8 fast[60], slow[60];
+      const double share = trial % 2 ? 0.6 : 300; /* how much of a label its probability explains */
 
       for (int v = 0; v < N; v++)
         {
-          /* Sixteenths make ties; their means are exact enough to compare with. */
-          p[N + v] = (float) g_test_rand_int_range (0, 17) / 16;
+          /* Sixteenths make ties; close to each other only their last bits tell values apart. */
+          p[N + v] = trial % 2 ? (float) g_test_rand_int_range (0, 17) / 16
+                               : (float) g_test_rand_double_range (0.499, 0.501);
           p[v] = 1 - p[N + v];
-          fast[v] = slow[v] =
-              (guint8) (g_test_rand_int_range (0, 16) < 16 * (0.2 + 0.6 * p[N + v]));
+          fast[v] = slow[v] = (guint8) (g_test_rand_double () < 0.5 + share * (p[N + v] - 0.5));
         }
       g_assert_cmpuint (seg_confident_correct (fast, p, 1, 2, (gsize) N, NULL), ==,
                         slow_correct (slow, p, N));
@@ -216,8 +217,8 @@ test_four_million_voxels (void)
       best = MIN (best, (double) (g_get_monotonic_time () - start) / 1000);
     }
   g_test_message ("correction of 4 014 080 voxels: %.1f ms", best);
-  /* The target is 60 ms on a quiet machine; a busy one must not fail the build. */
-  g_assert_cmpfloat (best, <, 1000);
+  /* The target is 60 ms on a quiet machine (measured: 31); a busy one must not fail the build. */
+  g_assert_cmpfloat (best, <, 500);
 }
 
 int
