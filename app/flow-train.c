@@ -87,6 +87,16 @@ write_later (Round *self, DbWrite *write)
   db_store_write_later (self->data->store, write);
 }
 
+static DbWrite *
+take_metrics (Round *self)
+{
+  DbWrite *write = db_write_add_metrics (
+      self->round, (const DbMetricPoint *) self->metrics->data, self->metrics->len);
+
+  g_array_set_size (self->metrics, 0);
+  return write;
+}
+
 static void
 flush (Round *self, double fraction, const char *message)
 {
@@ -106,10 +116,7 @@ flush (Round *self, double fraction, const char *message)
       update.dice = self->dice;
     }
   if (self->metrics->len > 0)
-    write_later (self,
-                 db_write_add_metrics (self->round, (const DbMetricPoint *) self->metrics->data,
-                                       self->metrics->len));
-  g_array_set_size (self->metrics, 0);
+    write_later (self, take_metrics (self));
   write_later (self, db_write_update_round (self->round, &update));
   write_later (self, db_write_set_job_progress (self->db_job, fraction, step,
                                                 self->plan.params.n_steps, message));
@@ -163,7 +170,15 @@ hook_metric (gint64 step, const char *name, double value, gpointer data)
     self->dice = value;
 }
 
-/* The engine waits for the writer here alone (DESIGN 5). */
+/* The engine waits for the writer here and below alone (DESIGN 5). */
+static gboolean
+hook_saving (gpointer data, GError **error)
+{
+  Round *self = data;
+
+  return self->metrics->len == 0 || write_now (self, take_metrics (self), error) >= 0;
+}
+
 static void
 hook_checkpoint (gint64 step, gpointer data)
 {
@@ -646,6 +661,7 @@ train_and_predict (Round *self, GError **error)
   const AppTrainHooks hooks = { .check = hook_check,
                                 .progress = hook_progress,
                                 .metric = hook_metric,
+                                .saving = hook_saving,
                                 .checkpoint = hook_checkpoint,
                                 .resumed = hook_resumed,
                                 .label_names = (const char *const *) self->data->label_names,

@@ -507,6 +507,8 @@ save_checkpoint (AppTrainer *self, GError **error)
       && self->saved_validated == self->validated_step
       && self->saved_refreshed == self->refreshed_step)
     return TRUE;
+  if (self->hooks.saving != NULL && !self->hooks.saving (self->hooks.data, error))
+    return FALSE;
   if (!seg_method_save (self->method, checkpoint, error))
     return FALSE;
   seg_checkpoint_set_string (checkpoint, "order", order);

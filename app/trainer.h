@@ -44,6 +44,9 @@ typedef struct
   /* @fraction: of the training, refreshes and validations in it, as time goes */
   void (*progress) (double fraction, const char *message, gpointer data);
   void (*metric) (gint64 step, const char *name, double value, gpointer data);
+  /* A checkpoint is about to be written: what was told of the steps in it has to be on the disk
+   * first, for a run that goes on from it does not tell it again. */
+  gboolean (*saving) (gpointer data, GError **error);
   /* A checkpoint of @step is on the disk. */
   void (*checkpoint) (gint64 step, gpointer data);
   /* It goes on after @step: what was told beyond it will be told again. */

@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -119,6 +120,54 @@ def test_disk_full_later(folder):
     assert error and "the one before it is whole" in error, error
     assert exported(project, folder / "now") == labels
     ends_as_if_nothing_had_been(folder, project, labels)
+
+
+def curve(project):
+    """All that was told of the round's steps."""
+    with sqlite3.connect(project / "project.sqlite") as db:
+        return sorted(row for row in db.execute("SELECT step, name, value FROM metric")
+                      if not row[1].startswith("refresh.seconds"))
+
+
+def test_killed_at_any_moment(folder):
+    """The curve too is that of a run that was never torn off (I7): a checkpoint after every step, so
+    that most of the time is spent between a checkpoint and what was told of it."""
+    project, _ = make(folder)
+    whole = folder / "whole.crosslabel"
+    shutil.copytree(project, whole)
+    begin = ("--method", "sup-only", *TRAIN[2:], "--steps", 60)
+    assert train(whole, *begin) is None
+    rng = random.Random(11)
+    n_kills = 0
+    program = None
+    for turn in range(14):
+        how = begin if turn == 0 else ("--resume", "--json")
+        program = subprocess.Popen([tap.CROSSLABEL, "train", str(project), *map(str, how)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        mark = project / "models" / "round-1" / "checkpoint.json"
+        if turn == 0:
+            while program.poll() is None and not mark.exists():
+                time.sleep(0.01)
+        else:
+            before = mark.stat().st_mtime_ns
+            while program.poll() is None and mark.exists() and mark.stat().st_mtime_ns == before:
+                time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        if program.poll() is None:
+            n_kills += 1
+        program.kill()
+        program.communicate()
+        if not mark.exists():
+            break
+    if program.returncode != 0:
+        assert train(project, "--resume", "--json") is None
+    assert n_kills >= 8, n_kills
+    missing = sorted(set(curve(whole)) - set(curve(project)))
+    extra = sorted(set(curve(project)) - set(curve(whole)))
+    assert curve(whole) == curve(project), (n_kills, missing[:10], extra[:10])
+    assert model_of(project) == model_of(whole)
+    ok("info", project, "--check")
+    print(f"# {n_kills} kills, {len(curve(whole))} values")
 
 
 def test_scan_vanishes_in_the_middle(folder):
