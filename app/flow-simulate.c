@@ -38,6 +38,8 @@ typedef struct
   double dice_per_class[256];
   double loss; /* moving average */
   GArray *refreshes; /* Refreshed, of this round */
+  int turn; /* selections in the middle of this round */
+  GArray *selected; /* Selected, by them */
 } Simulation;
 
 /* How good the pseudo-labels of one refresh were, by the truth. */
@@ -46,6 +48,11 @@ typedef struct
   gint64 step;
   double teacher[MAX_CLASSES], generalist[MAX_CLASSES];
 } Refreshed;
+
+typedef struct
+{
+  gint64 step, scan;
+} Selected;
 
 static gint64
 seed_of (const Simulation *self)
@@ -123,11 +130,12 @@ request_key (const AppSimulateRequest *r)
 
   return g_strdup_printf (
       "%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
-      " minutes %g start %d budget %d pool %d strategy %s random %g parity %d "
+      " minutes %g start %d budget %d%s pool %d strategy %s random %g parity %d "
       "generalist %s set %s",
       r->train.method, app_profile_get_name (r->train.profile), r->train.dense ? "dense" : "cross",
-      r->train.seed, r->train.n_steps, r->train.seconds / 60, r->n_start, r->budget, r->n_pool,
-      active_strategy_get_name (r->train.strategy), r->train.random_share, r->train.parity,
+      r->train.seed, r->train.n_steps, r->train.seconds / 60, r->n_start, r->budget,
+      r->during ? " in training" : "", r->n_pool, active_strategy_get_name (r->train.strategy),
+      r->train.random_share, r->train.parity,
       r->train.generalist != NULL ? r->train.generalist : "built-in", settings);
 }
 
@@ -482,6 +490,21 @@ add_refreshes (Simulation *self, JsonBuilder *builder)
 }
 
 static void
+add_selected (Simulation *self, JsonBuilder *builder)
+{
+  json_builder_set_member_name (builder, "selected_in_training");
+  json_builder_begin_array (builder);
+  for (guint s = 0; s < self->selected->len; s++)
+    {
+      json_builder_begin_object (builder);
+      add_int (builder, "step", g_array_index (self->selected, Selected, s).step);
+      add_int (builder, "scan", g_array_index (self->selected, Selected, s).scan);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+}
+
+static void
 keep_round (Simulation *self, AppTrainer *trainer)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -497,6 +520,8 @@ keep_round (Simulation *self, AppTrainer *trainer)
   add_number (builder, "seconds", app_trainer_get_seconds (trainer));
   if (self->refreshes->len > 0)
     add_refreshes (self, builder);
+  if (self->turn > 0)
+    add_selected (self, builder);
   json_builder_end_object (builder);
   g_ptr_array_add (self->rounds, json_builder_get_root (builder));
 
@@ -507,12 +532,29 @@ keep_round (Simulation *self, AppTrainer *trainer)
   self->said (line, self->said_data);
 }
 
-/* Predicts the unlabelled scans, selects, labels from the truth on the proposed slices. */
-static gboolean
-select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
+/* The slices of a scan that was chosen: those proposed; the paper's experts label the middle ones
+ * of the structure, whatever a model says. */
+static void
+label_choice (Simulation *self, AppRoundScan *scan, ActivePlanes *proposed)
 {
-  const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
-  double tau = seg_gm_abs_tau_after_round (&schedule);
+  ActivePlanes middle = { 0 };
+  gboolean as_published =
+      self->request->train.parity
+      && active_planes_from_truth (&middle, scan->truth_ijk,
+                                   seg_prepared_get_geometry (scan->prepared)->size);
+  ActivePlanes *planes = as_published ? &middle : proposed;
+
+  planes->n_extra = 0;
+  label_scan (self, scan, planes);
+  active_planes_clear (&middle);
+}
+
+/* Predicts the training scans, selects by how much of them is less certain than @tau, labels from
+ * the truth. @turn, of @n_turns, from 1. */
+static gboolean
+select_and_label (Simulation *self, AppTrainer *trainer, double tau, int turn, int n_turns,
+                  GError **error)
+{
   GPtrArray *scans = self->data->scans;
   g_autofree ActiveFeatures *features = g_new0 (ActiveFeatures, scans->len);
   g_autofree gboolean *labelled = g_new0 (gboolean, scans->len);
@@ -546,24 +588,123 @@ select_and_label (Simulation *self, AppTrainer *trainer, GError **error)
           features, labelled, NULL, n,
           &(ActiveSelectParams){ .strategy = self->request->train.strategy,
                                  .n_wanted = self->request->budget,
-                                 .round = self->round,
-                                 .n_rounds = self->request->n_rounds,
+                                 .round = turn,
+                                 .n_rounds = n_turns,
                                  .random_share = self->request->train.random_share,
                                  .candidate_share = 0.1,
                                  .parity = self->request->train.parity,
-                                 .seed = (guint64) seed_of (self) + (guint64) self->round });
+                                 .seed = (guint64) seed_of (self) + (guint64) turn });
       for (guint c = 0; c < choices->len; c++)
         {
           const ActiveChoice *choice = &g_array_index (choices, ActiveChoice, c);
 
-          planes[choice->position].n_extra = 0;
-          label_scan (self, app_round_data_find (self->data, choice->scan),
-                      &planes[choice->position]);
+          label_choice (self, app_round_data_find (self->data, choice->scan),
+                        &planes[choice->position]);
         }
     }
   for (gsize i = 0; i < n; i++)
     active_planes_clear (&planes[i]);
   return ok;
+}
+
+static gboolean
+select_after_round (Simulation *self, AppTrainer *trainer, GError **error)
+{
+  const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
+
+  return select_and_label (self, trainer, seg_gm_abs_tau_after_round (&schedule), self->round,
+                           self->request->n_rounds, error);
+}
+
+/* Selection in the middle of training, and what a checkpoint keeps of the simulation
+ * ------------------------------------------------------------------------------------------- */
+
+static gboolean
+hook_select (AppTrainer *trainer, double tau, gpointer data, GError **error)
+{
+  Simulation *self = data;
+  guint before = self->labelled->len;
+
+  if (!select_and_label (self, trainer, tau, self->turn + 1, SEG_GM_ABS_SELECTIONS, error))
+    return FALSE;
+  self->turn++;
+  for (guint l = before; l < self->labelled->len; l++)
+    {
+      Selected selected = { app_trainer_get_step (trainer),
+                            g_array_index (self->labelled, gint64, l) };
+
+      g_array_append_val (self->selected, selected);
+    }
+  return TRUE;
+}
+
+static char *
+hook_note (gpointer data)
+{
+  Simulation *self = data;
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_object (builder);
+  add_int (builder, "turn", self->turn);
+  add_number (builder, "loss_supervised", self->loss);
+  add_refreshes (self, builder);
+  add_selected (self, builder);
+  add_labelled (self, builder);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  return json_to_string (root, FALSE);
+}
+
+static double
+number_or_nan (JsonNode *node)
+{
+  return JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
+}
+
+static void
+read_numbers (JsonObject *object, const char *name, double *values)
+{
+  JsonArray *array = json_object_get_array_member (object, name);
+
+  for (guint k = 0; k < json_array_get_length (array) && k + 1 < MAX_CLASSES; k++)
+    values[k + 1] = number_or_nan (json_array_get_element (array, k));
+}
+
+/* The note is ours, in a checkpoint that was found whole: it is trusted. */
+static gboolean
+hook_noted (const char *note, gpointer data, GError **error)
+{
+  Simulation *self = data;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object;
+  JsonArray *refreshes, *selected;
+
+  if (!json_parser_load_from_data (parser, note, -1, error))
+    return FALSE;
+  object = json_node_get_object (json_parser_get_root (parser));
+  self->turn = (int) json_object_get_int_member (object, "turn");
+  self->loss = number_or_nan (json_object_get_member (object, "loss_supervised"));
+  refreshes = json_object_get_array_member (object, "pseudo_labels");
+  for (guint r = 0; r < json_array_get_length (refreshes); r++)
+    {
+      JsonObject *one = json_array_get_object_element (refreshes, r);
+      Refreshed *refreshed = refreshed_at (self, json_object_get_int_member (one, "step"));
+
+      read_numbers (one, "dice_teacher", refreshed->teacher);
+      read_numbers (one, "dice_generalist", refreshed->generalist);
+    }
+  selected = json_object_get_array_member (object, "selected_in_training");
+  for (guint s = 0; s < json_array_get_length (selected); s++)
+    {
+      JsonObject *one = json_array_get_object_element (selected, s);
+      Selected entry = { json_object_get_int_member (one, "step"),
+                         json_object_get_int_member (one, "scan") };
+
+      g_array_append_val (self->selected, entry);
+    }
+  g_array_set_size (self->labelled, 0);
+  return read_labelled (self, json_object_get_array_member (object, "labelled_scans"));
 }
 
 /* Beside the checkpoints, for whoever wants to look at what it predicts. */
@@ -582,6 +723,9 @@ one_round (Simulation *self, GError **error)
   const AppTrainHooks hooks = { .check = hook_check,
                                 .progress = hook_progress,
                                 .metric = hook_metric,
+                                .select = self->request->during ? hook_select : NULL,
+                                .note = hook_note,
+                                .noted = hook_noted,
                                 .data = self,
                                 .label_names = (const char *const *) self->data->label_names };
   g_autofree char *folder = g_strdup_printf ("%s/round-%d", self->folder, self->round);
@@ -595,6 +739,8 @@ one_round (Simulation *self, GError **error)
       return FALSE;
     }
   self->dice = self->loss = NAN;
+  self->turn = 0;
+  g_array_set_size (self->selected, 0);
   g_array_set_size (self->refreshes, 0);
   for (gsize k = 0; k < G_N_ELEMENTS (self->dice_per_class); k++)
     self->dice_per_class[k] = NAN;
@@ -619,7 +765,7 @@ one_round (Simulation *self, GError **error)
   if (!keep_model (self, trainer, error))
     return FALSE;
   keep_round (self, trainer);
-  if (self->round < self->request->n_rounds && !select_and_label (self, trainer, error))
+  if (self->round < self->request->n_rounds && !select_after_round (self, trainer, error))
     return FALSE;
   if (!write_report (self, self->round == self->request->n_rounds, error))
     return FALSE;
@@ -730,6 +876,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   self.rounds = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
   self.labelled = g_array_new (FALSE, FALSE, sizeof (gint64));
   self.refreshes = g_array_new (FALSE, FALSE, sizeof (Refreshed));
+  self.selected = g_array_new (FALSE, FALSE, sizeof (Selected));
   self.folder = g_strconcat (request->report, ".d", NULL);
   ok = app_engine_run (engine,
                        &(AppJobParams){ .kind = APP_JOB_TRAINING,
@@ -746,6 +893,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   g_ptr_array_unref (self.rounds);
   g_array_unref (self.labelled);
   g_array_unref (self.refreshes);
+  g_array_unref (self.selected);
   app_round_data_free (self.data);
   g_source_remove (interrupt);
   g_source_remove (terminate);

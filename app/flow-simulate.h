@@ -12,6 +12,8 @@ G_BEGIN_DECLS
  * AppSimulateRequest:
  * @train: of each round; n_select and done are not used
  * @n_rounds, @n_start, @budget: rounds; scans labelled before the first; scans added after each
+ * @during: scans are selected in the middle of each round, as the paper does: @budget of them each
+ * of SEG_GM_ABS_SELECTIONS times, for methods with a generalist
  * @n_pool: training scans that take part at all, drawn by the seed; 0 for all
  * @report: file the report is kept in; beside it, REPORT.d holds checkpoints and each round's
  *   model. Started again with
@@ -23,6 +25,7 @@ typedef struct
   int n_rounds;
   int n_start;
   int budget;
+  gboolean during;
   int n_pool;
   const char *report;
 } AppSimulateRequest;

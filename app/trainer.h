@@ -2,40 +2,11 @@
 #pragma once
 
 #include "app/round-scan.h"
-#include "seg/method/method.h"
+#include "app/train-plan.h"
 
 G_BEGIN_DECLS
 
-/**
- * AppTrainPlan: all that decides how a training goes, and is kept with the round.
- *
- * @refresh_scans: scans a refresh of the generalist's labels visits, 0 for all
- * @refresh_slice_step: 1 every slice, 2 every second, …
- * @generalist: (nullable): a weight file; NULL the built-in network; "rule" the rule without one
- * @steps_per_refresh, @steps_per_validation, @steps_of_prediction: how long these are expected to
- *   take, in steps, so that progress moves with the clock
- * @n_validations: how often the frozen set is measured, evenly spread, the end included
- * @foreground_share: of the crops, see SegPatchParams
- */
-typedef struct
-{
-  char *method;
-  SegMethodParams params;
-  SegPreprocess preprocess;
-  int refresh_scans;
-  int refresh_slice_step;
-  char *generalist;
-  int n_validations;
-  double foreground_share;
-  double checkpoint_seconds;
-  double steps_per_refresh, steps_per_validation, steps_of_prediction;
-} AppTrainPlan;
-
-void app_train_plan_clear (AppTrainPlan *self);
-char *app_train_plan_to_json (const AppTrainPlan *self) G_GNUC_WARN_UNUSED_RESULT;
-gboolean app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error);
-/* "NAME=VALUE", a number of the plan or of its method's params. */
-gboolean app_train_plan_set (AppTrainPlan *self, const char *assignment, GError **error);
+typedef struct _AppTrainer AppTrainer;
 
 /* What the outside wants to hear; all on the engine thread, all optional but @check. */
 typedef struct
@@ -51,6 +22,13 @@ typedef struct
   void (*checkpoint) (gint64 step, gpointer data);
   /* It goes on after @step: what was told beyond it will be told again. */
   void (*resumed) (gint64 step, gpointer data);
+  /* The paper selects in the middle of training (SEG_METHOD_WANTS_SELECTION): labels scans of the
+   * trainer's, by how much of them is less certain than @tau. Without this hook none is. */
+  gboolean (*select) (AppTrainer *trainer, double tau, gpointer data, GError **error);
+  /* What the outside made of all it was told and asked: kept in each checkpoint, and handed back
+   * when the training goes on from it, with the scans labelled as they were then. */
+  char *(*note) (gpointer data);
+  gboolean (*noted) (const char *note, gpointer data, GError **error);
   gpointer data;
   const char *const *label_names; /* (nullable): of the classes 1 …, for what is said; borrowed */
 } AppTrainHooks;
@@ -64,8 +42,6 @@ typedef struct
  *
  * Threads: the engine thread.
  */
-typedef struct _AppTrainer AppTrainer;
-
 /**
  * app_trainer_new:
  * @scans: (element-type AppRoundScan): prepared; borrowed, their pseudo-labels are set

@@ -64,6 +64,8 @@ app_verb_simulate (int argc, char **argv)
     { "rounds", 0, 0, G_OPTION_ARG_INT, &request.n_rounds, "Rounds (1)", "N" },
     { "budget", 0, 0, G_OPTION_ARG_INT, &request.budget, "Scans labelled after each round (2)",
       "K" },
+    { "select-in-training", 0, 0, G_OPTION_ARG_NONE, &request.during,
+      "Label K scans eight times in the middle of each round, as published (gm-abs)", NULL },
     { "start", 0, 0, G_OPTION_ARG_INT, &request.n_start, "Scans labelled before the first (4)",
       "N" },
     { "pool", 0, 0, G_OPTION_ARG_INT, &request.n_pool,
@@ -101,6 +103,12 @@ app_verb_simulate (int argc, char **argv)
     return app_usage ("simulate: --random-share is from 0 to 1");
   if (request.n_rounds < 1 || request.n_start < 1 || request.budget < 0 || request.n_pool < 0)
     return app_usage ("simulate: --rounds and --start are at least 1, --budget and --pool 0");
+  /* The released code selects in its one training. */
+  if (request.train.parity && request.n_rounds == 1
+      && g_strcmp0 (request.train.method, "gm-abs") == 0)
+    request.during = TRUE;
+  if (request.during && g_strcmp0 (request.train.method, "gm-abs") != 0)
+    return app_usage ("simulate: --select-in-training is of gm-abs");
   request.train.random_share = random_share;
   request.report = report;
   return simulate (argv[1], &request, json);

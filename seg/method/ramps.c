@@ -7,7 +7,7 @@
 
 /* Of the released run: selections every 200 steps in between. */
 #define FIRST_SELECTION 800
-#define LAST_SELECTION 2200
+#define LAST_SELECTION (FIRST_SELECTION + 200 * (SEG_GM_ABS_SELECTIONS - 1))
 
 /* Position in the released run. Whole numbers of released steps must come out whole, so multiply
  * before dividing. */
@@ -127,9 +127,9 @@ seg_gm_abs_selection_is_due (const SegGmAbsSchedule *self, gint64 t)
 {
   gint64 last = 0;
 
-  for (int released = FIRST_SELECTION; released <= LAST_SELECTION; released += 200)
+  for (int r = 0; r < SEG_GM_ABS_SELECTIONS; r++)
     {
-      gint64 due = MAX (scaled_step (self, released), last + 1);
+      gint64 due = MAX (scaled_step (self, FIRST_SELECTION + 200 * r), last + 1);
 
       if (due == t)
         return TRUE;

@@ -52,6 +52,7 @@ double seg_gm_abs_tau_after_round (const SegGmAbsSchedule *self);
 /* Whether a refresh of the generalist's labels is due after t finished steps; with the released
  * number of steps and refreshes: t = 600, 1200, … 7800. */
 gboolean seg_gm_abs_refresh_is_due (const SegGmAbsSchedule *self, gint64 t);
+#define SEG_GM_ABS_SELECTIONS 8
 /* The mid-training selections of the paper: t = 800, 1000, … 2200 (scaled). */
 gboolean seg_gm_abs_selection_is_due (const SegGmAbsSchedule *self, gint64 t);
 

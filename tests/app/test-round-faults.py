@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a round, on the command line: one clear line, labels as they were, and once
 it is mended --resume ends the round as if nothing had been."""
+import json
 import math
 import os
 import pathlib
@@ -168,6 +169,57 @@ def test_killed_at_any_moment(folder):
     assert model_of(project) == model_of(whole)
     ok("info", project, "--check")
     print(f"# {n_kills} kills, {len(curve(whole))} values")
+
+
+def test_selection_in_training(folder):
+    """The published code selects in the middle of training. Killed at random, the report of such a
+    simulation is that of one that was not, and no validation scan was ever labelled (I6)."""
+    ok("phantom", "--out", folder / "scans", "--count", 9, "--seed", 7, "--size", "24,24,24",
+       "--organs", 1)
+    scans = sorted((folder / "scans").glob("phantom_???.nii.gz"))
+    truths = sorted((folder / "scans").glob("phantom_???_label.nii.gz"))
+    project = folder / "p.crosslabel"
+    ok("new", project, "--scan", *scans, "--truth", *truths, "--label", "a", "--validation", 2,
+       "--seed", 1)
+    validation = {scan["id"] for scan in ok_json("info", project)["scans"] if scan["validation"]}
+
+    def words(report):
+        return [tap.CROSSLABEL, "simulate", str(project), "--method", "gm-abs", "--start",
+                "2", "--select-in-training", "--budget", "1", "--seed", "3", "--steps", "20", "--generalist", "rule", "--set",
+                "filters=2", "--set", "checkpoint_seconds=0", "--set", "n_refreshes=2", "--report",
+                str(folder / report)]
+
+    def result(report):
+        report = json.loads((folder / report).read_text())
+        assert report["complete"]
+        for one in report["rounds"]:
+            del one["seconds"]
+        return {key: report[key] for key in ("rounds", "labelled_scans")}
+
+    subprocess.run(words("whole.json"), check=True, capture_output=True)
+    rng = random.Random(5)
+    n_kills = 0
+    mark = folder / "cut.json.d" / "round-1" / "checkpoint.json"
+    for turn in range(6):
+        before = mark.stat().st_mtime_ns if mark.exists() else 0
+        program = subprocess.Popen(words("cut.json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while program.poll() is None and (not mark.exists() or mark.stat().st_mtime_ns == before):
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.2))
+        if program.poll() is not None:
+            break
+        n_kills += 1
+        program.kill()
+        program.communicate()
+    subprocess.run(words("cut.json"), check=True, capture_output=True)
+    whole = result("whole.json")
+    assert result("cut.json") == whole, (n_kills, result("cut.json"), whole)
+    assert n_kills >= 3, n_kills
+    selected = whole["rounds"][0]["selected_in_training"]
+    assert len(selected) >= 3 and len({one["scan"] for one in selected}) == len(selected), selected
+    assert len(whole["labelled_scans"]) == 2 + len(selected) == whole["rounds"][0]["labelled"]
+    assert not validation & {scan["id"] for scan in whole["labelled_scans"]}, whole
+    print(f"# {n_kills} kills, {len(selected)} scans selected in training")
 
 
 def test_scan_vanishes_in_the_middle(folder):

@@ -23,6 +23,7 @@ typedef struct
   GPtrArray *scans;
   AppTrainPlan plan;
   GHashTable *metrics; /* "step name" → value as text, bit for bit */
+  int turn; /* of selections in training */
   int stop_at; /* steps after which the check hook asks to stop; 0 never */
   gint64 step;
   AppTrainHooks hooks;
@@ -49,6 +50,20 @@ metric (gint64 step, const char *name, double value, gpointer data)
     return;
   g_hash_table_replace (f->metrics, g_strdup_printf ("%03d %s", (int) step, name),
                         g_strdup_printf ("%a", value));
+}
+
+static void
+sign_slices (AppRoundScan *scan)
+{
+  SegPlane signed_planes[3];
+  ActivePlanes planes;
+
+  g_assert_true (active_planes_from_truth (&planes, scan->truth_ijk,
+                                           seg_prepared_get_geometry (scan->prepared)->size));
+  for (int a = 0; a < 3; a++)
+    signed_planes[a] = (SegPlane){ a, planes.index[a] };
+  app_round_scan_set_planes (scan, signed_planes, 3, FALSE);
+  active_planes_clear (&planes);
 }
 
 static void
@@ -80,7 +95,6 @@ set_up (Fixture *f, const char *method)
   for (int s = 0; s < N_SCANS; s++)
     {
       g_autofree char *path = NULL, *label = NULL, *name = g_strdup_printf ("scan %d", s);
-      ActivePlanes planes;
       AppRoundScan *scan;
 
       volume_phantom_write (
@@ -96,16 +110,7 @@ set_up (Fixture *f, const char *method)
           scan, seg_prepared_get_geometry (scan->prepared), label, N_CLASSES, &error);
       g_assert_no_error (error);
       if (s < 2)
-        {
-          SegPlane signed_planes[3];
-
-          g_assert_true (active_planes_from_truth (
-              &planes, scan->truth_ijk, seg_prepared_get_geometry (scan->prepared)->size));
-          for (int a = 0; a < 3; a++)
-            signed_planes[a] = (SegPlane){ a, planes.index[a] };
-          app_round_scan_set_planes (scan, signed_planes, 3, FALSE);
-          active_planes_clear (&planes);
-        }
+        sign_slices (scan);
       g_ptr_array_add (f->scans, scan);
     }
 }
@@ -151,9 +156,13 @@ train (Fixture *f, const int *stops)
   for (;; stops++)
     {
       g_autoptr (GError) error = NULL;
-      g_autoptr (AppTrainer) trainer =
-          app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
+      g_autoptr (AppTrainer) trainer = NULL;
 
+      /* As another process would find them. */
+      f->turn = 0;
+      for (int s = 2; s < 4; s++)
+        app_round_scan_set_planes (g_ptr_array_index (f->scans, s), NULL, 0, FALSE);
+      trainer = app_trainer_new (&f->plan, f->scans, f->folder, &f->hooks, &error);
       g_assert_no_error (error);
       f->stop_at = *stops;
       if (app_trainer_run (trainer, &error))
@@ -207,6 +216,78 @@ test_resumed_is_uninterrupted (gconstpointer data)
     }
   tear_down (&whole);
   tear_down (&cut);
+}
+
+/* Scan 2 at the second of the paper's eight turns, scan 3 at the fifth. */
+static gboolean
+label_until (Fixture *f, int turn)
+{
+  f->turn = turn;
+  if (turn >= 2)
+    sign_slices (g_ptr_array_index (f->scans, 2));
+  if (turn >= 5)
+    sign_slices (g_ptr_array_index (f->scans, 3));
+  return TRUE;
+}
+
+static gboolean
+select_cb (AppTrainer *trainer, double tau, gpointer data, GError **error)
+{
+  Fixture *f = data;
+
+  g_assert_cmpfloat (tau, >, 0.35);
+  g_assert_cmpfloat (tau, <, 0.5);
+  g_hash_table_replace (f->metrics,
+                        g_strdup_printf ("selection at %d", (int) app_trainer_get_step (trainer)),
+                        g_strdup_printf ("%a", tau));
+  return label_until (f, f->turn + 1);
+}
+
+static char *
+note_cb (gpointer data)
+{
+  return g_strdup_printf ("%d", ((Fixture *) data)->turn);
+}
+
+static gboolean
+noted_cb (const char *note, gpointer data, GError **error)
+{
+  return label_until (data, atoi (note));
+}
+
+/* Selection in the middle of training, as published: what it labels is learned from, and a run that
+ * is cut before, at and after it is the uninterrupted one (I7). */
+static void
+test_selects_in_training (void)
+{
+  Fixture whole, cut, without;
+  g_autofree char *hash = NULL, *cut_hash = NULL, *without_hash = NULL;
+  int n_selections = 0;
+  GHashTableIter iter;
+  gpointer key;
+
+  set_up (&whole, "gm-abs");
+  whole.hooks.select = select_cb;
+  whole.hooks.note = note_cb;
+  whole.hooks.noted = noted_cb;
+  hash = train (&whole, (const int[]){ 0 });
+  set_up (&cut, "gm-abs");
+  cut.hooks.select = select_cb;
+  cut.hooks.note = note_cb;
+  cut.hooks.noted = noted_cb;
+  cut_hash = train (&cut, (const int[]){ 1, 2, 3, 6, 9, 0 });
+  assert_same_metrics (whole.metrics, cut.metrics);
+  g_assert_cmpstr (hash, ==, cut_hash);
+  g_hash_table_iter_init (&iter, whole.metrics);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    n_selections += g_str_has_prefix (key, "selection");
+  g_assert_cmpint (n_selections, ==, 8);
+  set_up (&without, "gm-abs");
+  without_hash = train (&without, (const int[]){ 0 });
+  g_assert_cmpstr (hash, !=, without_hash);
+  tear_down (&whole);
+  tear_down (&cut);
+  tear_down (&without);
 }
 
 /* What is under the voxels that nobody signed does not change the training by one bit (I3). */
@@ -627,6 +708,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/app/trainer/resumed/gm-abs", "gm-abs", test_resumed_is_uninterrupted);
   g_test_add_func ("/app/trainer/unsigned-voxels", test_unsigned_voxels_do_not_matter);
   g_test_add_func ("/app/trainer/validation", test_validation_is_not_trained_on);
+  g_test_add_func ("/app/trainer/selects-in-training", test_selects_in_training);
   g_test_add_func ("/app/trainer/bad-input", test_bad_input);
   g_test_add_func ("/app/trainer/not-a-number", test_nan_stops_the_round);
   g_test_add_data_func ("/app/trainer/disk-full/sup-only", "sup-only", test_disk_full);
