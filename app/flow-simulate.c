@@ -762,6 +762,8 @@ one_round (Simulation *self, GError **error)
           return FALSE;
         }
     }
+  if (isfinite (app_trainer_get_best_dice (trainer)))
+    self->dice = app_trainer_validate (trainer, self->dice_per_class + 1, NULL);
   if (!keep_model (self, trainer, error))
     return FALSE;
   keep_round (self, trainer);
@@ -803,7 +805,8 @@ make_plan (Simulation *self, GError **error)
                             self->data->scans, error))
     return FALSE;
   /* The table is of the last checkpoint (DESIGN 7). */
-  self->plan.n_validations = 1;
+  if (!self->plan.keep_best)
+    self->plan.n_validations = 1;
   text = app_round_plan_describe (&self->plan, &time);
   self->said (text, self->said_data);
   return TRUE;

@@ -90,8 +90,8 @@ write_later (Round *self, DbWrite *write)
 static DbWrite *
 take_metrics (Round *self)
 {
-  DbWrite *write = db_write_add_metrics (
-      self->round, (const DbMetricPoint *) self->metrics->data, self->metrics->len);
+  DbWrite *write = db_write_add_metrics (self->round, (const DbMetricPoint *) self->metrics->data,
+                                         self->metrics->len);
 
   g_array_set_size (self->metrics, 0);
   return write;
@@ -679,6 +679,8 @@ train_and_predict (Round *self, GError **error)
     return FALSE;
   ok = app_trainer_run (trainer, error);
   self->result.seconds = app_trainer_get_seconds (trainer);
+  if (ok && isfinite (app_trainer_get_best_dice (trainer)))
+    self->dice = app_trainer_get_best_dice (trainer);
   flush (self, app_job_get_told_fraction (self->job), NULL);
   if (!ok || !keep_model (self, trainer, error)
       || !set_round_state (self, DB_ROUND_PREDICTING, NULL, error))

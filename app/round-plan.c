@@ -445,9 +445,8 @@ set_laptop (AppTrainPlan *plan, const int size[3])
    * and back, left and right, the same to it (docs/round-tables.md). */
   params->orient = SEG_ORIENT_NONE;
   params->overhang = 0.5;
-  params->warp = (SegWarpParams){
-    .rotate_degrees = 20, .zoom = 0.15, .contrast = 0.2, .brightness = 0.2
-  };
+  params->warp =
+      (SegWarpParams){ .rotate_degrees = 20, .zoom = 0.15, .contrast = 0.2, .brightness = 0.2 };
   /* A few hundred steps are too few for the papers' rate. */
   params->adamw = TRUE;
   params->lr = 2e-3;
@@ -552,6 +551,7 @@ app_round_plan_make (AppTrainPlan *plan, AppPlanTime *time, const AppPlanRequest
     set_laptop (plan, size);
   else
     set_paper (plan, size);
+  plan->keep_best = request->parity;
   plan->params.bf16 = laptop && !request->parity && seg_device_get_info (device)->bf16;
   default_decay = plan->params.ema_decay;
   for (const char *const *s = request->settings; s != NULL && *s != NULL; s++)

@@ -41,6 +41,8 @@ app_train_plan_to_json (const AppTrainPlan *self)
   add_string (builder, "generalist", self->generalist);
   json_builder_set_member_name (builder, "n_validations");
   json_builder_add_int_value (builder, self->n_validations);
+  json_builder_set_member_name (builder, "keep_best");
+  json_builder_add_int_value (builder, self->keep_best);
   json_builder_set_member_name (builder, "foreground_share");
   json_builder_add_double_value (builder, self->foreground_share);
   json_builder_set_member_name (builder, "checkpoint_seconds");
@@ -94,6 +96,7 @@ app_train_plan_from_json (AppTrainPlan *self, const char *json, GError **error)
   self->refresh_slice_step =
       (int) json_object_get_int_member_with_default (object, "refresh_slice_step", 1);
   self->n_validations = (int) json_object_get_int_member_with_default (object, "n_validations", 1);
+  self->keep_best = json_object_get_int_member_with_default (object, "keep_best", 0) != 0;
   self->foreground_share =
       json_object_get_double_member_with_default (object, "foreground_share", 0);
   self->checkpoint_seconds =
@@ -123,6 +126,7 @@ app_train_plan_set (AppTrainPlan *self, const char *assignment, GError **error)
     { "refresh_scans", &self->refresh_scans, NULL },
     { "refresh_slice_step", &self->refresh_slice_step, NULL },
     { "n_validations", &self->n_validations, NULL },
+    { "keep_best", &self->keep_best, NULL },
     { "foreground_share", NULL, &self->foreground_share },
     { "checkpoint_seconds", NULL, &self->checkpoint_seconds },
   };

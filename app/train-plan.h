@@ -15,6 +15,8 @@ G_BEGIN_DECLS
  * @steps_per_refresh, @steps_per_validation, @steps_of_prediction: how long these are expected to
  *   take, in steps, so that progress moves with the clock
  * @n_validations: how often the frozen set is measured, evenly spread, the end included
+ * @keep_best: the model is the one of the validation with the best mean Dice, not the last one. The
+ *   released code does so, on its test scans; here these are the frozen ones
  * @foreground_share: of the crops, see SegPatchParams
  */
 typedef struct
@@ -26,6 +28,7 @@ typedef struct
   int refresh_slice_step;
   char *generalist;
   int n_validations;
+  gboolean keep_best;
   double foreground_share;
   double checkpoint_seconds;
   double steps_per_refresh, steps_per_validation, steps_of_prediction;

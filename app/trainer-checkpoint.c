@@ -6,9 +6,11 @@
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #define CHECKPOINT "checkpoint"
+#define BEST "best-"
 #define N_AHEAD 2
 
 /* Also after a step that was torn off: as it was before it. */
@@ -35,6 +37,9 @@ app_trainer_save_checkpoint (AppTrainer *self, GError **error)
   seg_checkpoint_set_int (checkpoint, "validated", self->validated_step);
   seg_checkpoint_set_int (checkpoint, "refreshed", self->refreshed_step);
   seg_checkpoint_set_int (checkpoint, "selection", self->selected_step);
+  seg_checkpoint_set_string (checkpoint, "best", self->best_file != NULL ? self->best_file : "");
+  seg_checkpoint_set_double (checkpoint, "best_dice",
+                             self->best_file != NULL ? self->best_dice : 0);
   seg_checkpoint_set_string (checkpoint, "note", note != NULL ? note : "");
   seg_checkpoint_set_string (checkpoint, "pseudo",
                              self->pseudo_file != NULL ? self->pseudo_file : "");
@@ -97,6 +102,49 @@ app_trainer_save_pseudo (AppTrainer *self, GError **error)
       g_unlink (old_path);
     }
   return TRUE;
+}
+
+/* The file before stays until a checkpoint names the new one. */
+gboolean
+app_trainer_keep_best (AppTrainer *self, GError **error)
+{
+  g_autoptr (SegWeightsWriter) writer = NULL;
+  g_autofree char *old = NULL, *path = NULL;
+
+  if (!self->plan->keep_best || isnan (self->dice)
+      || (self->best_file != NULL && self->dice <= self->best_dice))
+    return TRUE;
+  writer = seg_weights_writer_new ();
+  old = g_steal_pointer (&self->best_file);
+  self->best_file =
+      g_strdup_printf (BEST "%" G_GINT64_FORMAT ".safetensors", seg_method_get_step (self->method));
+  self->best_dice = self->dice;
+  path = g_build_filename (self->folder, self->best_file, NULL);
+  self->saved_step = -1;
+  if (!seg_method_write_model (self->method, writer, error)
+      || !seg_weights_writer_save (writer, path, error)
+      || !app_trainer_save_checkpoint (self, error))
+    return FALSE;
+  if (old != NULL)
+    {
+      g_autofree char *old_path = g_build_filename (self->folder, old, NULL);
+
+      g_unlink (old_path);
+    }
+  return TRUE;
+}
+
+gboolean
+app_trainer_take_best (AppTrainer *self, GError **error)
+{
+  g_autoptr (SegWeights) weights = NULL;
+  g_autofree char *path = NULL;
+
+  if (self->best_file == NULL)
+    return TRUE;
+  path = g_build_filename (self->folder, self->best_file, NULL);
+  weights = seg_weights_load (path, error);
+  return weights != NULL && seg_method_read_model (self->method, weights, error);
 }
 
 static gboolean
@@ -175,7 +223,7 @@ static gboolean
 resume (AppTrainer *self, SegCheckpoint *checkpoint, GError **error)
 {
   g_autoptr (SegTwoStream) order = NULL;
-  const char *order_text, *pseudo, *note;
+  const char *order_text, *pseudo, *note, *best;
   gint64 n_refreshed;
 
   if (!seg_method_load (self->method, checkpoint, error)
@@ -184,11 +232,17 @@ resume (AppTrainer *self, SegCheckpoint *checkpoint, GError **error)
       || !seg_checkpoint_get_int (checkpoint, "validated", &self->validated_step, error)
       || !seg_checkpoint_get_int (checkpoint, "refreshed", &self->refreshed_step, error)
       || !seg_checkpoint_get_int (checkpoint, "selection", &self->selected_step, error)
+      || !seg_checkpoint_get_string (checkpoint, "best", &best, error)
+      || !seg_checkpoint_get_double (checkpoint, "best_dice", &self->best_dice, error)
       || !seg_checkpoint_get_string (checkpoint, "note", &note, error)
       || !seg_checkpoint_get_string (checkpoint, "pseudo", &pseudo, error)
       || !seg_checkpoint_get_double (checkpoint, "seconds", &self->seconds_before, error))
     return FALSE;
   self->n_refreshed = (int) n_refreshed;
+  if (*best != '\0')
+    self->best_file = g_strdup (best);
+  else
+    self->best_dice = NAN;
   if (self->hooks.noted != NULL
       && (!self->hooks.noted (note, self->hooks.data, error)
           || !app_trainer_take_labels (self, error)))
@@ -243,7 +297,7 @@ app_trainer_remove_checkpoint (const char *folder)
 
   seg_checkpoint_remove (folder, CHECKPOINT, NULL);
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_prefix (name, "pseudo-"))
+    if (g_str_has_prefix (name, "pseudo-") || g_str_has_prefix (name, BEST))
       {
         g_autofree char *path = g_build_filename (folder, name, NULL);
 

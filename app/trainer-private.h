@@ -26,6 +26,8 @@ struct _AppTrainer
   int n_refreshed;
   AppOverlap *against_truth; /* 2 × K of this refresh: teacher's, generalist's; simulations only */
   char *pseudo_file; /* of the last refresh, in folder */
+  double best_dice, dice; /* on the validation scans: the best so far, the last */
+  char *best_file; /* the model of best_dice, in folder; or NULL, see AppTrainPlan.keep_best */
   double seconds_before;
   gint64 started_us;
   double step_seconds; /* moving average */
@@ -47,6 +49,9 @@ gboolean app_trainer_save_checkpoint (AppTrainer *self, GError **error);
 /* And the pseudo-labels with it. */
 gboolean app_trainer_save_pseudo (AppTrainer *self, GError **error);
 
+/* Keeps the model as it is if it is the best so far; takes the best one back. */
+gboolean app_trainer_keep_best (AppTrainer *self, GError **error);
+gboolean app_trainer_take_best (AppTrainer *self, GError **error);
 /* Training scans that were labelled since are drawn from as such. */
 gboolean app_trainer_take_labels (AppTrainer *self, GError **error);
 /* Their positions; both lists hold as many as there are training scans. */

@@ -216,6 +216,7 @@ app_trainer_new (const AppTrainPlan *plan, GPtrArray *scans, const char *folder,
   self->folder = g_strdup (folder);
   self->hooks = *hooks;
   self->saved_step = -1;
+  self->dice = self->best_dice = NAN;
   if (seg_method_find (plan->method) == NULL)
     {
       g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, _ ("There is no method “%s”."),
@@ -261,6 +262,7 @@ app_trainer_free (AppTrainer *self)
   g_free (self->cases);
   g_free (self->training);
   g_free (self->pseudo_file);
+  g_free (self->best_file);
   g_free (self->order_before);
   g_free (self->against_truth);
   g_free (self->folder);
@@ -322,6 +324,12 @@ app_trainer_get_seconds (const AppTrainer *self)
          + (self->started_us == 0
                 ? 0
                 : (double) (g_get_monotonic_time () - self->started_us) / G_USEC_PER_SEC);
+}
+
+double
+app_trainer_get_best_dice (const AppTrainer *self)
+{
+  return self->best_dice;
 }
 
 gint64
@@ -442,6 +450,7 @@ validate_and_tell (AppTrainer *self, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
+  self->dice = mean;
   app_trainer_tell_metric (self, step, "dice", mean);
   for (int k = 1; k < K; k++)
     {
@@ -498,9 +507,14 @@ settle (AppTrainer *self, GError **error)
 {
   gint64 step = seg_method_get_step (self->method);
 
-  if (self->validated_step < step && validation_is_due (self, step)
-      && !validate_and_tell (self, error))
-    return FALSE;
+  if (self->validated_step < step && validation_is_due (self, step))
+    {
+      if (!validate_and_tell (self, error))
+        return FALSE;
+      self->validated_step = step;
+      if (!app_trainer_keep_best (self, error))
+        return FALSE;
+    }
   self->validated_step = step;
   if (self->refreshed_step < step
       && (seg_method_get_events (self->method) & SEG_METHOD_WANTS_REFRESH) != 0
@@ -573,7 +587,7 @@ train (AppTrainer *self, GError **error)
       if (!one_step (self, error) || !settle (self, error))
         return FALSE;
     }
-  return app_trainer_save_checkpoint (self, error);
+  return app_trainer_save_checkpoint (self, error) && app_trainer_take_best (self, error);
 }
 
 /* Whether the run ended because it was asked to, wherever that was heard. */

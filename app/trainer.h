@@ -67,6 +67,8 @@ double app_train_plan_get_training_share (const AppTrainPlan *self);
 
 /* Seconds spent in this and, after a resume, the earlier runs. */
 double app_trainer_get_seconds (const AppTrainer *self);
+/* Of the model that was kept, see AppTrainPlan.keep_best; NaN where the last one is taken. */
+double app_trainer_get_best_dice (const AppTrainer *self);
 gint64 app_trainer_get_step (const AppTrainer *self);
 SegMethod *app_trainer_get_method (AppTrainer *self);
 

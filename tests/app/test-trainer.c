@@ -290,6 +290,65 @@ test_selects_in_training (void)
   tear_down (&without);
 }
 
+static double
+best_of (GHashTable *metrics)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+  double best = 0;
+
+  g_hash_table_iter_init (&iter, metrics);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    if (g_str_has_suffix (key, " dice"))
+      best = MAX (best, g_ascii_strtod (value, NULL));
+  return best;
+}
+
+/* The model is that of the best validation, and so it is where the run was cut (I7). The rate is
+ * such that the last is not the best. */
+static void
+test_keeps_the_best (void)
+{
+  Fixture whole, cut, last;
+  g_autofree char *hash = NULL, *cut_hash = NULL, *last_hash = NULL;
+  g_autoptr (AppTrainer) again = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_up (&last, "sup-only");
+  last.plan.n_validations = N_STEPS;
+  last.plan.params.lr = 0.1;
+  last.plan.params.adamw = TRUE;
+  last_hash = train (&last, (const int[]){ 0 });
+  set_up (&whole, "sup-only");
+  whole.plan.n_validations = N_STEPS;
+  whole.plan.params.lr = 0.1;
+  whole.plan.params.adamw = TRUE;
+  whole.plan.keep_best = TRUE;
+  hash = train (&whole, (const int[]){ 0 });
+  assert_same_metrics (whole.metrics, last.metrics);
+  g_assert_cmpstr (g_hash_table_lookup (last.metrics, "012 dice"), !=, NULL);
+  g_assert_cmpfloat (g_ascii_strtod (g_hash_table_lookup (last.metrics, "012 dice"), NULL), <,
+                     best_of (last.metrics));
+  g_assert_cmpstr (hash, !=, last_hash);
+  set_up (&cut, "sup-only");
+  cut.plan.n_validations = N_STEPS;
+  cut.plan.params.lr = 0.1;
+  cut.plan.params.adamw = TRUE;
+  cut.plan.keep_best = TRUE;
+  cut_hash = train (&cut, (const int[]){ 1, 4, 7, 10, 0 });
+  g_assert_cmpstr (hash, ==, cut_hash);
+  /* A process that was killed after the last checkpoint goes on from there. */
+  cut.stop_at = 0;
+  again = app_trainer_new (&cut.plan, cut.scans, cut.folder, &cut.hooks, &error);
+  g_assert_no_error (error);
+  g_assert_true (app_trainer_run (again, &error));
+  g_assert_cmpfloat (app_trainer_get_best_dice (again), ==, best_of (whole.metrics));
+  g_assert_cmpfloat (app_trainer_validate (again, NULL, &error), ==, best_of (whole.metrics));
+  tear_down (&whole);
+  tear_down (&cut);
+  tear_down (&last);
+}
+
 /* What is under the voxels that nobody signed does not change the training by one bit (I3). */
 static void
 test_unsigned_voxels_do_not_matter (void)
@@ -390,7 +449,7 @@ test_nan_stops_the_round (void)
   g_autoptr (AppTrainer) trainer = NULL;
 
   set_up (&f, "sup-only");
-  f.plan.params.lr = 90;
+  f.plan.params.lr = 0.1;
   f.plan.params.n_steps = 200;
   f.plan.params.lr_poly = FALSE;
   f.plan.params.weight_decay = 1;
@@ -709,6 +768,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/trainer/unsigned-voxels", test_unsigned_voxels_do_not_matter);
   g_test_add_func ("/app/trainer/validation", test_validation_is_not_trained_on);
   g_test_add_func ("/app/trainer/selects-in-training", test_selects_in_training);
+  g_test_add_func ("/app/trainer/keeps-the-best", test_keeps_the_best);
   g_test_add_func ("/app/trainer/bad-input", test_bad_input);
   g_test_add_func ("/app/trainer/not-a-number", test_nan_stops_the_round);
   g_test_add_data_func ("/app/trainer/disk-full/sup-only", "sup-only", test_disk_full);
