@@ -449,7 +449,7 @@ test_nan_stops_the_round (void)
   g_autoptr (AppTrainer) trainer = NULL;
 
   set_up (&f, "sup-only");
-  f.plan.params.lr = 0.1;
+  f.plan.params.lr = 90;
   f.plan.params.n_steps = 200;
   f.plan.params.lr_poly = FALSE;
   f.plan.params.weight_decay = 1;
