@@ -3,254 +3,18 @@
 
 #include "app/flow-simulate.h"
 
-#include "app/round-data.h"
 #include "app/round-predict.h"
+#include "app/simulate-private.h"
 #include "seg/method/ramps.h"
 #include "seg/method/self-prompt.h"
-#include "volume/file-write.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib/gi18n.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
-#define MAX_PLANES 16
-#define MAX_CLASSES 64
 #define EMBEDDING_BYTES ((guint64) 4 << 30)
-
-typedef struct
-{
-  const AppSimulateRequest *request;
-  AppRoundData *data;
-  char **truths; /* of data->scans */
-  void (*said) (const char *, gpointer);
-  gpointer said_data;
-
-  AppJob *job;
-  AppTrainPlan plan;
-  GPtrArray *rounds; /* JsonNode of those that are finished */
-  GArray *labelled; /* gint64, in the order they were labelled */
-  char *folder;
-  int round; /* the one at work, from 1 */
-  double dice;
-  double dice_per_class[256];
-  double loss; /* moving average */
-  GArray *refreshes; /* Refreshed, of this round */
-  int turn; /* selections in the middle of this round */
-  GArray *selected; /* Selected, by them */
-} Simulation;
-
-/* How good the pseudo-labels of one refresh were, by the truth. */
-typedef struct
-{
-  gint64 step;
-  double teacher[MAX_CLASSES], generalist[MAX_CLASSES];
-} Refreshed;
-
-typedef struct
-{
-  gint64 step, scan;
-} Selected;
-
-static gint64
-seed_of (const Simulation *self)
-{
-  return MAX (self->request->train.seed, 0);
-}
-
-/* The report
- * ------------------------------------------------------------------------------------------- */
-
-static void
-add_plane (JsonBuilder *builder, const SegPlane *plane)
-{
-  json_builder_begin_array (builder);
-  json_builder_add_int_value (builder, plane->axis);
-  json_builder_add_int_value (builder, plane->index);
-  json_builder_end_array (builder);
-}
-
-static void
-add_labelled (Simulation *self, JsonBuilder *builder)
-{
-  json_builder_set_member_name (builder, "labelled_scans");
-  json_builder_begin_array (builder);
-  for (guint l = 0; l < self->labelled->len; l++)
-    {
-      const AppRoundScan *scan =
-          app_round_data_find (self->data, g_array_index (self->labelled, gint64, l));
-
-      json_builder_begin_object (builder);
-      json_builder_set_member_name (builder, "id");
-      json_builder_add_int_value (builder, scan->id);
-      json_builder_set_member_name (builder, "name");
-      json_builder_add_string_value (builder, scan->name);
-      json_builder_set_member_name (builder, "planes");
-      json_builder_begin_array (builder);
-      for (gsize p = 0; p < scan->n_planes; p++)
-        add_plane (builder, &scan->scan_planes[p]);
-      json_builder_end_array (builder);
-      json_builder_end_object (builder);
-    }
-  json_builder_end_array (builder);
-}
-
-static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
-add_int (JsonBuilder *builder, const char *name, gint64 value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_int_value (builder, value);
-}
-
-static void
-add_number (JsonBuilder *builder, const char *name, double value)
-{
-  json_builder_set_member_name (builder, name);
-  if (isfinite (value))
-    json_builder_add_double_value (builder, value);
-  else
-    json_builder_add_null_value (builder);
-}
-
-/* What makes two simulations the same one. */
-static char *
-request_key (const AppSimulateRequest *r)
-{
-  g_autofree char *settings =
-      r->train.settings != NULL ? g_strjoinv (" ", (char **) r->train.settings) : g_strdup ("");
-
-  return g_strdup_printf (
-      "%s %s %s seed %" G_GINT64_FORMAT " steps %" G_GINT64_FORMAT
-      " minutes %g start %d budget %d%s pool %d strategy %s random %g parity %d "
-      "generalist %s set %s",
-      r->train.method, app_profile_get_name (r->train.profile), r->train.dense ? "dense" : "cross",
-      r->train.seed, r->train.n_steps, r->train.seconds / 60, r->n_start, r->budget,
-      r->during ? " in training" : "", r->n_pool, active_strategy_get_name (r->train.strategy),
-      r->train.random_share, r->train.parity,
-      r->train.generalist != NULL ? r->train.generalist : "built-in", settings);
-}
-
-static gboolean
-write_report (Simulation *self, gboolean complete, GError **error)
-{
-  const AppSimulateRequest *r = self->request;
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = NULL;
-  g_autofree char *plan = app_train_plan_to_json (&self->plan);
-  g_autofree char *key = request_key (r);
-  g_autofree char *text = app_round_plan_describe (&self->plan, NULL);
-  g_autofree char *json = NULL;
-
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "simulated");
-  json_builder_add_boolean_value (builder, TRUE);
-  add_int (builder, "seed", seed_of (self));
-  add_text (builder, "method", self->plan.method);
-  add_text (builder, "supervision", r->train.dense ? "dense" : "cross");
-  add_text (builder, "strategy", active_strategy_get_name (r->train.strategy));
-  add_text (builder, "description", text);
-  json_builder_set_member_name (builder, "rounds");
-  json_builder_begin_array (builder);
-  for (guint n = 0; n < self->rounds->len; n++)
-    json_builder_add_value (builder, json_node_copy (g_ptr_array_index (self->rounds, n)));
-  json_builder_end_array (builder);
-  json_builder_set_member_name (builder, "complete");
-  json_builder_add_boolean_value (builder, complete);
-  add_labelled (self, builder);
-  add_text (builder, "request", key);
-  add_text (builder, "plan", plan);
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  json_generator_set_root (generator, root);
-  json_generator_set_pretty (generator, TRUE);
-  json = json_generator_to_data (generator, NULL);
-  return volume_file_write (r->report, json, strlen (json), error);
-}
-
-static gboolean
-read_labelled (Simulation *self, JsonArray *array)
-{
-  for (guint l = 0; l < json_array_get_length (array); l++)
-    {
-      JsonObject *object = json_array_get_object_element (array, l);
-      gint64 id = json_object_get_int_member_with_default (object, "id", 0);
-      JsonArray *list = json_object_get_array_member (object, "planes");
-      AppRoundScan *scan = app_round_data_find (self->data, id);
-      SegPlane planes[MAX_PLANES];
-      guint n = list != NULL ? json_array_get_length (list) : 0;
-
-      if (scan == NULL || n > MAX_PLANES)
-        return FALSE;
-      for (guint p = 0; p < n; p++)
-        {
-          JsonArray *plane = json_array_get_array_element (list, p);
-
-          planes[p].axis = (int) json_array_get_int_element (plane, 0);
-          planes[p].index = (int) json_array_get_int_element (plane, 1);
-        }
-      app_round_scan_set_planes (scan, planes, n, self->request->train.dense);
-      g_array_append_val (self->labelled, id);
-    }
-  return TRUE;
-}
-
-/* %FALSE with an error if there is a report of another simulation; *@found if there is one of this.
- */
-static gboolean
-read_report (Simulation *self, gboolean *found, GError **error)
-{
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autofree char *key = request_key (self->request);
-  JsonNode *root;
-  JsonObject *object;
-  JsonArray *rounds;
-
-  *found = FALSE;
-  if (!g_file_test (self->request->report, G_FILE_TEST_EXISTS))
-    return TRUE;
-  if (!g_file_test (self->request->report, G_FILE_TEST_IS_REGULAR))
-    {
-      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, "%s: not an ordinary file",
-                   self->request->report);
-      return FALSE;
-    }
-  if (!json_parser_load_from_file (parser, self->request->report, error))
-    return FALSE;
-  root = json_parser_get_root (parser);
-  object = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_node_get_object (root) : NULL;
-  if (object == NULL
-      || g_strcmp0 (json_object_get_string_member_with_default (object, "request", ""), key) != 0)
-    {
-      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED,
-                   "%s: is the report of another simulation; give another file, or remove it",
-                   self->request->report);
-      return FALSE;
-    }
-  rounds = json_object_get_array_member (object, "rounds");
-  for (guint n = 0; n < json_array_get_length (rounds); n++)
-    g_ptr_array_add (self->rounds, json_node_copy (json_array_get_element (rounds, n)));
-  if (!app_train_plan_from_json (
-          &self->plan, json_object_get_string_member_with_default (object, "plan", ""), error))
-    return FALSE;
-  if (!read_labelled (self, json_object_get_array_member (object, "labelled_scans")))
-    {
-      g_set_error (error, APP_JOB_ERROR, APP_JOB_ERROR_FAILED, "%s: the report is damaged",
-                   self->request->report);
-      return FALSE;
-    }
-  *found = TRUE;
-  return TRUE;
-}
 
 /* Scans
  * ------------------------------------------------------------------------------------------------
@@ -272,7 +36,7 @@ compare_drawn (gconstpointer a, gconstpointer b)
 
 /* Training scans in a seeded order; those beyond the pool are dropped. */
 static void
-draw_pool (Simulation *self, GArray *order)
+draw_pool (AppSimulation *self, GArray *order)
 {
   g_autoptr (GArray) drawn = g_array_new (FALSE, FALSE, sizeof (Drawn));
   GPtrArray *scans = self->data->scans;
@@ -281,7 +45,9 @@ draw_pool (Simulation *self, GArray *order)
   for (guint s = 0; s < scans->len; s++)
     {
       const AppRoundScan *scan = g_ptr_array_index (scans, s);
-      Drawn d = { seg_hash4 ((guint64) seed_of (self), 0x9001, (guint64) scan->id, 0), s };
+      Drawn d = {
+        seg_hash4 ((guint64) app_simulation_get_seed (self), 0x9001, (guint64) scan->id, 0), s
+      };
 
       if (!scan->validation && self->truths[s] != NULL)
         g_array_append_val (drawn, d);
@@ -307,7 +73,7 @@ in_pool (const GArray *pool, gint64 id)
 
 /* Scans that take no part are taken out of data->scans. */
 static void
-keep_pool (Simulation *self, const GArray *pool)
+keep_pool (AppSimulation *self, const GArray *pool)
 {
   GPtrArray *scans = self->data->scans;
   g_autofree char **truths = g_new0 (char *, scans->len + 1);
@@ -331,7 +97,7 @@ keep_pool (Simulation *self, const GArray *pool)
 }
 
 static gboolean
-load_scans (Simulation *self, GError **error)
+load_scans (AppSimulation *self, GError **error)
 {
   GPtrArray *scans = self->data->scans;
 
@@ -355,7 +121,7 @@ load_scans (Simulation *self, GError **error)
 
 /* The expert, simulated: labels the slices from the truth. */
 static void
-label_scan (Simulation *self, AppRoundScan *scan, const ActivePlanes *planes)
+label_scan (AppSimulation *self, AppRoundScan *scan, const ActivePlanes *planes)
 {
   SegPlane list[3 + G_N_ELEMENTS (planes->extra_axis)];
   gsize n = 0;
@@ -369,7 +135,7 @@ label_scan (Simulation *self, AppRoundScan *scan, const ActivePlanes *planes)
 }
 
 static gboolean
-label_start (Simulation *self, const GArray *pool, GError **error)
+label_start (AppSimulation *self, const GArray *pool, GError **error)
 {
   for (guint p = 0; p < pool->len && self->labelled->len < (guint) self->request->n_start; p++)
     {
@@ -399,50 +165,35 @@ label_start (Simulation *self, const GArray *pool, GError **error)
 static gboolean
 hook_check (gpointer data, GError **error)
 {
-  return app_job_check (((Simulation *) data)->job, error);
+  return app_job_check (((AppSimulation *) data)->job, error);
 }
 
 static void
 hook_progress (double fraction, const char *message, gpointer data)
 {
-  Simulation *self = data;
+  AppSimulation *self = data;
   g_autofree char *line =
       g_strdup_printf (_ ("Round %d of %d. %s"), self->round, self->request->n_rounds, message);
 
   app_job_progress (self->job, (self->round - 1 + fraction) / self->request->n_rounds, line);
 }
 
-static Refreshed *
-refreshed_at (Simulation *self, gint64 step)
-{
-  GArray *all = self->refreshes;
-  Refreshed fresh = { .step = step };
-
-  for (guint r = 0; r < all->len; r++)
-    if (g_array_index (all, Refreshed, r).step == step)
-      return &g_array_index (all, Refreshed, r);
-  for (int k = 0; k < MAX_CLASSES; k++)
-    fresh.teacher[k] = fresh.generalist[k] = NAN;
-  g_array_append_val (all, fresh);
-  return &g_array_index (all, Refreshed, all->len - 1);
-}
-
 /* "simulated.teacher.2" */
 static void
-note_refresh (Simulation *self, gint64 step, const char *name, double value)
+note_refresh (AppSimulation *self, gint64 step, const char *name, double value)
 {
   const char *number = strrchr (name, '.');
   int k = atoi (number + 1);
-  Refreshed *refreshed = refreshed_at (self, step);
+  AppRefreshed *refreshed = app_simulation_refreshed_at (self, step);
 
-  if (k < MAX_CLASSES)
+  if (k < APP_SIMULATE_CLASSES)
     (strstr (name, "teacher") != NULL ? refreshed->teacher : refreshed->generalist)[k] = value;
 }
 
 static void
 hook_metric (gint64 step, const char *name, double value, gpointer data)
 {
-  Simulation *self = data;
+  AppSimulation *self = data;
 
   if (strcmp (name, "loss.supervised") == 0)
     self->loss = isnan (self->loss) ? value : 0.95 * self->loss + 0.05 * value;
@@ -454,88 +205,10 @@ hook_metric (gint64 step, const char *name, double value, gpointer data)
     note_refresh (self, step, name, value);
 }
 
-static void
-add_numbers (JsonBuilder *builder, const char *name, const double *values, int n)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_begin_array (builder);
-  for (int i = 0; i < n; i++)
-    if (isfinite (values[i]))
-      json_builder_add_double_value (builder, values[i]);
-    else
-      json_builder_add_null_value (builder);
-  json_builder_end_array (builder);
-}
-
-/* Dice per class of what the teacher says by itself, and of the labels that the generalist makes of
- * it, over the unlabelled scans of each refresh. */
-static void
-add_refreshes (Simulation *self, JsonBuilder *builder)
-{
-  int n = self->data->n_classes - 1;
-
-  json_builder_set_member_name (builder, "pseudo_labels");
-  json_builder_begin_array (builder);
-  for (guint r = 0; r < self->refreshes->len; r++)
-    {
-      const Refreshed *refreshed = &g_array_index (self->refreshes, Refreshed, r);
-
-      json_builder_begin_object (builder);
-      add_int (builder, "step", refreshed->step);
-      add_numbers (builder, "dice_teacher", refreshed->teacher + 1, n);
-      add_numbers (builder, "dice_generalist", refreshed->generalist + 1, n);
-      json_builder_end_object (builder);
-    }
-  json_builder_end_array (builder);
-}
-
-static void
-add_selected (Simulation *self, JsonBuilder *builder)
-{
-  json_builder_set_member_name (builder, "selected_in_training");
-  json_builder_begin_array (builder);
-  for (guint s = 0; s < self->selected->len; s++)
-    {
-      json_builder_begin_object (builder);
-      add_int (builder, "step", g_array_index (self->selected, Selected, s).step);
-      add_int (builder, "scan", g_array_index (self->selected, Selected, s).scan);
-      json_builder_end_object (builder);
-    }
-  json_builder_end_array (builder);
-}
-
-static void
-keep_round (Simulation *self, AppTrainer *trainer)
-{
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autofree char *line = NULL;
-
-  json_builder_begin_object (builder);
-  add_int (builder, "round", self->round);
-  add_int (builder, "labelled", self->labelled->len);
-  add_number (builder, "dice", self->dice);
-  add_numbers (builder, "dice_per_class", self->dice_per_class + 1, self->data->n_classes - 1);
-  add_int (builder, "steps", app_trainer_get_step (trainer));
-  add_number (builder, "loss_supervised", self->loss);
-  add_number (builder, "seconds", app_trainer_get_seconds (trainer));
-  if (self->refreshes->len > 0)
-    add_refreshes (self, builder);
-  if (self->turn > 0)
-    add_selected (self, builder);
-  json_builder_end_object (builder);
-  g_ptr_array_add (self->rounds, json_builder_get_root (builder));
-
-  line = g_strdup_printf (
-      "round %d: %u labelled, Dice %.4f, supervised loss %.3f, %" G_GINT64_FORMAT " steps, %.0f s",
-      self->round, self->labelled->len, self->dice, self->loss, app_trainer_get_step (trainer),
-      app_trainer_get_seconds (trainer));
-  self->said (line, self->said_data);
-}
-
 /* The slices of a scan that was chosen: those proposed; the paper's experts label the middle ones
  * of the structure, whatever a model says. */
 static void
-label_choice (Simulation *self, AppRoundScan *scan, ActivePlanes *proposed)
+label_choice (AppSimulation *self, AppRoundScan *scan, ActivePlanes *proposed)
 {
   ActivePlanes middle = { 0 };
   gboolean as_published =
@@ -552,7 +225,7 @@ label_choice (Simulation *self, AppRoundScan *scan, ActivePlanes *proposed)
 /* Predicts the training scans, selects by how much of them is less certain than @tau, labels from
  * the truth. @turn, of @n_turns, from 1. */
 static gboolean
-select_and_label (Simulation *self, AppTrainer *trainer, double tau, int turn, int n_turns,
+select_and_label (AppSimulation *self, AppTrainer *trainer, double tau, int turn, int n_turns,
                   GError **error)
 {
   GPtrArray *scans = self->data->scans;
@@ -584,16 +257,17 @@ select_and_label (Simulation *self, AppTrainer *trainer, double tau, int turn, i
     }
   if (ok)
     {
-      choices = active_select (
-          features, labelled, NULL, n,
-          &(ActiveSelectParams){ .strategy = self->request->train.strategy,
-                                 .n_wanted = self->request->budget,
-                                 .round = turn,
-                                 .n_rounds = n_turns,
-                                 .random_share = self->request->train.random_share,
-                                 .candidate_share = 0.1,
-                                 .parity = self->request->train.parity,
-                                 .seed = (guint64) seed_of (self) + (guint64) turn });
+      choices =
+          active_select (features, labelled, NULL, n,
+                         &(ActiveSelectParams){ .strategy = self->request->train.strategy,
+                                                .n_wanted = self->request->budget,
+                                                .round = turn,
+                                                .n_rounds = n_turns,
+                                                .random_share = self->request->train.random_share,
+                                                .candidate_share = 0.1,
+                                                .parity = self->request->train.parity,
+                                                .seed = (guint64) app_simulation_get_seed (self)
+                                                        + (guint64) turn });
       for (guint c = 0; c < choices->len; c++)
         {
           const ActiveChoice *choice = &g_array_index (choices, ActiveChoice, c);
@@ -608,7 +282,7 @@ select_and_label (Simulation *self, AppTrainer *trainer, double tau, int turn, i
 }
 
 static gboolean
-select_after_round (Simulation *self, AppTrainer *trainer, GError **error)
+select_after_round (AppSimulation *self, AppTrainer *trainer, GError **error)
 {
   const SegGmAbsSchedule schedule = { self->plan.params.n_steps, self->plan.params.n_refreshes };
 
@@ -622,7 +296,7 @@ select_after_round (Simulation *self, AppTrainer *trainer, GError **error)
 static gboolean
 hook_select (AppTrainer *trainer, double tau, gpointer data, GError **error)
 {
-  Simulation *self = data;
+  AppSimulation *self = data;
   guint before = self->labelled->len;
 
   if (!select_and_label (self, trainer, tau, self->turn + 1, SEG_GM_ABS_SELECTIONS, error))
@@ -630,8 +304,8 @@ hook_select (AppTrainer *trainer, double tau, gpointer data, GError **error)
   self->turn++;
   for (guint l = before; l < self->labelled->len; l++)
     {
-      Selected selected = { app_trainer_get_step (trainer),
-                            g_array_index (self->labelled, gint64, l) };
+      AppSelected selected = { app_trainer_get_step (trainer),
+                               g_array_index (self->labelled, gint64, l) };
 
       g_array_append_val (self->selected, selected);
     }
@@ -641,75 +315,18 @@ hook_select (AppTrainer *trainer, double tau, gpointer data, GError **error)
 static char *
 hook_note (gpointer data)
 {
-  Simulation *self = data;
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_begin_object (builder);
-  add_int (builder, "turn", self->turn);
-  add_number (builder, "loss_supervised", self->loss);
-  add_refreshes (self, builder);
-  add_selected (self, builder);
-  add_labelled (self, builder);
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, FALSE);
+  return app_simulation_note (data);
 }
 
-static double
-number_or_nan (JsonNode *node)
-{
-  return JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
-}
-
-static void
-read_numbers (JsonObject *object, const char *name, double *values)
-{
-  JsonArray *array = json_object_get_array_member (object, name);
-
-  for (guint k = 0; k < json_array_get_length (array) && k + 1 < MAX_CLASSES; k++)
-    values[k + 1] = number_or_nan (json_array_get_element (array, k));
-}
-
-/* The note is ours, in a checkpoint that was found whole: it is trusted. */
 static gboolean
 hook_noted (const char *note, gpointer data, GError **error)
 {
-  Simulation *self = data;
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonObject *object;
-  JsonArray *refreshes, *selected;
-
-  if (!json_parser_load_from_data (parser, note, -1, error))
-    return FALSE;
-  object = json_node_get_object (json_parser_get_root (parser));
-  self->turn = (int) json_object_get_int_member (object, "turn");
-  self->loss = number_or_nan (json_object_get_member (object, "loss_supervised"));
-  refreshes = json_object_get_array_member (object, "pseudo_labels");
-  for (guint r = 0; r < json_array_get_length (refreshes); r++)
-    {
-      JsonObject *one = json_array_get_object_element (refreshes, r);
-      Refreshed *refreshed = refreshed_at (self, json_object_get_int_member (one, "step"));
-
-      read_numbers (one, "dice_teacher", refreshed->teacher);
-      read_numbers (one, "dice_generalist", refreshed->generalist);
-    }
-  selected = json_object_get_array_member (object, "selected_in_training");
-  for (guint s = 0; s < json_array_get_length (selected); s++)
-    {
-      JsonObject *one = json_array_get_object_element (selected, s);
-      Selected entry = { json_object_get_int_member (one, "step"),
-                         json_object_get_int_member (one, "scan") };
-
-      g_array_append_val (self->selected, entry);
-    }
-  g_array_set_size (self->labelled, 0);
-  return read_labelled (self, json_object_get_array_member (object, "labelled_scans"));
+  return app_simulation_take_note (data, note, error);
 }
 
 /* Beside the checkpoints, for whoever wants to look at what it predicts. */
 static gboolean
-keep_model (Simulation *self, AppTrainer *trainer, GError **error)
+keep_model (AppSimulation *self, AppTrainer *trainer, GError **error)
 {
   g_autofree char *path = g_strdup_printf ("%s/round-%d.safetensors", self->folder, self->round);
 
@@ -718,7 +335,7 @@ keep_model (Simulation *self, AppTrainer *trainer, GError **error)
 }
 
 static gboolean
-one_round (Simulation *self, GError **error)
+one_round (AppSimulation *self, GError **error)
 {
   const AppTrainHooks hooks = { .check = hook_check,
                                 .progress = hook_progress,
@@ -766,17 +383,17 @@ one_round (Simulation *self, GError **error)
     self->dice = app_trainer_validate (trainer, self->dice_per_class + 1, NULL);
   if (!keep_model (self, trainer, error))
     return FALSE;
-  keep_round (self, trainer);
+  app_simulation_keep_round (self, trainer);
   if (self->round < self->request->n_rounds && !select_after_round (self, trainer, error))
     return FALSE;
-  if (!write_report (self, self->round == self->request->n_rounds, error))
+  if (!app_simulation_write_report (self, self->round == self->request->n_rounds, error))
     return FALSE;
   app_trainer_remove_checkpoint (folder);
   return TRUE;
 }
 
 static gboolean
-run_rounds (Simulation *self, GError **error)
+run_rounds (AppSimulation *self, GError **error)
 {
   for (self->round = (int) self->rounds->len + 1; self->round <= self->request->n_rounds;
        self->round++)
@@ -786,7 +403,7 @@ run_rounds (Simulation *self, GError **error)
 }
 
 static gboolean
-make_plan (Simulation *self, GError **error)
+make_plan (AppSimulation *self, GError **error)
 {
   const AppTrainRequest *t = &self->request->train;
   AppPlanTime time;
@@ -799,7 +416,7 @@ make_plan (Simulation *self, GError **error)
                                                .n_classes = self->data->n_classes,
                                                .n_steps = t->n_steps,
                                                .seconds = t->seconds,
-                                               .seed = (guint64) seed_of (self),
+                                               .seed = (guint64) app_simulation_get_seed (self),
                                                .generalist = t->generalist,
                                                .settings = t->settings },
                             self->data->scans, error))
@@ -815,20 +432,20 @@ make_plan (Simulation *self, GError **error)
 static gboolean
 run_cb (AppJob *job, gpointer data, GError **error)
 {
-  Simulation *self = data;
+  AppSimulation *self = data;
   g_autoptr (GArray) pool = g_array_new (FALSE, FALSE, sizeof (gint64));
   gboolean found;
 
   self->job = job;
   draw_pool (self, pool);
   keep_pool (self, pool);
-  if (!read_report (self, &found, error))
+  if (!app_simulation_read_report (self, &found, error))
     return FALSE;
   if (!found && !make_plan (self, error))
     return FALSE;
   if (!load_scans (self, error) || (!found && !label_start (self, pool, error)))
     return FALSE;
-  if (!found && !write_report (self, FALSE, error))
+  if (!found && !app_simulation_write_report (self, FALSE, error))
     return FALSE;
   return run_rounds (self, error);
 }
@@ -837,7 +454,7 @@ run_cb (AppJob *job, gpointer data, GError **error)
  * ------------------------------------------------------------------------------------------ */
 
 static void
-collect_truths (Simulation *self, DbStore *store)
+collect_truths (AppSimulation *self, DbStore *store)
 {
   GListModel *cases = db_store_get_cases (store);
   guint n = g_list_model_get_n_items (cases);
@@ -869,7 +486,7 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
                    void (*said) (const char *line, gpointer data), gpointer user_data,
                    GError **error)
 {
-  Simulation self = { .request = request, .said = said, .said_data = user_data };
+  AppSimulation self = { .request = request, .said = said, .said_data = user_data };
   guint interrupt = g_unix_signal_add (SIGINT, interrupted_cb, engine);
   guint terminate = g_unix_signal_add (SIGTERM, interrupted_cb, engine);
   gboolean ok;
@@ -878,8 +495,8 @@ app_flow_simulate (DbStore *store, AppEngine *engine, const AppSimulateRequest *
   collect_truths (&self, store);
   self.rounds = g_ptr_array_new_with_free_func ((GDestroyNotify) json_node_unref);
   self.labelled = g_array_new (FALSE, FALSE, sizeof (gint64));
-  self.refreshes = g_array_new (FALSE, FALSE, sizeof (Refreshed));
-  self.selected = g_array_new (FALSE, FALSE, sizeof (Selected));
+  self.refreshes = g_array_new (FALSE, FALSE, sizeof (AppRefreshed));
+  self.selected = g_array_new (FALSE, FALSE, sizeof (AppSelected));
   self.folder = g_strconcat (request->report, ".d", NULL);
   ok = app_engine_run (engine,
                        &(AppJobParams){ .kind = APP_JOB_TRAINING,
