@@ -212,7 +212,7 @@ app_session_may_draw (AppSession *self, VolumePlane plane, int index)
 {
   if (!(ui_view_state_get_mark (self->state, plane, index) & UI_MARK_SIGNED))
     return TRUE;
-  ui_window_toast (self->window, _ ("This slice is signed. Unsign it to change its labels."));
+  ui_window_toast_case (self->window, _ ("This slice is signed. Unsign it to change its labels."));
   return FALSE;
 }
 
@@ -250,16 +250,31 @@ committed_cb (GObject *source, GAsyncResult *result, gpointer data)
   g_free (commit);
 }
 
+static Commit *
+commit_new (AppSession *self, AppCommitted done, gpointer data)
+{
+  Commit *commit = g_new (Commit, 1);
+
+  *commit = (Commit){ g_object_ref (self), done, data };
+  self->n_pending++;
+  return commit;
+}
+
+void
+app_session_commit_draft (AppSession *self, DbDraft *draft, const DbEditInfo *info,
+                          AppCommitted done, gpointer data)
+{
+  db_draft_commit_async (draft, info, committed_cb, commit_new (self, done, data));
+}
+
 void
 app_session_commit_then (AppSession *self, VolumeEdit *edit, const DbEditInfo *info,
                          AppCommitted done, gpointer data)
 {
   G_GNUC_UNUSED g_autoptr (VolumeEdit) owned = edit;
-  Commit *commit = g_new (Commit, 1);
 
-  *commit = (Commit){ g_object_ref (self), done, data };
-  self->n_pending++;
-  db_labels_commit_async (self->labels, edit, info, NULL, committed_cb, commit);
+  db_labels_commit_async (self->labels, edit, info, NULL, committed_cb,
+                          commit_new (self, done, data));
 }
 
 void
@@ -329,60 +344,100 @@ app_session_revert (AppSession *self, gint64 edit_id)
 
 /* Commands over slices */
 
-/* The nearest slices on both sides of the one shown that carry the active label. */
+typedef struct
+{
+  VolumeScan *scan;
+  VolumePlane plane;
+  int index;
+  guint16 label;
+  gboolean found; /* slices to interpolate between */
+} Interpolation;
+
+static void
+interpolation_free (gpointer data)
+{
+  volume_scan_unref (((Interpolation *) data)->scan);
+  g_free (data);
+}
+
+/* The nearest slices on both sides of the one shown that carry the label. */
 static gboolean
-find_neighbours (AppSession *self, VolumePlane plane, int *first, int *last)
+find_neighbours (const Interpolation *self, const VolumeLabelMap *map, int *first, int *last)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (self->scan);
-  const VolumeSliceFrame *frame = ui_view_state_get_frame (self->state, plane);
-  int index = ui_view_state_get_index (self->state, plane);
-  guint16 label = ui_view_state_get_active_label (self->state);
   VolumeSliceRaster raster;
   g_autofree guint16 *pixels = NULL;
 
   *first = *last = -1;
-  for (int n = 0; n < frame->n_slices; n++)
+  for (int n = 0; n == 0 || n < raster.frame.n_slices; n++)
     {
       gsize n_pixels, n_label = 0;
 
-      if (!volume_slice_raster_init (&raster, geometry, plane, n))
+      if (!volume_slice_raster_init (&raster, geometry, self->plane, n))
         return FALSE;
       n_pixels = volume_slice_raster_get_n_pixels (&raster);
       if (pixels == NULL)
         pixels = g_new (guint16, n_pixels);
-      volume_slice_raster_read_labels (&raster, db_labels_get_map (self->labels), pixels);
+      volume_slice_raster_read_labels (&raster, map, pixels);
       for (gsize p = 0; p < n_pixels; p++)
-        n_label += pixels[p] == label;
+        n_label += pixels[p] == self->label;
       /* A few voxels are the line of a crossing slice, not a labelled slice. */
       if (n_label < 9)
         continue;
-      if (n < index || (n == index && *first < 0))
+      if (n < self->index || (n == self->index && *first < 0))
         *first = n;
-      if (n > *first && n >= index && *last < 0 && n != *first)
+      if (n > *first && n >= self->index && *last < 0 && n != *first)
         *last = n;
     }
   return *first >= 0 && *last > *first + 1;
 }
 
+static gboolean
+build_interpolation (const VolumeLabelMap *map, VolumeEditBuilder *builder, gpointer data,
+                     GError **error)
+{
+  Interpolation *self = data;
+  int first, last;
+
+  self->found = find_neighbours (self, map, &first, &last);
+  if (self->found)
+    volume_tool_interpolate (builder, volume_scan_get_geometry (self->scan), map, self->plane, first,
+                             last, self->label);
+  return TRUE;
+}
+
+static void
+interpolated (AppSession *session, DbDraft *draft, const GError *error, gpointer data)
+{
+  const Interpolation *self = data;
+
+  if (draft == NULL)
+    app_session_tell (session, _ ("The slices could not be interpolated"), error);
+  else if (!self->found)
+    ui_window_toast_case (session->window,
+                     _ ("There are no two labelled slices on both sides of this one."));
+  else if (db_draft_get_n_voxels (draft) > 0)
+    app_session_commit_draft (session, draft, NULL, NULL, NULL);
+}
+
 void
 app_session_interpolate (AppSession *self)
 {
-  g_autoptr (VolumeEditBuilder) builder = NULL;
-  int first, last;
+  static const AppBuild kind = { .provenance = VOLUME_PROVENANCE_INTERPOLATION,
+                                 .tool = "interpolate",
+                                 .telling = N_ ("Interpolating…"),
+                                 .build = build_interpolation,
+                                 .done = interpolated };
+  Interpolation *data;
 
   if (self->labels == NULL)
     return;
-  if (!find_neighbours (self, self->plane, &first, &last))
-    {
-      ui_window_toast (self->window,
-                       _ ("There are no two labelled slices on both sides of this one."));
-      return;
-    }
-  builder = app_session_new_builder (self, VOLUME_PROVENANCE_INTERPOLATION, FALSE);
-  volume_tool_interpolate (builder, volume_scan_get_geometry (self->scan),
-                           db_labels_get_map (self->labels), self->plane, first, last,
-                           ui_view_state_get_active_label (self->state));
-  app_session_commit_builder (self, builder, VOLUME_PROVENANCE_INTERPOLATION, "interpolate", NULL);
+  data = g_new (Interpolation, 1);
+  *data = (Interpolation){ .scan = volume_scan_ref (self->scan),
+                           .plane = self->plane,
+                           .index = ui_view_state_get_index (self->state, self->plane),
+                           .label = ui_view_state_get_active_label (self->state) };
+  app_session_build (self, &kind, data, interpolation_free);
 }
 
 void
@@ -404,5 +459,5 @@ app_session_copy_neighbour (AppSession *self, int step)
                               ui_view_state_get_active_label (self->state)))
     app_session_commit_builder (self, builder, VOLUME_PROVENANCE_HAND, "copy", NULL);
   else
-    ui_window_toast (self->window, _ ("There is no slice on that side."));
+    ui_window_toast_case (self->window, _ ("There is no slice on that side."));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "app/session-build.h"
 #include "app/session.h"
 #include "app/shown-labels.h"
 #include "app/thumbnails.h"
@@ -33,6 +34,8 @@ struct _AppSession
   AppShownLabels *shown;
   GListModel *tasks; /* DbSliceTask of the case */
   guint n_pending; /* commits on their way */
+  const AppBuild *building; /* an edit that a worker makes, or NULL */
+  guint building_id; /* until it is told */
 
   /* Read ahead: the scan of the case that comes next. */
   gint64 ahead_id;
@@ -90,8 +93,14 @@ void app_session_commit_builder (AppSession *self, VolumeEditBuilder *builder,
 typedef void (*AppCommitted) (AppSession *self, gint64 edit, gpointer data);
 void app_session_commit_then (AppSession *self, VolumeEdit *edit, const DbEditInfo *info,
                               AppCommitted done, gpointer data);
+/* The same of what a worker made; not for a draft without voxels. */
+void app_session_commit_draft (AppSession *self, DbDraft *draft, const DbEditInfo *info,
+                               AppCommitted done, gpointer data);
 /* Whether a slice may be drawn on: not if it is signed; told in the window. */
 gboolean app_session_may_draw (AppSession *self, VolumePlane plane, int index);
+
+/* session-build.c: nobody waits for what is being made any more. */
+void app_session_build_closing (AppSession *self);
 
 /* session-tasks.c */
 void app_session_tasks_opened (AppSession *self);

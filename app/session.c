@@ -112,7 +112,7 @@ typedef struct
   gint64 case_id;
   VolumeScan *scan;
   DbLabels *labels;
-  VolumeLabelMap *shown;
+  AppShownLabels *shown;
   GError *error;
   int n_waiting;
 } CaseLoad;
@@ -124,7 +124,7 @@ case_load_free (CaseLoad *load)
   g_clear_object (&load->cancellable);
   g_clear_object (&load->labels);
   g_clear_pointer (&load->scan, volume_scan_unref);
-  g_clear_pointer (&load->shown, volume_label_map_unref);
+  g_clear_pointer (&load->shown, app_shown_labels_free);
   g_clear_error (&load->error);
   g_free (load);
 }
@@ -151,7 +151,7 @@ show_case (AppSession *self, CaseLoad *load)
   self->case_id = load->case_id;
   self->scan = g_steal_pointer (&load->scan);
   self->labels = g_steal_pointer (&load->labels);
-  self->shown = app_shown_labels_new (g_steal_pointer (&load->shown));
+  self->shown = g_steal_pointer (&load->shown);
   ui_view_state_set_scan (self->state, self->scan, app_shown_labels_get_map (self->shown));
   app_session_update_look (self);
   app_session_labels_opened (self);
@@ -215,49 +215,17 @@ scan_read_cb (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-copy_labels (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  VolumeLabelMap *map = app_shown_labels_copy (data, &error);
-
-  if (map != NULL)
-    g_task_return_pointer (task, map, (GDestroyNotify) volume_label_map_unref);
-  else
-    g_task_return_error (task, error);
-}
-
-static void
-labels_copied_cb (GObject *source, GAsyncResult *result, gpointer data)
-{
-  CaseLoad *load = data;
-  GError *error = NULL;
-
-  load->shown = g_task_propagate_pointer (G_TASK (result), &error);
-  if (load->shown == NULL)
-    keep_error (load, error);
-  case_loaded (load);
-}
-
-static void
 labels_opened_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   CaseLoad *load = data;
-  VolumeLabelSnapshot *snapshot = NULL;
   GError *error = NULL;
-  g_autoptr (GTask) task = NULL;
 
   load->labels = db_labels_open_finish (result, &error);
   if (load->labels != NULL)
-    snapshot = volume_label_map_snapshot (db_labels_get_map (load->labels), &error);
-  if (snapshot == NULL)
-    {
-      keep_error (load, error);
-      case_loaded (load);
-      return;
-    }
-  task = g_task_new (NULL, NULL, labels_copied_cb, load);
-  g_task_set_task_data (task, snapshot, (GDestroyNotify) volume_label_snapshot_unref);
-  g_task_run_in_thread (task, copy_labels);
+    load->shown = app_shown_labels_new (db_labels_get_map (load->labels), &error);
+  if (error != NULL)
+    keep_error (load, error);
+  case_loaded (load);
 }
 
 void
@@ -271,6 +239,9 @@ app_session_close_case (AppSession *self)
   g_clear_pointer (&self->tool, app_tool_free);
   app_session_flush_seconds (self);
   save_view (self);
+  app_session_build_closing (self);
+  if (self->window != NULL)
+    ui_window_dismiss_case_toasts (self->window);
   app_session_tasks_closing (self);
   app_session_labels_closing (self);
   ui_view_state_set_scan (self->state, NULL, NULL);
@@ -306,16 +277,26 @@ app_session_open_case (AppSession *self, gint64 case_id)
   db_labels_open_async (self->store, case_id, self->opening, labels_opened_cb, load);
 }
 
-/* Order of work: validation scans first (I6), then the selection's rank, then as added. */
+/* Order of work: what is proposed before what is not; validation scans first (I6), then the selection's
+ * rank, then as added. */
 
-static gboolean
-wants_labels (DbStore *store, DbCase *row)
+typedef enum
 {
-  if (row->complete)
-    return FALSE;
+  WANT_NOTHING, /* labelled, or skipped */
+  WANT_SLICES, /* to be proposed yet */
+  WANT_LABELS
+} Want;
+
+static Want
+want_of (DbStore *store, DbCase *row)
+{
+  if (row->complete || (row->n_tasks > 0 && row->n_signed == row->n_tasks))
+    return WANT_NOTHING;
   if (row->n_tasks > 0)
-    return row->n_signed < row->n_tasks;
-  return row->rank > 0 && !app_flow_is_skipped (store, row->id);
+    return WANT_LABELS;
+  if (app_flow_is_skipped (store, row->id))
+    return WANT_NOTHING;
+  return row->rank > 0 ? WANT_LABELS : WANT_SLICES;
 }
 
 static int
@@ -330,10 +311,9 @@ compare_urgency (DbCase *a, DbCase *b)
   return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* The case that comes after the open one: the next that wants labels; where none is left, the next
- * in the list. */
-gint64
-app_session_find_next (AppSession *self)
+/* The next case with that want, in the order of work, and from its start again; −1 for none. */
+static gint64
+find_wanted (AppSession *self, Want want)
 {
   GListModel *cases = db_store_get_cases (self->store);
   guint n = g_list_model_get_n_items (cases);
@@ -344,7 +324,7 @@ app_session_find_next (AppSession *self)
     {
       g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
 
-      if (row == current || !wants_labels (self->store, row))
+      if (row == current || want_of (self->store, row) != want)
         continue;
       if (first == NULL || compare_urgency (row, first) < 0)
         g_set_object (&first, row);
@@ -352,33 +332,59 @@ app_session_find_next (AppSession *self)
           && (after == NULL || compare_urgency (row, after) < 0))
         g_set_object (&after, row);
     }
-  if (after != NULL)
-    return after->id;
-  if (first != NULL)
-    return first->id;
+  return after != NULL ? after->id : first != NULL ? first->id : -1;
+}
+
+static gint64
+find_to_label (AppSession *self)
+{
+  const gint64 proposed = find_wanted (self, WANT_LABELS);
+
+  return proposed >= 0 ? proposed : find_wanted (self, WANT_SLICES);
+}
+
+/* The case below the open one in the list, whatever it wants. */
+static gint64
+find_below (AppSession *self)
+{
+  GListModel *cases = db_store_get_cases (self->store);
+  guint n = g_list_model_get_n_items (cases);
+
   for (guint c = 0; c < n; c++)
     {
       g_autoptr (DbCase) row = g_list_model_get_item (cases, c);
+      g_autoptr (DbCase) below = g_list_model_get_item (cases, (c + 1) % n);
 
-      if (current == NULL || row == current)
-        {
-          g_autoptr (DbCase) next =
-              g_list_model_get_item (cases, current == NULL ? c : (c + 1) % n);
-
-          return next->id;
-        }
+      if (self->case_id < 0)
+        return row->id;
+      if (row->id == self->case_id)
+        return below->id;
     }
   return -1;
+}
+
+gint64
+app_session_find_next (AppSession *self)
+{
+  const gint64 next = find_to_label (self);
+
+  return next >= 0 ? next : find_below (self);
+}
+
+static void
+tell_all_done (AppSession *self)
+{
+  ui_window_toast (self->window, _ ("No case is left to be labelled."));
 }
 
 void
 app_session_next_case (AppSession *self)
 {
-  gint64 next;
-
-  if (self->store == NULL || (next = app_session_find_next (self)) < 0)
+  if (self->store == NULL)
     return;
-  app_session_open_case (self, next);
+  if (find_to_label (self) < 0)
+    tell_all_done (self);
+  app_session_open_case (self, app_session_find_next (self));
 }
 
 void
@@ -410,8 +416,12 @@ skipped_cb (GObject *source, GAsyncResult *result, gpointer data)
 
   if (!app_flow_skip_proposal_finish (DB_STORE (source), result, &error))
     app_session_tell (self, _ ("This could not be kept"), error);
-  else if (self->store == DB_STORE (source))
+  else if (self->store != DB_STORE (source) || self->window == NULL)
+    return;
+  else if (find_to_label (self) >= 0)
     app_session_next_case (self);
+  else
+    tell_all_done (self); /* rather than one that is signed */
 }
 
 void

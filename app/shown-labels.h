@@ -15,8 +15,9 @@ G_BEGIN_DECLS
  */
 typedef struct _AppShownLabels AppShownLabels;
 
-/* @map: a map of this size that nobody else changes; taken over. */
-AppShownLabels *app_shown_labels_new (VolumeLabelMap *map) G_GNUC_WARN_UNUSED_RESULT;
+/* Shares the tiles of @committed until one of the two is written to. */
+AppShownLabels *app_shown_labels_new (const VolumeLabelMap *committed,
+                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void app_shown_labels_free (AppShownLabels *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppShownLabels, app_shown_labels_free)
 
@@ -30,9 +31,5 @@ void app_shown_labels_sync (AppShownLabels *self, const VolumeLabelMap *committe
  * or without memory for it: no preview of this piece. */
 void app_shown_labels_preview (AppShownLabels *self, VolumeEdit *edit, UiViewState *state);
 void app_shown_labels_drop_preview (AppShownLabels *self, UiViewState *state);
-
-/* A map with the labels of a snapshot, for app_shown_labels_new(). Any thread. */
-VolumeLabelMap *app_shown_labels_copy (const VolumeLabelSnapshot *snapshot,
-                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

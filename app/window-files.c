@@ -144,23 +144,15 @@ export_labels (GSimpleAction *action, GVariant *parameter, gpointer data)
   gtk_window_present (GTK_WINDOW (dialog));
 }
 
-/* Import of labels for the open case, as a draft. The edit is built on a worker, on the labels as they
- * were when it began; where they changed meanwhile it is built again. */
+/* Import of labels for the open case, as a draft */
 
 typedef struct
 {
   char *path;
   VolumeScan *scan;
-  DbLabels *target;
   guint8 *known; /* [65536]: labels of the project */
   guint16 *values; /* what the file holds; NULL until it is read */
   int unknown; /* a label of the file that the project does not know, or 0 */
-
-  VolumeLabelSnapshot *snapshot;
-  guint64 version; /* of the labels in it */
-  guint16 *locked;
-  gsize n_locked;
-  guint32 edit_id;
 } Import;
 
 static void
@@ -169,41 +161,53 @@ import_free (gpointer data)
   Import *import = data;
 
   volume_scan_unref (import->scan);
-  g_object_unref (import->target);
-  volume_label_snapshot_unref (import->snapshot);
   g_free (import->path);
   g_free (import->known);
   g_free (import->values);
-  g_free (import->locked);
   g_free (import);
 }
 
-static gboolean
-read_import (Import *self, GError **error)
+static void
+look_at_known (AppSession *session, gpointer data)
+{
+  Import *self = data;
+  GListModel *list = db_store_get_labels (app_session_get_store (session));
+
+  self->known[0] = TRUE;
+  for (guint l = 0; l < g_list_model_get_n_items (list); l++)
+    {
+      g_autoptr (DbLabel) label = g_list_model_get_item (list, l);
+
+      self->known[label->id & 0xffff] = TRUE;
+    }
+}
+
+static void
+find_unknown (Import *self)
 {
   const gsize n = volume_scan_get_n_voxels (self->scan);
 
-  self->values = app_flow_load_labels_like (self->path, self->scan, error);
-  for (gsize v = 0; self->values != NULL && v < n && self->unknown == 0; v++)
+  self->unknown = 0;
+  for (gsize v = 0; v < n && self->unknown == 0; v++)
     if (!self->known[self->values[v]])
       self->unknown = self->values[v];
-  return self->values != NULL;
 }
 
-static VolumeEdit *
-build_import (const Import *self, GError **error)
+/* Nothing where the file holds an unknown label. */
+static gboolean
+build_import (const VolumeLabelMap *map, VolumeEditBuilder *builder, gpointer data, GError **error)
 {
+  Import *self = data;
   const int *size = volume_scan_get_geometry (self->scan)->size;
-  g_autoptr (VolumeLabelMap) map = volume_label_map_new_from_snapshot (self->snapshot, error);
-  const VolumeEditGuard guard = { .locked_labels = self->locked,
-                                  .n_locked_labels = self->n_locked }; /* I4 */
-  g_autoptr (VolumeEditBuilder) builder = NULL;
-  const guint16 *value = self->values;
+  const guint16 *value;
 
-  if (map == NULL)
-    return NULL;
-  builder = volume_edit_builder_new (map, &guard);
-  for (int k = 0; k < size[2]; k++)
+  if (self->values == NULL)
+    self->values = app_flow_load_labels_like (self->path, self->scan, error);
+  if (self->values == NULL)
+    return FALSE;
+  find_unknown (self);
+  value = self->values;
+  for (int k = 0; k < size[2] && self->unknown == 0; k++)
     for (int j = 0; j < size[1]; j++, value += size[0])
       for (int i = 0, end; i < size[0]; i = end)
         {
@@ -212,66 +216,7 @@ build_import (const Import *self, GError **error)
           if (value[i] != 0)
             volume_edit_builder_set_run (builder, i, j, k, end - i, value[i]);
         }
-  return volume_edit_builder_end (builder, self->edit_id, VOLUME_PROVENANCE_IMPORT, "import", error);
-}
-
-/* An edit, or NULL where the file holds an unknown label. */
-static void
-run_import (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  Import *import = data;
-  GError *error = NULL;
-  VolumeEdit *edit = NULL;
-
-  if ((import->values != NULL || read_import (import, &error)) && import->unknown == 0)
-    edit = build_import (import, &error);
-  if (error != NULL)
-    g_task_return_error (task, error);
-  else
-    g_task_return_pointer (task, edit, (GDestroyNotify) volume_edit_unref);
-}
-
-static void imported_cb (GObject *source, GAsyncResult *result, gpointer data);
-
-/* What the edit is built on: the labels as they are now, and which of them are locked. */
-static gboolean
-look_at_labels (Import *self, GError **error)
-{
-  GListModel *list = db_store_get_labels (db_labels_get_store (self->target));
-  const guint n = g_list_model_get_n_items (list);
-  VolumeLabelMap *map = db_labels_get_map (self->target);
-
-  g_clear_pointer (&self->snapshot, volume_label_snapshot_unref);
-  self->snapshot = volume_label_map_snapshot (map, error);
-  self->version = volume_label_map_get_version (map);
-  self->edit_id = db_labels_reserve_id (self->target);
-  g_free (self->locked);
-  self->locked = g_new0 (guint16, n + 1);
-  self->n_locked = 0;
-  self->known[0] = TRUE;
-  for (guint l = 0; l < n; l++)
-    {
-      g_autoptr (DbLabel) label = g_list_model_get_item (list, l);
-
-      self->known[label->id & 0xffff] = TRUE;
-      if (label->locked)
-        self->locked[self->n_locked++] = (guint16) label->id;
-    }
-  return self->snapshot != NULL;
-}
-
-/* @import: taken over */
-static void
-start_import (AppSession *session, Import *import)
-{
-  g_autoptr (GTask) task = g_task_new (session, NULL, imported_cb, NULL);
-  GError *error = NULL;
-
-  g_task_set_task_data (task, import, import_free);
-  if (look_at_labels (import, &error))
-    g_task_run_in_thread (task, run_import);
-  else
-    g_task_return_error (task, error);
+  return TRUE;
 }
 
 static void
@@ -283,43 +228,28 @@ tell_unknown (AppSession *session, int label)
   app_session_tell (session, text, NULL);
 }
 
-/* With what has been read already. */
 static void
-import_again (AppSession *session, Import *from)
+imported (AppSession *session, DbDraft *draft, const GError *error, gpointer data)
 {
-  Import *import = g_new0 (Import, 1);
+  const Import *import = data;
 
-  import->path = g_steal_pointer (&from->path);
-  import->scan = volume_scan_ref (from->scan);
-  import->target = g_object_ref (from->target);
-  import->known = g_steal_pointer (&from->known);
-  import->values = g_steal_pointer (&from->values);
-  start_import (session, import);
-}
-
-static void
-imported_cb (GObject *source, GAsyncResult *result, gpointer data)
-{
-  AppSession *session = APP_SESSION (source);
-  Import *import = g_task_get_task_data (G_TASK (result));
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VolumeEdit) edit = g_task_propagate_pointer (G_TASK (result), &error);
-
-  if (app_session_get_labels (session) != import->target)
-    return;
-  if (error != NULL)
+  if (draft == NULL)
     app_session_tell (session, _ ("These labels cannot be imported"), error);
   else if (import->unknown != 0)
     tell_unknown (session, import->unknown);
-  else if (import->version != volume_label_map_get_version (db_labels_get_map (import->target)))
-    import_again (session, import);
-  else if (volume_edit_get_n_voxels (edit) > 0)
-    app_session_commit_then (session, g_steal_pointer (&edit), NULL, NULL, NULL);
+  else if (db_draft_get_n_voxels (draft) > 0)
+    app_session_commit_draft (session, draft, NULL, NULL, NULL);
 }
 
 static void
 import_response_cb (GtkNativeDialog *dialog, int response, AppSession *session)
 {
+  static const AppBuild kind = { .provenance = VOLUME_PROVENANCE_IMPORT,
+                                 .tool = "import",
+                                 .telling = N_ ("Importing labels…"),
+                                 .look = look_at_known,
+                                 .build = build_import,
+                                 .done = imported };
   char *path = chosen_path (dialog, response);
 
   if (path != NULL && app_session_get_labels (session) != NULL)
@@ -328,9 +258,8 @@ import_response_cb (GtkNativeDialog *dialog, int response, AppSession *session)
 
       import->path = path;
       import->scan = volume_scan_ref (app_session_get_scan (session));
-      import->target = g_object_ref (app_session_get_labels (session));
       import->known = g_new0 (guint8, 65536);
-      start_import (session, import);
+      app_session_build (session, &kind, import, import_free);
     }
   else
     g_free (path);

@@ -8,6 +8,7 @@
 #include "app/flow-predict.h"
 #include "app/review-item.h"
 #include "app/session-private.h"
+#include "volume/mask.h"
 #include "volume/memory.h"
 
 #include <glib/gi18n.h>
@@ -64,23 +65,15 @@ typedef enum
   USE_SHOW,
   USE_DIFFERENCES,
   USE_UNCERTAINTY,
-  USE_ACCEPT,
 } Use;
 
 typedef struct
 {
   char *path;
   VolumeScan *scan;
-  gint64 case_id, prediction, round;
-  VolumeBox box; /* to accept */
-  AppReviewItem *item; /* to accept, or NULL: the whole scan */
-  AppReviewDecision decision;
+  gint64 case_id;
   Use use;
-
-  /* the answer */
-  GBytes *bytes;
-  GArray *voxels; /* guint32, of those that carry a label in the box; labels beside it */
-  GArray *labels; /* guint16 */
+  GBytes *bytes; /* the answer */
 } Query;
 
 static void
@@ -89,10 +82,7 @@ query_free (gpointer data)
   Query *query = data;
 
   volume_scan_unref (query->scan);
-  g_clear_object (&query->item);
   g_clear_pointer (&query->bytes, g_bytes_unref);
-  g_clear_pointer (&query->voxels, g_array_unref);
-  g_clear_pointer (&query->labels, g_array_unref);
   g_free (query->path);
   g_free (query);
 }
@@ -123,27 +113,6 @@ read_field (const Query *query, GError **error)
 }
 
 static void
-collect (Query *query, const guint16 *labels)
-{
-  const int *size = volume_scan_get_geometry (query->scan)->size;
-
-  query->voxels = g_array_new (FALSE, FALSE, sizeof (guint32));
-  query->labels = g_array_new (FALSE, FALSE, sizeof (guint16));
-  for (int k = query->box.lo[2]; k < query->box.hi[2]; k++)
-    for (int j = query->box.lo[1]; j < query->box.hi[1]; j++)
-      for (int i = query->box.lo[0]; i < query->box.hi[0]; i++)
-        {
-          guint32 v =
-              (guint32) i + (guint32) size[0] * ((guint32) j + (guint32) size[1] * (guint32) k);
-
-          if (labels[v] == 0)
-            continue;
-          g_array_append_val (query->voxels, v);
-          g_array_append_val (query->labels, labels[v]);
-        }
-}
-
-static void
 read_prediction (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   Query *query = data;
@@ -160,9 +129,7 @@ read_prediction (GTask *task, gpointer source, gpointer data, GCancellable *canc
       g_task_return_error (task, error);
       return;
     }
-  if (query->use == USE_ACCEPT)
-    collect (query, values);
-  else if (values != NULL)
+  if (values != NULL)
     query->bytes = g_bytes_new_take (g_steal_pointer (&values), n * sizeof (guint16));
   g_task_return_boolean (task, TRUE);
 }
@@ -298,7 +265,7 @@ taken_cb (AppSession *session, gint64 edit, gpointer data)
                        taken->n_voxels),
           (int) taken->n_voxels, prediction != NULL ? (int) prediction->round : 0);
       if (session->window != NULL)
-        ui_window_toast_action (session->window, text, _ ("Undo"), "win.undo");
+        ui_window_toast_case_action (session->window, text, _ ("Undo"), "win.undo");
     }
   if (taken->item != NULL && taken->decision == APP_REVIEW_ACCEPTED && session->window != NULL)
     go_on (session);
@@ -306,74 +273,188 @@ taken_cb (AppSession *session, gint64 edit, gpointer data)
   g_free (taken);
 }
 
-static gboolean
-is_signed (AppSession *session, const int ijk[3])
+typedef struct
+{
+  char *path;
+  VolumeScan *scan;
+  gint64 prediction, round;
+  VolumeBox box;
+  AppReviewItem *item; /* or NULL: the whole scan */
+  AppReviewDecision decision;
+  guint8 *signed_slices[3]; /* along each axis, a byte each */
+  guint16 *values; /* of the prediction, once it is read */
+} Acceptance;
+
+static void
+acceptance_free (gpointer data)
+{
+  Acceptance *self = data;
+
+  volume_scan_unref (self->scan);
+  g_clear_object (&self->item);
+  for (int axis = 0; axis < 3; axis++)
+    g_free (self->signed_slices[axis]);
+  g_free (self->values);
+  g_free (self->path);
+  g_free (self);
+}
+
+static guint8 *
+list_signed (AppSession *session, int axis)
 {
   const VolumeGeometry *geometry = volume_scan_get_geometry (session->scan);
+  guint8 *is_signed = g_new0 (guint8, geometry->size[axis]);
 
   for (int p = 0; p < VOLUME_N_PLANES; p++)
-    if (ui_view_state_get_mark (session->state, p, ijk[geometry->axis_of_plane[p]])
-        & UI_MARK_SIGNED)
-      return TRUE;
-  return FALSE;
+    for (int n = 0; geometry->axis_of_plane[p] == axis && n < geometry->size[axis]; n++)
+      is_signed[n] = (ui_view_state_get_mark (session->state, p, n) & UI_MARK_SIGNED) != 0;
+  return is_signed;
+}
+
+static void
+look_at_signed (AppSession *session, gpointer data)
+{
+  Acceptance *self = data;
+
+  for (int axis = 0; axis < 3; axis++)
+    {
+      g_free (self->signed_slices[axis]);
+      self->signed_slices[axis] = list_signed (session, axis);
+    }
+}
+
+static gboolean
+signed_hold (AppSession *session, gpointer data)
+{
+  const Acceptance *self = data;
+  const int *size = volume_scan_get_geometry (self->scan)->size;
+
+  for (int axis = 0; axis < 3; axis++)
+    {
+      g_autofree guint8 *now = list_signed (session, axis);
+
+      if (memcmp (now, self->signed_slices[axis], size[axis]) != 0)
+        return FALSE;
+    }
+  return TRUE;
 }
 
 /* I4: the model fills what nobody drew: only voxels without a label, none set by hand, and none of
  * a signed slice. */
-static void
-take_over (AppSession *session, const Query *query)
+static gboolean
+build_acceptance (const VolumeLabelMap *map, VolumeEditBuilder *builder, gpointer data,
+                  GError **error)
 {
-  const int *size = volume_scan_get_geometry (session->scan)->size;
-  g_autoptr (VolumeEditBuilder) builder =
-      app_session_new_builder (session, VOLUME_PROVENANCE_MODEL, FALSE);
+  Acceptance *self = data;
+  const int *size = volume_scan_get_geometry (self->scan)->size;
+
+  if (self->values == NULL)
+    self->values = app_flow_load_labels_like (self->path, self->scan, error);
+  if (self->values == NULL)
+    return FALSE;
+  volume_edit_builder_set_only_label (builder, 0);
+  for (int k = self->box.lo[2]; k < self->box.hi[2]; k++)
+    for (int j = self->box.lo[1]; j < self->box.hi[1]; j++)
+      {
+        const guint16 *row = self->values + ((gsize) k * size[1] + j) * size[0];
+
+        if (self->signed_slices[2][k] || self->signed_slices[1][j])
+          continue;
+        for (int i = self->box.lo[0]; i < self->box.hi[0]; i++)
+          if (row[i] != 0 && !self->signed_slices[0][i])
+            volume_edit_builder_set (builder, i, j, k, row[i]);
+      }
+  return TRUE;
+}
+
+static void
+tell_nothing_taken (AppSession *session, const Acceptance *self)
+{
+  ui_window_toast_case (session->window,
+                        _ ("There is nothing to take over: it is labelled already."));
+  if (self->item == NULL)
+    return;
+  decide (session, self->item, self->decision, 0);
+  if (self->decision == APP_REVIEW_ACCEPTED)
+    go_on (session);
+}
+
+static void
+take_over (AppSession *session, DbDraft *draft, const GError *error, gpointer data)
+{
+  Acceptance *self = data;
   g_autofree char *detail = NULL;
-  g_autoptr (GError) error = NULL;
-  VolumeEdit *edit;
   Taken *taken;
 
-  volume_edit_builder_set_only_label (builder, 0);
-  for (guint n = 0; n < query->voxels->len; n++)
-    {
-      guint32 v = g_array_index (query->voxels, guint32, n);
-      const int ijk[3] = { (int) (v % (guint32) size[0]),
-                           (int) (v / (guint32) size[0] % (guint32) size[1]),
-                           (int) (v / (guint32) size[0] / (guint32) size[1]) };
-
-      if (!is_signed (session, ijk))
-        volume_edit_builder_set (builder, ijk[0], ijk[1], ijk[2],
-                                 g_array_index (query->labels, guint16, n));
-    }
-  edit = volume_edit_builder_end (builder, db_labels_reserve_id (session->labels),
-                                  VOLUME_PROVENANCE_MODEL, "prediction", &error);
-  hide_overlays (session);
-  if (edit == NULL)
+  if (draft == NULL)
     {
       app_session_tell (session, _ ("The prediction could not be taken over"), error);
       return;
     }
-  if (volume_edit_get_n_voxels (edit) == 0)
+  hide_overlays (session);
+  if (db_draft_get_n_voxels (draft) == 0)
     {
-      ui_window_toast (session->window,
-                       _ ("There is nothing to take over: it is labelled already."));
-      if (query->item != NULL)
-        {
-          decide (session, query->item, query->decision, 0);
-          if (query->decision == APP_REVIEW_ACCEPTED)
-            go_on (session);
-        }
-      volume_edit_unref (edit);
+      tell_nothing_taken (session, self);
       return;
     }
   detail = g_strdup_printf (
       "{\"prediction\":%" G_GINT64_FORMAT ",\"round\":%" G_GINT64_FORMAT ",\"region\":%d}",
-      query->prediction, query->round, query->item != NULL ? query->item->number : -1);
+      self->prediction, self->round, self->item != NULL ? self->item->number : -1);
   taken = g_new0 (Taken, 1);
-  taken->prediction = query->prediction;
-  taken->item = query->item != NULL ? g_object_ref (query->item) : NULL;
-  taken->decision = query->decision;
-  taken->n_voxels = (guint) volume_edit_get_n_voxels (edit);
-  app_session_commit_then (session, edit, &(DbEditInfo){ .round = query->round, .detail = detail },
-                           taken_cb, taken);
+  taken->prediction = self->prediction;
+  taken->item = g_steal_pointer (&self->item);
+  taken->decision = self->decision;
+  taken->n_voxels = (guint) db_draft_get_n_voxels (draft);
+  app_session_commit_draft (session, draft,
+                            &(DbEditInfo){ .round = self->round, .detail = detail }, taken_cb,
+                            taken);
+}
+
+/* The case's prediction; where there is none that is told. */
+static DbPrediction *
+prediction_in_hand (AppSession *session)
+{
+  DbPrediction *prediction = find_prediction (session);
+
+  if (prediction == NULL)
+    ui_window_toast_case_action (session->window, _ ("There is no prediction for this case yet."),
+                                 _ ("Predict"), "win.predict");
+  return prediction;
+}
+
+/* @item: (nullable): the place, else the whole scan */
+static void
+accept (AppSession *session, AppReviewItem *item, AppReviewDecision decision)
+{
+  static const AppBuild kind = { .provenance = VOLUME_PROVENANCE_MODEL,
+                                 .tool = "prediction",
+                                 .telling = N_ ("Taking the prediction over…"),
+                                 .look = look_at_signed,
+                                 .build = build_acceptance,
+                                 .holds = signed_hold,
+                                 .done = take_over };
+  DbPrediction *prediction = session->scan != NULL ? prediction_in_hand (session) : NULL;
+  Acceptance *self;
+
+  if (prediction == NULL)
+    return;
+  self = g_new0 (Acceptance, 1);
+  self->path = db_store_resolve (session->store, prediction->path);
+  self->scan = volume_scan_ref (session->scan);
+  self->prediction = prediction->id;
+  self->round = prediction->round;
+  self->decision = decision;
+  self->box = volume_box_of_grid (volume_scan_get_geometry (session->scan)->size);
+  if (item != NULL)
+    {
+      self->item = g_object_ref (item);
+      for (int a = 0; a < 3; a++)
+        {
+          self->box.lo[a] = CLAMP (item->region.lo[a], 0, self->box.hi[a]);
+          self->box.hi[a] = CLAMP (item->region.hi[a], self->box.lo[a], self->box.hi[a]);
+        }
+    }
+  app_session_build (session, &kind, self, acceptance_free);
 }
 
 static void
@@ -390,28 +471,18 @@ prediction_read_cb (GObject *source, GAsyncResult *result, gpointer data)
       app_session_tell (session, _ ("The prediction cannot be shown"), error);
       return;
     }
-  if (query->use == USE_ACCEPT)
-    take_over (session, query);
-  else
-    show_overlay (session, query);
+  show_overlay (session, query);
 }
 
-/* @item: (nullable): the place to accept */
 static void
-use_prediction (AppSession *session, Use use, AppReviewItem *item, AppReviewDecision decision)
+use_prediction (AppSession *session, Use use)
 {
-  DbPrediction *prediction = find_prediction (session);
+  DbPrediction *prediction = session->scan != NULL ? prediction_in_hand (session) : NULL;
   g_autoptr (GTask) task = NULL;
   Query *query;
 
-  if (session->scan == NULL)
-    return;
   if (prediction == NULL)
-    {
-      ui_window_toast_action (session->window, _ ("There is no prediction for this case yet."),
-                              _ ("Predict"), "win.predict");
-      return;
-    }
+    return;
   task = g_task_new (session, NULL, prediction_read_cb, NULL);
   query = g_new0 (Query, 1);
   query->path = db_store_resolve (session->store, prediction->path);
@@ -423,20 +494,7 @@ use_prediction (AppSession *session, Use use, AppReviewItem *item, AppReviewDeci
     }
   query->scan = volume_scan_ref (session->scan);
   query->case_id = session->case_id;
-  query->prediction = prediction->id;
-  query->round = prediction->round;
   query->use = use;
-  query->decision = decision;
-  memcpy (query->box.hi, volume_scan_get_geometry (session->scan)->size, sizeof query->box.hi);
-  if (item != NULL)
-    {
-      query->item = g_object_ref (item);
-      for (int a = 0; a < 3; a++)
-        {
-          query->box.lo[a] = CLAMP (item->region.lo[a], 0, query->box.hi[a]);
-          query->box.hi[a] = CLAMP (item->region.hi[a], query->box.lo[a], query->box.hi[a]);
-        }
-    }
   g_task_set_task_data (task, query, query_free);
   g_task_run_in_thread (task, read_prediction);
 }
@@ -454,7 +512,7 @@ change_overlay (AppSession *session, const char *name, Use use, gboolean on)
           hide_overlay (session, "show-prediction");
           hide_overlay (session, "show-differences");
         }
-      use_prediction (session, use, NULL, APP_REVIEW_OPEN);
+      use_prediction (session, use);
     }
   else
     hide_overlay (session, name);
@@ -482,7 +540,7 @@ change_uncertainty (GSimpleAction *action, GVariant *value, gpointer data)
 static void
 accept_prediction (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  use_prediction (data, USE_ACCEPT, NULL, APP_REVIEW_ACCEPTED);
+  accept (data, NULL, APP_REVIEW_ACCEPTED);
 }
 
 /* Review: place by place
@@ -653,7 +711,7 @@ review_accept (GSimpleAction *action, GVariant *parameter, gpointer data)
   AppReviewItem *item = item_in_hand (data);
 
   if (item != NULL)
-    use_prediction (data, USE_ACCEPT, item, APP_REVIEW_ACCEPTED);
+    accept (data, item, APP_REVIEW_ACCEPTED);
 }
 
 /* What the model says is the start; the brush is in hand to correct it. */
@@ -664,7 +722,7 @@ review_fix (GSimpleAction *action, GVariant *parameter, gpointer data)
 
   if (item == NULL)
     return;
-  use_prediction (data, USE_ACCEPT, item, APP_REVIEW_FIXED);
+  accept (data, item, APP_REVIEW_FIXED);
   g_action_group_change_action_state (G_ACTION_GROUP (((AppSession *) data)->window), "tool",
                                       g_variant_new_string ("brush"));
 }

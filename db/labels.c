@@ -4,6 +4,11 @@
 #include "db/labels.h"
 
 #include "db/journal-private.h"
+#include "db/labels-private.h"
+#include "volume/mask.h"
+
+/* From this many voxels on a step through history is taken on a worker (I8). */
+#define MANY_VOXELS (1 << 17)
 
 /* What is known of an edit without reading it. */
 typedef struct
@@ -27,6 +32,8 @@ typedef struct
   GTask *task; /* NULL: somebody waits for it */
   VolumeEdit *edit;
   GBytes *runs; /* the edit, as it will lie on the disk */
+  VolumeLabelMap *after; /* made by a worker on labels of @version: the map with the edit; or NULL */
+  guint64 version;
   DbWrite *also; /* finished together with the edit, or NULL */
   char *detail;
   DbEditInfo info;
@@ -196,12 +203,26 @@ db_labels_init_guard (DbLabels *self, VolumeProvenance provenance, gboolean over
   guard->is_hand = provenance == VOLUME_PROVENANCE_MODEL ? is_of_person_cb : is_hand_cb;
 }
 
-static gboolean
-label_is_locked (DbLabels *self, guint16 id)
+GHashTable *
+db_labels_list_protected (DbLabels *self, VolumeEditGuard *guard)
 {
-  DbLabel *label = id != 0 ? db_store_get_label (self->store, id) : NULL;
+  GHashTable *ids = g_hash_table_new (NULL, NULL);
+  GHashTableIter iter;
+  gpointer id;
 
-  return label != NULL && label->locked;
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (guard->protect_hand && g_hash_table_iter_next (&iter, &id, NULL))
+    if (guard->is_hand ((guint32) * (gint64 *) id, self))
+      g_hash_table_add (ids, GUINT_TO_POINTER ((guint32) * (gint64 *) id));
+  return ids;
+}
+
+static gboolean
+refuse_locked (DbLabels *self, guint16 label, GError **error)
+{
+  g_set_error (error, DB_ERROR, DB_ERROR_INVARIANT, "“%s” is locked; unlock it first.",
+               db_store_get_label (self->store, label)->name);
+  return FALSE;
 }
 
 /* The builder has been told; nobody has to be believed. */
@@ -209,6 +230,7 @@ static gboolean
 check_edit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **error)
 {
   const VolumeProvenance provenance = volume_edit_get_provenance (edit);
+  g_autofree guint8 *locked = g_new0 (guint8, G_MAXUINT16 + 1);
   VolumeEditGuard guard;
   gsize n_runs;
   const VolumeEditRun *runs = volume_edit_get_runs (edit, &n_runs);
@@ -219,18 +241,16 @@ check_edit (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info, GError **e
       return FALSE;
     }
   db_labels_init_guard (self, provenance, info->over_hand, &guard);
+  for (gsize l = 0; l < guard.n_locked_labels; l++)
+    locked[guard.locked_labels[l]] = TRUE;
   for (gsize r = 0; r < n_runs; r++)
     {
-      const guint16 locked =
-          label_is_locked (self, runs[r].before) ? runs[r].before : runs[r].after;
+      const VolumeEditRun *run = &runs[r];
 
-      if (runs[r].before != runs[r].after && label_is_locked (self, locked))
-        {
-          g_set_error (error, DB_ERROR, DB_ERROR_INVARIANT, "“%s” is locked; unlock it first.",
-                       db_store_get_label (self->store, locked)->name);
-          return FALSE;
-        }
-      if (guard.protect_hand && guard.is_hand (runs[r].before_edit_id, self))
+      if (run->before != run->after && (locked[run->before] || locked[run->after]))
+        return refuse_locked (self, locked[run->before] ? run->before : run->after, error);
+      if (guard.protect_hand && run->before_edit_id != 0
+          && guard.is_hand (run->before_edit_id, self))
         {
           g_set_error (error, DB_ERROR, DB_ERROR_INVARIANT,
                        "A model may not change what was labelled by hand.");
@@ -259,6 +279,7 @@ change_free (Change *change)
   g_clear_object (&change->task);
   g_clear_pointer (&change->edit, volume_edit_unref);
   g_clear_pointer (&change->runs, g_bytes_unref);
+  g_clear_pointer (&change->after, volume_label_map_unref);
   g_clear_pointer (&change->also, db_write_free);
   g_clear_pointer (&change->steps, g_ptr_array_unref);
   g_free (change->detail);
@@ -290,6 +311,19 @@ check_usable (DbLabels *self, GError **error)
   return FALSE;
 }
 
+/* A worker's map is taken where it was made of the labels as they are. */
+static gboolean
+apply_to_map (DbLabels *self, Change *change, GError **error)
+{
+  const VolumeBox box = volume_edit_get_box (change->edit);
+
+  if (change->after == NULL || change->version != volume_label_map_get_version (self->map))
+    return volume_label_map_apply_edit (self->map, change->edit, error);
+  volume_label_map_become (self->map, change->after, &box);
+  g_clear_pointer (&change->after, volume_label_map_unref);
+  return TRUE;
+}
+
 /* Shows the edit at once. */
 static gboolean
 edit_apply (DbLabels *self, Change *change, GError **error)
@@ -304,8 +338,9 @@ edit_apply (DbLabels *self, Change *change, GError **error)
                    id);
       return FALSE;
     }
-  change->runs = volume_edit_serialize (change->edit, error);
-  if (change->runs == NULL || !volume_label_map_apply_edit (self->map, change->edit, error))
+  if (change->runs == NULL)
+    change->runs = volume_edit_serialize (change->edit, error);
+  if (change->runs == NULL || !apply_to_map (self, change, error))
     return FALSE;
   change->parent = self->head;
   add_node (self, id, self->head, 0, volume_edit_get_provenance (change->edit));
@@ -373,37 +408,70 @@ edit_to_write (Change *change)
   return db_write_all ((DbWrite *[]){ edit, g_steal_pointer (&change->also) }, 2);
 }
 
-/* Brings the map to where the disk went. */
-static void
-follow_steps (DbLabels *self, Change *change)
+/* Takes the steps on a map: the labels', or a worker's copy. */
+static gboolean
+take_steps (VolumeLabelMap *map, GPtrArray *steps)
 {
-  for (guint s = 0; s < change->steps->len; s++)
+  gboolean all = TRUE;
+
+  for (guint s = 0; s < steps->len; s++)
     {
-      const DbStep *step = g_ptr_array_index (change->steps, s);
+      const DbStep *step = g_ptr_array_index (steps, s);
+
+      if (!(step->revert ? volume_label_map_revert_edit (map, step->edit, NULL)
+                         : volume_label_map_apply_edit (map, step->edit, NULL)))
+        all = FALSE;
+    }
+  return all;
+}
+
+static VolumeBox
+box_of_steps (GPtrArray *steps)
+{
+  VolumeBox box = { { 0 } };
+
+  for (guint s = 0; s < steps->len; s++)
+    {
+      const VolumeBox own =
+          volume_edit_get_box (((const DbStep *) g_ptr_array_index (steps, s))->edit);
+
+      volume_box_join (&box, &own);
+    }
+  return box;
+}
+
+/* The map has come to where the disk went; so does what is known of the history. */
+static void
+follow_steps (DbLabels *self, GPtrArray *steps)
+{
+  VolumeBox box = box_of_steps (steps);
+
+  for (guint s = 0; s < steps->len; s++)
+    {
+      const DbStep *step = g_ptr_array_index (steps, s);
       const gint64 id = volume_edit_get_id (step->edit);
       const Node *node = find_node (self, id);
-      gboolean done = step->revert ? volume_label_map_revert_edit (self->map, step->edit, NULL)
-                                   : volume_label_map_apply_edit (self->map, step->edit, NULL);
 
-      if (!done)
-        self->broken = TRUE;
       if (node != NULL)
         *next_of (self, node->parent) = id;
       mark_applied (self, id, !step->revert);
-      emit_changed (self, step->edit);
     }
+  if (!volume_box_is_empty (&box))
+    g_signal_emit (self, signals[SIGNAL_CHANGED], 0, &box);
 }
 
+/* @result: where the disk stands; @is_whole: the map went there too. Takes @error over. */
 static gint64
-move_done (Change *change, gint64 result, GError *error, GError **error_out)
+move_done (Change *change, gint64 result, gboolean is_whole, GError *error, GError **error_out)
 {
   g_autoptr (DbLabels) self = g_object_ref (change->labels);
   gint64 head;
 
   if (error == NULL)
     {
-      follow_steps (self, change);
+      self->broken = self->broken || !is_whole;
       self->head = result;
+      follow_steps (self, change->steps);
       notify_place (self);
       if (self->broken)
         check_usable (self, &error);
@@ -414,13 +482,58 @@ move_done (Change *change, gint64 result, GError *error, GError **error_out)
   return head;
 }
 
+static gboolean
+are_large (GPtrArray *steps)
+{
+  gsize n_voxels = 0;
+
+  for (guint s = 0; s < steps->len; s++)
+    n_voxels += volume_edit_get_n_voxels (((DbStep *) g_ptr_array_index (steps, s))->edit);
+  return n_voxels >= MANY_VOXELS;
+}
+
+static void
+take_steps_cb (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  const Change *change = data;
+
+  g_task_return_boolean (task, take_steps (change->after, change->steps));
+}
+
+/* Nobody else wrote to the map meanwhile: it was busy. */
+static void
+steps_taken_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  DbLabels *self = DB_LABELS (source);
+  Change *change = user_data;
+  const gint64 head = change->target;
+  const VolumeBox box = box_of_steps (change->steps);
+  const gboolean is_whole = g_task_propagate_boolean (G_TASK (result), NULL);
+
+  volume_label_map_become (self->map, change->after, &box);
+  move_done (change, head, is_whole, NULL, NULL);
+}
+
 static void
 move_written_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
+  Change *change = user_data;
+  DbLabels *self = change->labels;
   GError *error = NULL;
   gint64 head = db_store_write_finish (DB_STORE (object), result, &error);
+  g_autoptr (GTask) task = NULL;
 
-  move_done (user_data, head, error, NULL);
+  if (error == NULL && are_large (change->steps))
+    change->after = volume_label_map_copy (self->map, NULL);
+  if (change->after == NULL)
+    {
+      move_done (change, head, error != NULL || take_steps (self->map, change->steps), error, NULL);
+      return;
+    }
+  change->target = head;
+  task = g_task_new (self, NULL, steps_taken_cb, change);
+  g_task_set_task_data (task, change, NULL);
+  g_task_run_in_thread (task, take_steps_cb);
 }
 
 static DbWrite *
@@ -510,6 +623,20 @@ db_labels_commit_async (DbLabels *self, VolumeEdit *edit, const DbEditInfo *info
   enqueue (self, change);
 }
 
+void
+db_labels_commit_ready_async (DbLabels *self, VolumeEdit *edit, GBytes *runs, VolumeLabelMap *after,
+                              guint64 version, const DbEditInfo *info,
+                              GAsyncReadyCallback callback, gpointer user_data)
+{
+  Change *change = change_new (self, CHANGE_EDIT, new_task (self, NULL, callback, user_data));
+
+  set_edit (change, edit, info);
+  change->runs = g_bytes_ref (runs);
+  change->after = volume_label_map_ref (after);
+  change->version = version;
+  enqueue (self, change);
+}
+
 static void
 move_async (DbLabels *self, DbMove move, gint64 target, GAsyncReadyCallback callback,
             gpointer user_data)
@@ -556,36 +683,47 @@ check_own (DbLabels *self, gint64 edit_id, GError **error)
 }
 
 static VolumeEdit *
-make_revert (DbLabels *self, VolumeEdit *edit, GError **error)
+make_revert (DbLabels *self, const VolumeLabelMap *map, gint64 edit_id, GError **error)
 {
-  return volume_edit_new_selective_revert (self->map, edit, db_labels_reserve_id (self), error);
+  g_autoptr (VolumeEdit) edit = db_store_read_edit (self->store, edit_id, error);
+
+  return edit != NULL ? volume_edit_new_selective_revert (map, edit, db_labels_reserve_id (self),
+                                                          error)
+                      : NULL;
+}
+
+gboolean
+db_labels_ready_edit (VolumeLabelMap *map, const VolumeEdit *edit, GBytes **runs, GError **error)
+{
+  if (volume_edit_get_n_voxels (edit) == 0)
+    return TRUE;
+  *runs = volume_edit_serialize (edit, error);
+  return *runs != NULL && volume_label_map_apply_edit (map, edit, error);
 }
 
 static void
-read_edit_cb (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+make_revert_cb (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  DbLabels *self = source;
+  Change *change = data;
   GError *error = NULL;
-  VolumeEdit *edit = db_store_read_edit (self->store, *(gint64 *) data, &error);
 
-  if (edit != NULL)
-    g_task_return_pointer (task, edit, (GDestroyNotify) volume_edit_unref);
+  change->edit = make_revert (source, change->after, change->target, &error);
+  if (change->edit != NULL
+      && db_labels_ready_edit (change->after, change->edit, &change->runs, &error))
+    g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
 }
 
 static void
-revert_read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
+revert_made_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (DbLabels) self = g_object_ref (DB_LABELS (object));
   Change *change = user_data;
   GError *error = NULL;
-  g_autoptr (VolumeEdit) edit = g_task_propagate_pointer (G_TASK (result), &error);
 
   set_busy (self, FALSE);
-  if (edit != NULL)
-    change->edit = make_revert (self, edit, &error);
-  if (change->edit == NULL)
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
     change_finish (change, -1, error, NULL);
   else
     {
@@ -600,17 +738,20 @@ revert_start (Change *change)
 {
   DbLabels *self = change->labels;
   GError *error = NULL;
-  g_autoptr (GTask) reading = NULL;
+  g_autoptr (GTask) making = NULL;
 
-  if (!check_own (self, change->target, &error))
+  if (check_own (self, change->target, &error))
+    change->after = volume_label_map_copy (self->map, &error);
+  if (change->after == NULL)
     {
       change_finish (change, -1, error, NULL);
       return;
     }
+  change->version = volume_label_map_get_version (self->map);
   set_busy (self, TRUE);
-  reading = g_task_new (self, NULL, revert_read_cb, change);
-  g_task_set_task_data (reading, g_memdup2 (&change->target, sizeof (gint64)), g_free);
-  g_task_run_in_thread (reading, read_edit_cb);
+  making = g_task_new (self, NULL, revert_made_cb, change);
+  g_task_set_task_data (making, change, NULL);
+  g_task_run_in_thread (making, make_revert_cb);
 }
 
 void
@@ -689,7 +830,8 @@ move_sync (DbLabels *self, DbMove move, gint64 target, GError **error)
   change->move = move;
   change->target = target;
   head = db_store_write (self->store, move_to_write (change), &local);
-  return move_done (change, head, local, error);
+  return move_done (change, head, local != NULL || take_steps (self->map, change->steps), local,
+                    error);
 }
 
 gint64
@@ -713,17 +855,13 @@ db_labels_jump (DbLabels *self, gint64 edit_id, GError **error)
 gint64
 db_labels_revert (DbLabels *self, gint64 edit_id, GError **error)
 {
-  g_autoptr (VolumeEdit) edit = NULL;
   g_autoptr (VolumeEdit) opposite = NULL;
 
   g_return_val_if_fail (DB_IS_LABELS (self), -1);
 
   if (!check_idle (self, error) || !check_own (self, edit_id, error))
     return -1;
-  edit = db_store_read_edit (self->store, edit_id, error);
-  if (edit == NULL)
-    return -1;
-  opposite = make_revert (self, edit, error);
+  opposite = make_revert (self, self->map, edit_id, error);
   if (opposite == NULL)
     return -1;
   return db_labels_commit (self, opposite, NULL, error);

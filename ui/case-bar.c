@@ -9,7 +9,7 @@ struct _UiCaseBar
 {
   GtkWidget parent_instance;
 
-  GtkWidget *box, *name, *reason, *overlay, *dots, *progress, *conflicts, *propose, *next;
+  GtkWidget *box, *name, *reason, *overlay, *working, *dots, *progress, *conflicts, *propose, *next;
 };
 
 G_DEFINE_FINAL_TYPE (UiCaseBar, ui_case_bar, GTK_TYPE_WIDGET)
@@ -47,6 +47,18 @@ build_conflicts (UiCaseBar *self)
 }
 
 static void
+build_working (UiCaseBar *self)
+{
+  GtkWidget *spinner = gtk_spinner_new ();
+
+  self->working = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  gtk_box_append (GTK_BOX (self->working), spinner);
+  gtk_box_append (GTK_BOX (self->working), gtk_label_new (NULL));
+  gtk_widget_set_valign (self->working, GTK_ALIGN_CENTER);
+  gtk_widget_set_visible (self->working, FALSE);
+}
+
+static void
 ui_case_bar_init (UiCaseBar *self)
 {
   GtkWidget *column = gtk_box_new (GTK_ORIENTATION_VERTICAL, 0);
@@ -68,6 +80,7 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_widget_set_hexpand (column, TRUE);
   gtk_widget_set_valign (column, GTK_ALIGN_CENTER);
   build_conflicts (self);
+  build_working (self);
   self->dots = gtk_level_bar_new ();
   gtk_level_bar_set_mode (GTK_LEVEL_BAR (self->dots), GTK_LEVEL_BAR_MODE_DISCRETE);
   gtk_level_bar_set_max_value (GTK_LEVEL_BAR (self->dots), 3);
@@ -99,6 +112,7 @@ ui_case_bar_init (UiCaseBar *self)
   gtk_widget_add_css_class (self->overlay, "overlay-badge");
   gtk_widget_set_valign (self->overlay, GTK_ALIGN_CENTER);
   gtk_widget_set_visible (self->overlay, FALSE);
+  gtk_box_append (GTK_BOX (self->box), self->working);
   gtk_box_append (GTK_BOX (self->box), self->overlay);
   gtk_box_append (GTK_BOX (self->box), self->conflicts);
   gtk_box_append (GTK_BOX (self->box), self->dots);
@@ -121,6 +135,16 @@ ui_case_bar_set_overlay (UiCaseBar *self, const char *text)
 {
   gtk_label_set_text (GTK_LABEL (self->overlay), text != NULL ? text : "");
   gtk_widget_set_visible (self->overlay, text != NULL);
+}
+
+void
+ui_case_bar_set_working (UiCaseBar *self, const char *text)
+{
+  GtkWidget *spinner = gtk_widget_get_first_child (self->working);
+
+  gtk_label_set_text (GTK_LABEL (gtk_widget_get_next_sibling (spinner)), text != NULL ? text : "");
+  gtk_spinner_set_spinning (GTK_SPINNER (spinner), text != NULL);
+  gtk_widget_set_visible (self->working, text != NULL);
 }
 
 void

@@ -13,6 +13,7 @@
 #define TILE_MASK (TILE_SIDE - 1)
 #define TILE_VOXELS (TILE_SIDE * TILE_SIDE * TILE_SIDE)
 #define PALETTE_SIZE 256
+#define N_LABELS (G_MAXUINT16 + 1)
 #define N_REMEMBERED_CHANGES 512
 
 /* Labels are bytes until one above 255 comes; edit ids are places in a palette until it is full. */
@@ -378,7 +379,7 @@ volume_label_map_new (const int size[3], GError **error)
   self = g_new0 (VolumeLabelMap, 1);
   g_atomic_ref_count_init (&self->refs);
   g_queue_init (&self->changes);
-  self->counts = g_new0 (gsize, G_MAXUINT16 + 1);
+  self->counts = g_new0 (gsize, N_LABELS);
   self->counts[0] = (gsize) size[0] * size[1] * size[2];
   if (!grid_init (&self->grid, size, error))
     return NULL;
@@ -713,7 +714,48 @@ volume_edit_new_from_map (const VolumeLabelMap *map, GError **error)
                                     error);
 }
 
-/* Snapshots */
+/* Sharing tiles */
+
+static void
+share_tile (Tile **dst, Tile *src)
+{
+  if (*dst == src)
+    return;
+  if (src != NULL)
+    g_atomic_ref_count_inc (&src->refs);
+  tile_unref (*dst);
+  *dst = src;
+}
+
+VolumeLabelMap *
+volume_label_map_copy (const VolumeLabelMap *self, GError **error)
+{
+  g_autoptr (VolumeLabelMap) copy = volume_label_map_new (self->grid.size, error);
+
+  if (copy == NULL)
+    return NULL;
+  for (gsize t = 0; t < grid_n_tiles (&self->grid); t++)
+    share_tile (&copy->grid.tiles[t], self->grid.tiles[t]);
+  memcpy (copy->counts, self->counts, N_LABELS * sizeof *copy->counts);
+  return g_steal_pointer (&copy);
+}
+
+void
+volume_label_map_become (VolumeLabelMap *self, const VolumeLabelMap *other, const VolumeBox *box)
+{
+  const int *size = self->grid.size;
+
+  g_return_if_fail (memcmp (size, other->grid.size, sizeof self->grid.size) == 0);
+
+  if (volume_box_is_empty (box))
+    return;
+  for (int k = MAX (box->lo[2], 0) & ~TILE_MASK; k < MIN (box->hi[2], size[2]); k += TILE_SIDE)
+    for (int j = MAX (box->lo[1], 0) & ~TILE_MASK; j < MIN (box->hi[1], size[1]); j += TILE_SIDE)
+      for (int i = MAX (box->lo[0], 0) & ~TILE_MASK; i < MIN (box->hi[0], size[0]); i += TILE_SIDE)
+        share_tile (grid_tile_at (&self->grid, i, j, k), *grid_tile_at (&other->grid, i, j, k));
+  memcpy (self->counts, other->counts, N_LABELS * sizeof *self->counts);
+  remember_change (self, box);
+}
 
 VolumeLabelSnapshot *
 volume_label_map_snapshot (VolumeLabelMap *self, GError **error)
@@ -733,42 +775,6 @@ volume_label_map_snapshot (VolumeLabelMap *self, GError **error)
     if (snapshot->grid.tiles[t] != NULL)
       g_atomic_ref_count_inc (&snapshot->grid.tiles[t]->refs);
   return snapshot;
-}
-
-static gboolean
-count_labels (const TileGrid *grid, gsize *counts, GError **error)
-{
-  const gsize n = (gsize) grid->size[0] * (gsize) grid->size[1];
-  g_autofree guint16 *labels = volume_memory_try (n, sizeof *labels, error);
-
-  if (labels == NULL)
-    return FALSE;
-  counts[0] = 0;
-  for (int k = 0; k < grid->size[2]; k++)
-    {
-      const VolumeBox box = { { 0, 0, k }, { grid->size[0], grid->size[1], k + 1 } };
-
-      grid_read_labels (grid, &box, labels);
-      for (gsize v = 0; v < n; v++)
-        counts[labels[v]]++;
-    }
-  return TRUE;
-}
-
-VolumeLabelMap *
-volume_label_map_new_from_snapshot (const VolumeLabelSnapshot *snapshot, GError **error)
-{
-  g_autoptr (VolumeLabelMap) self = volume_label_map_new (snapshot->grid.size, error);
-
-  if (self == NULL)
-    return NULL;
-  for (gsize t = 0; t < grid_n_tiles (&self->grid); t++)
-    if (snapshot->grid.tiles[t] != NULL)
-      {
-        self->grid.tiles[t] = snapshot->grid.tiles[t];
-        g_atomic_ref_count_inc (&self->grid.tiles[t]->refs);
-      }
-  return count_labels (&self->grid, self->counts, error) ? g_steal_pointer (&self) : NULL;
 }
 
 VolumeLabelSnapshot *

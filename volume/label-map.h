@@ -50,13 +50,18 @@ VolumeBox volume_label_map_get_dirty_box (const VolumeLabelMap *self, guint64 ve
 /* Voxels of each label, as gsize [65536], kept up to date by apply and revert. */
 const gsize *volume_label_map_get_counts (const VolumeLabelMap *self);
 
+/* A map of its own with the same labels and edit ids. The two share tiles until one is written to, on
+ * whatever thread: for large changes that are made elsewhere. O(tiles). */
+VolumeLabelMap *volume_label_map_copy (const VolumeLabelMap *self,
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @self, which differs from @other inside @box alone, becomes as it is and shares its tiles. O(tiles);
+ * needs no memory for them. */
+void volume_label_map_become (VolumeLabelMap *self, const VolumeLabelMap *other,
+                              const VolumeBox *box);
+
 /* An immutable picture of now; O(tiles). */
 VolumeLabelSnapshot *volume_label_map_snapshot (VolumeLabelMap *self,
                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* A map of its own with the labels and edit ids of the snapshot, whose tiles it shares until they are
- * written to: for edits that are built on another thread. Any thread. */
-VolumeLabelMap *volume_label_map_new_from_snapshot (const VolumeLabelSnapshot *snapshot,
-                                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 VolumeLabelSnapshot *volume_label_snapshot_ref (VolumeLabelSnapshot *self);
 void volume_label_snapshot_unref (VolumeLabelSnapshot *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLabelSnapshot, volume_label_snapshot_unref)

@@ -121,6 +121,7 @@ write_turn (void)
     for (int d = 0; d < depths[s]; d++)
       fprintf (file, "%c%p", d == 0 ? ' ' : ',', samples[s][d]);
   fputc ('\n', file);
+  fflush (file); /* the bench reads along */
 }
 
 int

@@ -19,6 +19,9 @@ scroll  wheel clicks at 100 Hz: different pictures of the slice a second
 switch  “next case” → the last change of the axial slice: warm, the case has been read ahead
 session minutes of everything mixed; lateness of the main loop (CROSSLABEL_HEARTBEAT). With --stalls
         (gcc -shared -fPIC -o stalls.so stalls.c -ldl) the longest turns of the loop by function
+large   (only if asked for, with --stalls) edits of millions of voxels, on one scan of --size or
+        --scan: a prediction taken over, undone, redone, slices interpolated; for each the longest
+        turns of the main loop until it is in the journal, and how long that took
 
 --training runs a round of the window's engine during all of it.
 """
@@ -447,6 +450,83 @@ class Bench:
             time.sleep(0.05)
         self.x.key("Return")
 
+    # large
+
+    def prepare_large(self):
+        """One scan, two far slices labelled, and a prediction of a model that is only a row: the
+        phantom's truth, or for a scan of one's own a ball."""
+        import nibabel
+        import numpy
+        folder = self.work / "large"
+        folder.mkdir()
+        if args.scan:
+            scan, labels = pathlib.Path(args.scan[0]).resolve(), folder / "ball_label.nii.gz"
+            image = nibabel.load(scan)
+            grid = numpy.ogrid[tuple(slice(-1, 1, n * 1j) for n in image.shape[:3])]
+            ball = sum(g * g for g in grid) < 0.25
+            nibabel.save(nibabel.Nifti1Image(ball.astype(numpy.uint8), image.affine), labels)
+        else:
+            self.driver.cli("phantom", "--out", folder, "--count", "1", "--seed", "3", "--organs", "2",
+                            "--size", args.size)
+            scan, labels = folder / "phantom_000.nii.gz", folder / "phantom_000_label.nii.gz"
+        self.project = self.work / "Large.crosslabel"
+        self.driver.cli("new", self.project, "--scan", scan, "--label", "one", "--label", "two",
+                        "--validation", "0", "--seed", "1")
+        nx, ny, nz = nibabel.load(scan).shape[:3]
+        script = self.work / "large.txt"
+        script.write_text("scan 1\n" + "".join(
+            f"box 1 {nx // 4},{ny // 4},{k} {3 * nx // 4},{3 * ny // 4},{k}\n"
+            for k in (nz // 10, 9 * nz // 10)) + f"view axial {nz // 2}\n" * 0)
+        self.driver.cli("edit", self.project, "--script", script)
+        place = os.path.relpath(labels, self.project)
+        with sqlite3.connect(self.project / "project.sqlite") as db:
+            db.execute("INSERT INTO model (id, name, path, sha256, created_at)"
+                       " VALUES (1, 'truth', 'models/none', '', 0)")
+            db.execute("INSERT INTO prediction (scan, model, path, created_at) VALUES (1, 1, ?, 0)",
+                       (place,))
+
+    def ask(self, query):
+        with sqlite3.connect(f"file:{self.project}/project.sqlite?mode=ro", uri=True,
+                             timeout=20) as db:
+            return db.execute(query).fetchone()[0]
+
+    def large(self):
+        if not args.stalls:
+            raise SystemExit("--only large wants --stalls")
+        self.prepare_large()
+        stalls = self.work / "stalls-large.txt"
+        self.launch(None, stalls)
+        self.driver.attach()
+        self.driver.wait(self.driver.title, "the case", 60)
+        time.sleep(6)  # its textures
+        self.driver.click(self.driver.find("Axial view"))
+        journal = "SELECT coalesce (max (seq), 0) FROM journal"
+        deeds = (("take over", lambda: self.driver.menu("Training", "Accept Prediction")),
+                 ("undo", lambda: self.driver.key("ctrl+z")),
+                 ("redo", lambda: self.driver.key("ctrl+shift+z")),
+                 ("undo again", lambda: self.driver.key("ctrl+z")),
+                 ("interpolate", lambda: self.driver.key("ctrl+i")))
+        parts = []
+        for name, deed in deeds:
+            before, at = self.ask(journal), time.monotonic()
+            first = stalls.read_text().count("\nturn") if stalls.exists() else 0
+            deed()
+            self.driver.wait(lambda before=before: self.ask(journal) > before, name, 120)
+            seconds = time.monotonic() - at
+            time.sleep(2.5)
+            parts.append((name, seconds, first, stalls.read_text().count("\nturn")))
+        sizes = self.ask("SELECT group_concat (n_voxels) FROM edit")
+        self.close()
+        text = stalls.read_text()
+        head = [line for line in text.splitlines() if not line.startswith("turn ")]
+        turns = [line for line in text.splitlines() if line.startswith("turn ")]
+        for name, seconds, first, last in parts:
+            stalls.write_text("\n".join(head + turns[first:last]) + "\n")
+            facts = read_stalls(stalls)
+            say("large", deed=name, seconds=round(seconds, 2), longest_turns_ms=facts["longest_turns_ms"],
+                handlers={n: h["max_ms"] for n, h in facts["handlers"].items()})
+        say("large", voxels=sizes)
+
     def train(self):
         """A round, by its dialog; long enough for all that follows. Other jobs are no training: what
         counts is that its steps rise."""
@@ -464,6 +544,11 @@ class Bench:
 
     def run(self):
         wanted = args.only.split(",")
+        if "large" in wanted:
+            self.large()
+            wanted.remove("large")
+            if not wanted:
+                return
         self.prepare()
         heartbeat, stalls = self.work / "heartbeat.json", self.work / "stalls.txt"
         if "start" in wanted:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
 
+#include "db/draft.h"
 #include "db/journal-private.h"
 
 #include <string.h>
@@ -315,6 +316,143 @@ test_async (Fixture *self, gconstpointer data)
   g_assert_finalize_object (labels);
 }
 
+/* A step of many voxels is taken on a worker; edits asked for meanwhile wait for it. */
+static void
+test_large_steps (Fixture *self, gconstpointer data)
+{
+  enum
+  {
+    N_EDITS = 20 /* of 8000 voxels each */
+  };
+  DbLabels *labels = open_labels (self);
+  VolumeLabelMap *map = db_labels_get_map (labels);
+  g_autoptr (GBytes) end = NULL;
+  g_autoptr (VolumeLabelMap) kept = NULL;
+  g_autoptr (VolumeEdit) after = NULL;
+  g_autoptr (GError) error = NULL;
+  Count count = { .n_left = 1 };
+  gint64 last = 0;
+
+  for (int n = 0; n < N_EDITS; n++)
+    last = commit_box (labels, 0, FIXTURE_SIDE, 1 + n % 2);
+  end = fixture_map_bytes (map);
+  db_labels_jump_async (labels, 0, counted_cb, &count);
+  while (count.n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (volume_label_map_get_counts (map)[0], ==,
+                    FIXTURE_SIDE * FIXTURE_SIDE * FIXTURE_SIDE);
+  g_assert_false (db_labels_get_can_undo (labels));
+
+  /* The map is as at the start: what is built on it fits behind a way there and back. */
+  after = fixture_box_edit (labels, 2, 3, 1, VOLUME_PROVENANCE_HAND);
+  count.n_left = 3;
+  db_labels_jump_async (labels, last, counted_cb, &count);
+  g_assert_true (db_labels_get_busy (labels));
+  db_labels_jump_async (labels, 0, counted_cb, &count);
+  db_labels_commit_async (labels, after, NULL, NULL, counted_cb, &count);
+  g_assert_cmpint (volume_label_map_get (map, 3, 3, 3), ==, 0); /* it waits */
+  while (count.n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (count.n_failed, ==, 0);
+  g_assert_cmpint (volume_label_map_get (map, 3, 3, 3), ==, 1);
+  g_assert_cmpuint (volume_label_map_get_counts (map)[1], ==, 27);
+  db_labels_jump (labels, last, &error);
+  g_assert_no_error (error);
+  fixture_assert_same (map, end);
+  kept = db_store_read_labels (self->store, 2, -1, &error);
+  g_assert_no_error (error);
+  fixture_assert_same (kept, end);
+  g_assert_true (db_store_verify (self->store, &error));
+  fixture_settle ();
+  g_assert_finalize_object (labels);
+}
+
+static gpointer
+fill_in_thread (gpointer data)
+{
+  DbDraft *draft = data;
+  VolumeEditBuilder *builder = db_draft_get_builder (draft);
+
+  for (int k = 0; k < FIXTURE_SIDE; k++)
+    for (int j = 0; j < FIXTURE_SIDE; j++)
+      volume_edit_builder_set_run (builder, 0, j, k, FIXTURE_SIDE, 2);
+  g_assert_true (db_draft_finish (draft, NULL));
+  return NULL;
+}
+
+static DbDraft *
+fill_draft (DbLabels *labels, VolumeProvenance provenance)
+{
+  g_autoptr (GError) error = NULL;
+  DbDraft *draft = db_draft_new (labels, provenance, "draft", &error);
+
+  g_assert_no_error (error);
+  g_thread_join (g_thread_new ("draft", fill_in_thread, draft));
+  return draft;
+}
+
+static void
+commit_draft (DbDraft *draft, Count *count)
+{
+  count->n_left++;
+  db_draft_commit_async (draft, &(DbEditInfo){ .round = 3, .detail = "{}" }, counted_cb, count);
+  while (count->n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* I4, I8: a draft keeps off what the person drew and locked, also what was locked after it began; one
+ * of labels that have changed says so, and is not forced upon them. */
+static void
+test_draft (Fixture *self, gconstpointer data)
+{
+  const int n = FIXTURE_SIDE * FIXTURE_SIDE * FIXTURE_SIDE;
+  DbLabels *labels = open_labels (self);
+  VolumeLabelMap *map = db_labels_get_map (labels);
+  g_autoptr (DbLabels) owned = labels;
+  g_autoptr (DbDraft) draft = NULL;
+  g_autoptr (DbDraft) old = NULL;
+  g_autoptr (DbDraft) locked = NULL;
+  g_autoptr (DbDraft) import = NULL;
+  g_autoptr (GBytes) shown = NULL;
+  g_autoptr (VolumeLabelMap) kept = NULL;
+  g_autoptr (GError) error = NULL;
+  Count count = { 0 };
+
+  commit_box (labels, 5, 3, 1);
+  old = fill_draft (labels, VOLUME_PROVENANCE_MODEL);
+  draft = fill_draft (labels, VOLUME_PROVENANCE_MODEL);
+  g_assert_true (db_draft_is_current (draft));
+  g_assert_cmpuint (db_draft_get_n_voxels (draft), ==, n - 27);
+  g_assert_cmpuint (volume_label_map_get_counts (map)[2], ==, 0); /* not yet */
+  commit_draft (draft, &count);
+  g_assert_cmpint (count.n_failed, ==, 0);
+  g_assert_cmpuint (volume_label_map_get_counts (map)[1], ==, 27);
+  g_assert_cmpuint (volume_label_map_get_counts (map)[2], ==, n - 27);
+  g_assert_cmpint (db_labels_get_provenance (labels, volume_label_map_get_edit_id (map, 0, 0, 0)),
+                   ==, VOLUME_PROVENANCE_MODEL);
+
+  g_assert_false (db_draft_is_current (old));
+  shown = fixture_map_bytes (map);
+  commit_draft (old, &count);
+  g_assert_cmpint (count.n_failed, ==, 1);
+  fixture_assert_same (map, shown);
+
+  commit_box (labels, 0, 2, 1);
+  locked = fill_draft (labels, VOLUME_PROVENANCE_IMPORT);
+  db_store_write (self->store, db_write_set_label_locked (1, TRUE), &error);
+  commit_draft (locked, &count);
+  g_assert_cmpint (count.n_failed, ==, 2);
+  import = fill_draft (labels, VOLUME_PROVENANCE_IMPORT);
+  g_assert_cmpuint (db_draft_get_n_voxels (import), ==, 0);
+
+  g_clear_pointer (&shown, g_bytes_unref);
+  shown = fixture_map_bytes (map);
+  kept = db_store_read_labels (self->store, 2, -1, &error);
+  g_assert_no_error (error);
+  fixture_assert_same (kept, shown);
+  fixture_settle ();
+}
+
 /* What the disk does not take leaves the map, with all that was built on it. */
 static void
 test_taken_back (Fixture *self, gconstpointer data)
@@ -450,6 +588,8 @@ main (int argc, char **argv)
   ADD ("guard", test_guard);
   ADD ("snapshots", test_snapshots);
   ADD ("async", test_async);
+  ADD ("large-steps", test_large_steps);
+  ADD ("draft", test_draft);
   ADD ("taken-back", test_taken_back);
   ADD ("mutated-files", test_mutated_files);
   ADD ("commit-with", test_commit_with);

@@ -23,7 +23,7 @@ d = drive.Driver()
 x = x11.Display()
 PHANTOMS = d.work / "phantoms"
 PROJECT = d.work / "Session.crosslabel"
-N_CASES = 4
+N_CASES = 4  # that are proposed; one more is not
 
 
 def labels_of(case):
@@ -40,7 +40,7 @@ def at(box, u, v):
 
 def shown_case():
     """The title under the project's name."""
-    for n in range(N_CASES):
+    for n in range(N_CASES + 1):
         name = f"phantom_{n:03d}"
         if len(d.look(name, every=True)) >= 3:  # list, bar and title
             return name
@@ -69,8 +69,16 @@ def skipped():
         return [row[0] for row in db.execute("SELECT detail FROM event WHERE kind = 'skip'")]
 
 
-d.cli("phantom", "--out", PHANTOMS, "--count", N_CASES, "--seed", "5", "--size", "64,64,40")
-d.cli("new", PROJECT, *(word for n in range(N_CASES)
+def skip(reason):
+    d.key("ctrl+shift+n")
+    d.find("Reason", timeout=10)
+    d.type(reason)
+    d.key("Return")
+
+
+until = drive.points(d, tap)
+d.cli("phantom", "--out", PHANTOMS, "--count", N_CASES + 1, "--seed", "5", "--size", "64,64,40")
+d.cli("new", PROJECT, *(word for n in range(N_CASES + 1)
                         for word in ("--scan", PHANTOMS / f"phantom_{n:03d}.nii.gz")),
       "--label", "one", "--validation", "1", "--seed", "1")
 script = d.work / "propose.txt"
@@ -96,17 +104,14 @@ try:
     time.sleep(0.3)
     x.button(1, False)
     time.sleep(0.8)
-    drawn = numpy.argwhere(labels_of(case)[:, :, 20] == 1)
-    across, along = numpy.ptp(drawn, axis=0) + 1
+    drawn = numpy.argwhere(labels_of(case) == 1)  # on one slice, whichever axis is axial
+    _, across, along = sorted(numpy.ptp(drawn, axis=0) + 1)
     tap.ok(min(across, along) > 15,
            f"a stroke drawn between two pictures bends where the pointer did ({across} × {along})")
 
     # Skip: it is asked why, and the case does not come back
     order, name = [], case
-    d.key("ctrl+shift+n")
-    d.find("Reason", timeout=10)
-    d.type("too noisy")
-    d.key("Return")
+    skip("too noisy")
     d.wait(lambda: shown_case() not in (None, case), "the next case")
     tap.ok("too noisy" in "".join(skipped()), "the reason of a skip is kept")
     for _ in range(N_CASES):
@@ -147,6 +152,33 @@ try:
     tap.ok(differing(before, after) < 0.01,
            f"and the same zoom: {100 * differing(before, after):.1f} % of the picture differ")
     tap.ok(d.close() == 0, "the window closes")
+
+    # What is said of a case goes with it; the next case is one to be labelled, proposed ones first
+    left = [name for name in order[:N_CASES - 1] if name != case]
+    script.write_text(f"scan {int(left[0][-3:]) + 1}\n"
+                      "sign axial 20\nsign coronal 32\nsign sagittal 32\n")
+    d.cli("edit", PROJECT, "--script", script)
+    d.start(PROJECT)
+    d.wait(lambda: shown_case() == case, "the case again")
+    d.key("g")
+    for plane in ("Axial", "Coronal", "Sagittal"):
+        d.click(d.find(f"{plane} view"))  # with the eraser: nothing is there
+        time.sleep(0.3)
+        d.key("ctrl+Return")
+        time.sleep(0.5)
+    d.find(part="All slices of this case are signed", timeout=10)
+    d.key("n")
+    d.wait(lambda: shown_case() == left[1], "the only other case that is proposed")
+    tap.ok(not d.look(part="All slices of this case"), "what was said of the case before is gone")
+    skip("too dark")
+    until("after a skip comes what is not labelled yet, not what is signed",
+          lambda: shown_case() == f"phantom_{N_CASES:03d}")
+    skip("too bright")
+    until("where no case is left that is said", lambda: d.look(part="No case is left to be labelled"))
+    time.sleep(0.5)
+    tap.ok(shown_case() == f"phantom_{N_CASES:03d}", "and no signed case is opened instead")
+    d.shot("no-case-left")
+    tap.ok(d.close() == 0, "the window closes again")
 except Exception as error:  # the log says more than a trace
     tap.ok(False, f"the drive went through: {error}")
     print("# " + "\n# ".join((d.work / "program.log").read_text(errors="replace")

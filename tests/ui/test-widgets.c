@@ -41,6 +41,35 @@ count_cb (gpointer object, int *n)
   (*n)++;
 }
 
+static GtkWidget *
+find_visible_label (GtkWidget *widget, const char *text)
+{
+  if (GTK_IS_LABEL (widget) && g_str_equal (gtk_label_get_text (GTK_LABEL (widget)), text))
+    return widget;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    {
+      GtkWidget *found =
+          gtk_widget_get_visible (child) ? find_visible_label (child, text) : NULL;
+
+      if (found != NULL)
+        return found;
+    }
+  return NULL;
+}
+
+static void
+test_working (void)
+{
+  GtkWidget *bar = g_object_new (UI_TYPE_CASE_BAR, NULL);
+
+  ui_case_bar_set_working (UI_CASE_BAR (bar), "Interpolating…");
+  g_assert_nonnull (find_visible_label (bar, "Interpolating…"));
+  ui_case_bar_set_working (UI_CASE_BAR (bar), NULL);
+  g_assert_null (find_visible_label (bar, "Interpolating…"));
+  assert_finalized (bar);
+}
+
 static void
 test_state_cursor (void)
 {
@@ -282,6 +311,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/view-state/restore", test_state_restore);
   g_test_add_func ("/ui/mouse-action/profiles", test_mouse_profiles);
   g_test_add_func ("/ui/command/keys", test_commands);
+  g_test_add_func ("/ui/case-bar/working", test_working);
   g_test_add_func ("/ui/lists/finalize", test_lists);
   g_test_add_func ("/ui/curve-view/finalize", test_curves);
   g_test_add_func ("/ui/view-grid/maximise", test_grid);

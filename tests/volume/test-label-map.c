@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "volume/label-map.h"
+#include "volume/mask.h"
 
 #include <string.h>
 
@@ -164,16 +165,16 @@ test_snapshots_stay (void)
   assert_same (map, twin);
 }
 
-/* A map of a snapshot is the map as it was, and goes its own way. */
+/* A copy is the map as it was and goes its own way; a map that becomes another has all of it. */
 static void
-test_map_of_snapshot (void)
+test_copies_share (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (12);
   g_autoptr (VolumeLabelMap) map = volume_label_map_new (size, NULL);
   g_autoptr (VolumeLabelMap) copy = NULL;
-  g_autoptr (VolumeLabelSnapshot) snapshot = NULL;
   g_autofree Twin *twin = g_new0 (Twin, 1);
   g_autofree Twin *of_copy = NULL;
+  VolumeBox box = { { 0 } };
 
   for (guint32 e = 1; e <= 60; e++)
     {
@@ -181,17 +182,37 @@ test_map_of_snapshot (void)
       VolumeLabelMap *changed = on_copy ? copy : map;
       g_autoptr (VolumeEdit) edit =
           random_edit (rand, changed, on_copy ? of_copy : twin, e, e % 3 == 0 ? 700 : 9);
+      VolumeBox edited = volume_edit_get_box (edit);
 
       g_assert_true (volume_label_map_apply_edit (changed, edit, NULL));
+      volume_box_join (&box, &edited);
       if (e != 20)
         continue;
-      snapshot = volume_label_map_snapshot (map, NULL);
-      copy = volume_label_map_new_from_snapshot (snapshot, NULL);
+      copy = volume_label_map_copy (map, NULL);
       of_copy = g_memdup2 (twin, sizeof *twin);
       assert_same (copy, twin);
+      box = (VolumeBox){ { 0 } };
     }
   assert_same (copy, of_copy);
   assert_same (map, twin);
+  {
+    const guint64 version = volume_label_map_get_version (map);
+    VolumeBox dirty;
+
+    volume_label_map_become (map, copy, &box);
+    assert_same (map, of_copy);
+    dirty = volume_label_map_get_dirty_box (map, version);
+    g_assert_cmpmem (&dirty, sizeof dirty, &box, sizeof box);
+  }
+  *twin = *of_copy;
+  for (guint32 e = 61; e <= 70; e++)
+    {
+      g_autoptr (VolumeEdit) edit = random_edit (rand, map, twin, e, 9);
+
+      g_assert_true (volume_label_map_apply_edit (map, edit, NULL));
+    }
+  assert_same (map, twin);
+  assert_same (copy, of_copy); /* still its own */
 }
 
 static void
@@ -313,7 +334,7 @@ main (int argc, char **argv)
   g_test_add_func ("/volume/label-map/apply-revert", test_apply_revert);
   g_test_add_func ("/volume/label-map/mismatch-changes-nothing", test_mismatch_changes_nothing);
   g_test_add_func ("/volume/label-map/snapshots-stay", test_snapshots_stay);
-  g_test_add_func ("/volume/label-map/map-of-snapshot", test_map_of_snapshot);
+  g_test_add_func ("/volume/label-map/copies-share", test_copies_share);
   g_test_add_func ("/volume/label-map/dirty-boxes", test_dirty_boxes);
   g_test_add_func ("/volume/label-map/reads-outside-are-zero", test_reads_outside_are_zero);
   g_test_add_func ("/volume/label-map/many-ids-in-one-tile", test_many_ids_in_one_tile);
