@@ -486,6 +486,10 @@ assert_bad_pickle (const char *pickle, gsize size, int code, const char *word)
 #define STORAGE                                                                                    \
   "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0"                                           \
   "0X\x03\0\0\0cpuK\x04tQ"
+/* A view of it, as the old format has: from an element, so many. */
+#define VIEW(from, many)                                                                           \
+  "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0"                                           \
+  "0X\x03\0\0\0cpuK\x04(X\x01\0\0\0v" from many "ttQ"
 #define REBUILD "ctorch._utils\n_rebuild_tensor_v2\n"
 
 static void
@@ -543,6 +547,15 @@ test_hostile_pickle (void)
   BAD_PICKLE ("\x80\x02" STORAGE "(X\x07\0\0\0storagectorch\nHalfStorage\nX\x01\0\0\0"
               "0X\x03\0\0\0cpuK\x04tQ.",
               SEG_ERROR_FORMAT, "given twice, differently");
+  BAD_PICKLE ("\x80\x02" VIEW ("K\x02", "K\x03") ".", SEG_ERROR_FORMAT, "beyond its storage");
+  BAD_PICKLE ("\x80\x02" VIEW ("K\x05", "K\0") ".", SEG_ERROR_FORMAT, "beyond its storage");
+  BAD_PICKLE ("\x80\x02" VIEW ("J\xff\xff\xff\xff", "K\x01") ".", SEG_ERROR_FORMAT,
+              "beyond its storage");
+  BAD_PICKLE ("\x80\x02" VIEW ("K\x01", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f") ".",
+              SEG_ERROR_FORMAT, "beyond its storage");
+  /* The storage has four elements, its view two. */
+  BAD_PICKLE ("\x80\x02" REBUILD "(" VIEW ("K\x02", "K\x02") "K\0K\x03\x85K\x01\x85\x89}tR.",
+              SEG_ERROR_FORMAT, "reaches element 2 of a storage of 2");
   /* A list that holds itself, and a dictionary of itself. */
   BAD_PICKLE ("\x80\x02]q\x00h\x00"
               "a.\x80\x02].",
