@@ -29,6 +29,7 @@ struct _SegBackendDevice
   SegStatus (*run_choice) (SegBackendDevice *device, const SegBackendCall *call);
   /* some convolutions; UNSUPPORTED: oneDNN's */
   SegStatus (*run_narrow) (SegBackendDevice *device, const SegBackendCall *call);
+  SegStatus (*run_weights) (SegBackendDevice *device, const SegBackendCall *call);
   void (*add_bias) (SegBackendDevice *device, const SegBackendTensor *out,
                     const SegBackendTensor *bias);
   void (*sum_channels) (SegBackendDevice *device, const SegBackendTensor *in,

@@ -16,6 +16,7 @@
   SegStatus seg_cpu_run_loss_##isa (SegBackendDevice *device, const SegBackendCall *call);         \
   SegStatus seg_cpu_run_attention_##isa (SegBackendDevice *device, const SegBackendCall *call);    \
   SegStatus seg_cpu_run_narrow_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
+  SegStatus seg_cpu_run_weights_##isa (SegBackendDevice *device, const SegBackendCall *call);      \
   SegStatus seg_cpu_run_choice_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
   void seg_cpu_add_bias_##isa (SegBackendDevice *device, const SegBackendTensor *out,              \
                                const SegBackendTensor *bias);                                      \
@@ -31,6 +32,7 @@
       (device)->run_loss = seg_cpu_run_loss_##suffix;                                              \
       (device)->run_attention = seg_cpu_run_attention_##suffix;                                    \
       (device)->run_narrow = seg_cpu_run_narrow_##suffix;                                          \
+      (device)->run_weights = seg_cpu_run_weights_##suffix;                                        \
       (device)->run_choice = seg_cpu_run_choice_##suffix;                                          \
       (device)->add_bias = seg_cpu_add_bias_##suffix;                                              \
       (device)->sum_channels = seg_cpu_sum_channels_##suffix;                                      \
@@ -612,6 +614,8 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
         if (has_f16 (call))
           return run_widened (device, call);
         status = device->run_narrow (device, call);
+        if (status == SEG_STATUS_UNSUPPORTED && call->op == SEG_OP_CONV_BACKWARD_WEIGHTS)
+          status = device->run_weights (device, call);
         return status == SEG_STATUS_UNSUPPORTED ? seg_cpu_dnn_run (device, call) : status;
       }
     case SEG_OP_MATMUL:
