@@ -128,12 +128,45 @@ update_undo (AppSession *self)
   name_undo (self);
 }
 
+/* I3: a voxel that was set to background is not an unlabelled one. */
+static void
+show_origins (AppSession *self, GBytes *edits, const VolumeBox *box)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VolumeLabelSnapshot) now =
+      volume_label_map_snapshot (db_labels_get_map (self->labels), &error);
+
+  if (now != NULL)
+    ui_view_state_set_origins (self->state, now, edits, box);
+  else
+    g_message ("origins of labels: %s", error->message);
+}
+
+static void
+show_new_origins (AppSession *self, const VolumeBox *box)
+{
+  const guint32 head = (guint32) db_labels_get_head (self->labels);
+  const guint32 pair[2] = { head, db_labels_get_provenance (self->labels, head) };
+  g_autoptr (GBytes) edits = g_bytes_new (pair, sizeof pair);
+
+  show_origins (self, edits, box);
+}
+
+static void
+show_all_origins (AppSession *self)
+{
+  g_autoptr (GBytes) edits = db_labels_get_origins (self->labels);
+
+  show_origins (self, edits, NULL);
+}
+
 static void
 labels_changed_cb (AppSession *self, const VolumeBox *box)
 {
   if (self->tool != NULL && self->tool->klass->discard != NULL && self->n_pending == 0
       && !ui_tool_is_prompt (self->tool->kind))
     self->tool->klass->discard (self->tool);
+  show_new_origins (self, box);
   app_shown_labels_sync (self->shown, db_labels_get_map (self->labels), box, self->state);
   update_volumes (self);
   app_session_check_later (self);
@@ -174,6 +207,7 @@ app_session_labels_opened (AppSession *self)
   g_signal_connect_swapped (self->labels, "changed", G_CALLBACK (labels_changed_cb), self);
   g_signal_connect_swapped (self->labels, "notify", G_CALLBACK (update_undo), self);
   db_labels_get_history_async (self->labels, NULL, history_read_cb, g_object_ref (self));
+  show_all_origins (self);
   update_volumes (self);
   update_undo (self);
   ui_label_list_set_active (ui_window_get_label_list (self->window),

@@ -1028,6 +1028,23 @@ db_labels_get_provenance (DbLabels *self, guint32 edit_id)
   return node != NULL ? node->provenance : VOLUME_PROVENANCE_NONE;
 }
 
+GBytes *
+db_labels_get_origins (DbLabels *self)
+{
+  const guint n = g_hash_table_size (self->nodes);
+  guint32 *pairs = g_new (guint32, 2 * (gsize) n + 1), *at = pairs;
+  GHashTableIter iter;
+  gpointer id, node;
+
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, &id, &node))
+    {
+      *at++ = (guint32) * (gint64 *) id;
+      *at++ = ((Node *) node)->provenance;
+    }
+  return g_bytes_new_take (pairs, 2 * (gsize) n * sizeof *pairs);
+}
+
 /* History as a list */
 
 static void

@@ -46,6 +46,8 @@ guint32 db_labels_reserve_id (DbLabels *self);
 
 /* Where a voxel's label came from; edits of this case only. */
 VolumeProvenance db_labels_get_provenance (DbLabels *self, guint32 edit_id);
+/* The same of every edit of every branch: pairs of guint32, id and VolumeProvenance. */
+GBytes *db_labels_get_origins (DbLabels *self) G_GNUC_WARN_UNUSED_RESULT;
 /* What an edit of @provenance may not touch now (I4): locked labels; voxels set by hand, for a
  * model's edit, unless @over_hand. Valid until the store's labels change; keeps @self alive no
  * longer than the caller does. db_labels_commit_*() check it again. */

@@ -38,6 +38,8 @@ struct _RenderLabels
   Grid labels;
   Grid provenance;
   guint8 **provenance_tiles; /* NULL until there is any */
+  VolumeLabelSnapshot *origins; /* (nullable) in the place of the tiles */
+  GHashTable *edits; /* id → VolumeProvenance, with @origins */
   guint8 *looks; /* N_LOOKS × RGBA */
   guint64 serial; /* of the last change */
   RenderTexture *palette;
@@ -51,6 +53,7 @@ typedef enum
   JOB_LEAVE,
   JOB_UPDATE,
   JOB_PROVENANCE,
+  JOB_ORIGINS,
   JOB_LOOK
 } JobKind;
 
@@ -135,7 +138,7 @@ in_tile (int i, int j, int k)
 }
 
 static void
-read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
+read_tiles (RenderLabels *self, const VolumeBox *box, guint8 *dst)
 {
   for (int k = box->lo[2]; k < box->hi[2]; k++)
     for (int j = box->lo[1]; j < box->hi[1]; j++)
@@ -151,6 +154,43 @@ read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
           dst += n;
           i += n;
         }
+}
+
+/* Neighbours mostly are of one edit. */
+static void
+read_origins (RenderLabels *self, const VolumeBox *box, guint8 *dst)
+{
+  const gsize n = volume_box_get_n_voxels (box);
+  g_autofree guint32 *ids = g_new (guint32, MAX (n, 1));
+  guint32 last_id = 0;
+  guint8 code = VOLUME_PROVENANCE_NONE;
+
+  volume_label_snapshot_read_edit_ids (self->origins, box, ids);
+  for (gsize v = 0; v < n; v++)
+    {
+      if (ids[v] != last_id)
+        {
+          last_id = ids[v];
+          code = (guint8) GPOINTER_TO_UINT (
+              g_hash_table_lookup (self->edits, GUINT_TO_POINTER (last_id)));
+        }
+      dst[v] = code;
+    }
+}
+
+static void
+read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
+{
+  if (self->origins != NULL)
+    read_origins (self, box, dst);
+  else
+    read_tiles (self, box, dst);
+}
+
+static gboolean
+has_provenance (RenderLabels *self)
+{
+  return self->origins != NULL || self->provenance_tiles != NULL;
 }
 
 static void
@@ -472,8 +512,7 @@ upload_step (RenderResident *resident, RenderDevice *device, GError **error)
 
   if (has_labels (self) && grid_step (self, &self->labels, &cause))
     return TRUE;
-  if (cause == NULL && self->provenance_tiles != NULL
-      && grid_step (self, &self->provenance, &cause))
+  if (cause == NULL && has_provenance (self) && grid_step (self, &self->provenance, &cause))
     return TRUE;
   if (cause != NULL)
     g_propagate_error (error, g_steal_pointer (&cause));
@@ -510,8 +549,16 @@ render_labels_prepare_provenance (RenderLabels *self, const VolumeBox *box, int 
   gboolean exact;
 
   *region = NULL;
-  return self->provenance_tiles == NULL
-         || grid_prepare (self, &self->provenance, box, axis, region, &exact, error);
+  if (!has_provenance (self))
+    return TRUE;
+  /* The slice alone, while nobody asks for a plane across the grid: it is a byte for each voxel. */
+  if (axis >= 0 && !self->provenance.wanted)
+    {
+      render_device_add_resident (self->device, &self->resident);
+      *region = grid_stream (self, &self->provenance, box, error);
+      return *region != NULL;
+    }
+  return grid_prepare (self, &self->provenance, box, axis, region, &exact, error);
 }
 
 static void
@@ -542,9 +589,9 @@ render_labels_read (RenderLabels *self, const VolumeBox *box, guint16 *dst)
 gboolean
 render_labels_read_provenance (RenderLabels *self, const VolumeBox *box, guint8 *dst)
 {
-  if (self->provenance_tiles != NULL)
+  if (has_provenance (self))
     read_provenance (self, box, dst);
-  return self->provenance_tiles != NULL;
+  return has_provenance (self);
 }
 
 const guint8 *
@@ -620,6 +667,23 @@ record_provenance (LabelsJob *job, GError **error)
   return grid_update (job->labels, &job->labels->provenance, &job->box, error);
 }
 
+static gboolean
+record_origins (LabelsJob *job, GError **error)
+{
+  RenderLabels *self = job->labels;
+  gsize n_bytes;
+  const guint32 *pairs = g_bytes_get_data (job->bytes, &n_bytes);
+
+  volume_label_snapshot_ref (job->snapshot);
+  volume_label_snapshot_unref (self->origins);
+  self->origins = job->snapshot;
+  if (self->edits == NULL)
+    self->edits = g_hash_table_new (NULL, NULL);
+  for (gsize n = 0; n < n_bytes / sizeof *pairs; n += 2)
+    g_hash_table_insert (self->edits, GUINT_TO_POINTER (pairs[n]), GUINT_TO_POINTER (pairs[n + 1]));
+  return grid_update (self, &self->provenance, job->has_box ? &job->box : NULL, error);
+}
+
 static void
 record_look (LabelsJob *job)
 {
@@ -651,6 +715,8 @@ record_cb (RenderJob *base, RenderDevice *device, GError **error)
       return record_update (job, error);
     case JOB_PROVENANCE:
       return record_provenance (job, error);
+    case JOB_ORIGINS:
+      return record_origins (job, error);
     case JOB_LOOK:
       record_look (job);
       return TRUE;
@@ -681,6 +747,8 @@ leave (RenderLabels *self, RenderDevice *device)
     for (gsize t = 0; t < n_tiles (self); t++)
       g_free (self->provenance_tiles[t]);
   g_free (self->provenance_tiles);
+  volume_label_snapshot_unref (self->origins);
+  g_clear_pointer (&self->edits, g_hash_table_unref);
   g_free (self->looks);
   volume_label_snapshot_unref (self->snapshot);
   g_clear_pointer (&self->array, g_bytes_unref);
@@ -713,6 +781,29 @@ post_labels_job (RenderLabels *self, const LabelsJob *values)
   job->job.done = done_cb;
   job->labels = job->kind == JOB_LEAVE ? self : render_labels_ref (self);
   render_device_post (self->device, &job->job);
+}
+
+/* Nothing, where the box is beside the grid. */
+static void
+post_snapshot (RenderLabels *self, LabelsJob *job, VolumeLabelSnapshot *snapshot,
+               const VolumeBox *box)
+{
+  int size[3];
+
+  volume_label_snapshot_get_size (snapshot, size);
+  g_return_if_fail (memcmp (size, self->size, sizeof size) == 0);
+  job->has_box = box != NULL;
+  if (box != NULL)
+    {
+      job->box = *box;
+      if (!clip_box (self, &job->box))
+        {
+          g_clear_pointer (&job->bytes, g_bytes_unref);
+          return;
+        }
+    }
+  job->snapshot = volume_label_snapshot_ref (snapshot);
+  post_labels_job (self, job);
 }
 
 /* --- public --- */
@@ -748,19 +839,9 @@ render_labels_unref (RenderLabels *self)
 void
 render_labels_update (RenderLabels *self, VolumeLabelSnapshot *snapshot, const VolumeBox *box)
 {
-  LabelsJob job = { .kind = JOB_UPDATE, .has_box = box != NULL };
-  int size[3];
+  LabelsJob job = { .kind = JOB_UPDATE };
 
-  volume_label_snapshot_get_size (snapshot, size);
-  g_return_if_fail (memcmp (size, self->size, sizeof size) == 0);
-  if (box != NULL)
-    {
-      job.box = *box;
-      if (!clip_box (self, &job.box))
-        return;
-    }
-  job.snapshot = volume_label_snapshot_ref (snapshot);
-  post_labels_job (self, &job);
+  post_snapshot (self, &job, snapshot, box);
 }
 
 void
@@ -781,6 +862,15 @@ render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *
   g_return_if_fail (g_bytes_get_size (codes) == volume_box_get_n_voxels (box));
   post_labels_job (
       self, &(LabelsJob){ .kind = JOB_PROVENANCE, .box = *box, .bytes = g_bytes_ref (codes) });
+}
+
+void
+render_labels_set_origins (RenderLabels *self, VolumeLabelSnapshot *snapshot, GBytes *edits,
+                           const VolumeBox *box)
+{
+  LabelsJob job = { .kind = JOB_ORIGINS, .bytes = g_bytes_ref (edits) };
+
+  post_snapshot (self, &job, snapshot, box);
 }
 
 void

@@ -35,10 +35,20 @@ void render_labels_update_array (RenderLabels *self, GBytes *labels);
  *
  * Where the voxels' labels came from: for the provenance overlay, and to tell a background voxel
  * (0 with a provenance) from an unlabelled one (0 without). Before the first call every voxel with
- * label 0 counts as unlabelled. Kept on the device, and in
- * tiles on the host.
+ * label 0 counts as unlabelled. Kept in tiles on the host.
  */
 void render_labels_set_provenance (RenderLabels *self, const VolumeBox *box, GBytes *codes);
+
+/**
+ * render_labels_set_origins:
+ * @snapshot: whose edit ids say where the voxels' labels came from, in the place of
+ *   render_labels_set_provenance(); a reference is kept until the next call. It may differ from
+ *   what render_labels_update() shows, where that is only tried out
+ * @edits: pairs of guint32, the id of an edit and its VolumeProvenance, known from here on
+ * @box: what changed since the last call; NULL for everything
+ */
+void render_labels_set_origins (RenderLabels *self, VolumeLabelSnapshot *snapshot, GBytes *edits,
+                                const VolumeBox *box);
 
 /* Colours, visibility and each label's own opacity (its alpha). Ids not in @set are shown with the
  * palette's colour for that id. A new RenderLabels shows every label that way. */

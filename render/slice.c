@@ -235,6 +235,7 @@ set_window (const RenderSliceParams *params, struct RenderSliceUniforms *u)
   u->window[0] = (float) a;
   u->window[1] = (float) b;
   u->window[2] = (float) params->colour_map;
+  u->window[3] = params->hatch_scale > 0.0 ? (float) params->hatch_scale : 1.0f;
 }
 
 static void

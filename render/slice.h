@@ -41,6 +41,7 @@ typedef enum
  * @highlight_label: 0, or the label to stand out: the others step back
  * @hatch_unlabelled: hatch voxels of the plane that have no label yet: label 0 and no provenance
  * (I3)
+ * @hatch_scale: pixels for one of the pattern, so that it is as wide on fine screens; 0 counts as 1
  * @provenance_opacity: above 0 colours voxels by where their label came from
  * @compare: draw where @labels and this differ instead of @labels: only in @labels blue, only in
  *   @compare orange, both but different purple, same faintly green
@@ -65,6 +66,7 @@ typedef struct
   double outline_px;
   guint16 highlight_label;
   gboolean hatch_unlabelled;
+  double hatch_scale;
   double provenance_opacity;
   RenderLabels *compare; /* nullable */
 

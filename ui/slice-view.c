@@ -72,6 +72,8 @@ queue_frame (UiSliceView *self)
     }
   params.width = gtk_widget_get_width (GTK_WIDGET (self)) * scale;
   params.height = gtk_widget_get_height (GTK_WIDGET (self)) * scale;
+  params.outline_px = 1.5 * scale;
+  params.hatch_scale = scale;
   serial = ui_view_state_get_slice_serial (self->state, self->plane);
   if (serial == self->queued_serial && memcmp (&params, &self->queued, sizeof params) == 0)
     return;

@@ -340,7 +340,7 @@ ui_view_state_class_init (UiViewStateClass *klass)
       g_param_spec_boolean ("crosshair-visible", NULL, NULL, TRUE, flags);
   props[PROP_PROVENANCE_VISIBLE] =
       g_param_spec_boolean ("provenance-visible", NULL, NULL, FALSE, flags);
-  props[PROP_HATCH_VISIBLE] = g_param_spec_boolean ("hatch-visible", NULL, NULL, FALSE, flags);
+  props[PROP_HATCH_VISIBLE] = g_param_spec_boolean ("hatch-visible", NULL, NULL, TRUE, flags);
   props[PROP_NEUROLOGICAL] = g_param_spec_boolean ("neurological", NULL, NULL, FALSE, flags);
   props[PROP_TOOL] = g_param_spec_int ("tool", NULL, NULL, 0, 16, 0, flags);
   props[PROP_ACTIVE_LABEL] = g_param_spec_int ("active-label", NULL, NULL, 0, 65535, 1, flags);
@@ -380,6 +380,7 @@ ui_view_state_init (UiViewState *self)
   self->overlay_visible = TRUE;
   self->outline = TRUE;
   self->crosshair_visible = TRUE;
+  self->hatch_visible = TRUE;
   self->active_label = 1;
   self->brush_size = 6;
   self->flood_tolerance = 10;
@@ -549,6 +550,17 @@ ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box)
       return;
     }
   render_labels_update (self->render_labels, snapshot, box);
+  g_signal_emit (self, signals[LABELS_CHANGED], 0);
+}
+
+void
+ui_view_state_set_origins (UiViewState *self, VolumeLabelSnapshot *snapshot, GBytes *edits,
+                           const VolumeBox *box)
+{
+  if (self->render_labels == NULL)
+    return;
+  grow_serials (self, box);
+  render_labels_set_origins (self->render_labels, snapshot, edits, box);
   g_signal_emit (self, signals[LABELS_CHANGED], 0);
 }
 
@@ -897,8 +909,7 @@ ui_view_state_init_slice (UiViewState *self, VolumePlane plane, RenderSliceParam
   params->field_opacity = self->field != NULL ? 0.6 : 0;
   params->field_colour_map = RENDER_COLOUR_MAP_EMBER;
   params->provenance_opacity = self->provenance_visible ? 0.5 : 0;
-  /* I3: a slice to be labelled says which of its voxels have no label yet, when it is asked: lines
-   * over the tissue that is to be outlined are in the way. */
+  /* I3: a slice to be labelled says which of its voxels have no label yet. */
   params->hatch_unlabelled = self->hatch_visible && self->render_labels != NULL
                              && self->prediction == NULL && ui_view_state_get_labels_shown (self)
                              && (mark & UI_MARK_PROPOSED) && !(mark & UI_MARK_SIGNED);

@@ -66,6 +66,9 @@ RenderLabels *ui_view_state_get_render_labels (UiViewState *self);
 
 /* The shown map changed inside @box (NULL: everywhere); sends that box to the device. */
 void ui_view_state_labels_changed (UiViewState *self, const VolumeBox *box);
+/* Where the labels came from, see render_labels_set_origins(). */
+void ui_view_state_set_origins (UiViewState *self, VolumeLabelSnapshot *snapshot, GBytes *edits,
+                                const VolumeBox *box);
 void ui_view_state_set_look (UiViewState *self, const VolumeLabelSet *labels);
 const VolumeLabelSet *ui_view_state_get_look (UiViewState *self); /* NULL before it was set */
 /* A model's answer, shown in the place of the labels until it is taken away; NULL for none. */

@@ -804,3 +804,10 @@ volume_label_snapshot_read_box (const VolumeLabelSnapshot *self, const VolumeBox
 {
   grid_read_labels (&self->grid, box, dst);
 }
+
+void
+volume_label_snapshot_read_edit_ids (const VolumeLabelSnapshot *self, const VolumeBox *box,
+                                     guint32 *dst)
+{
+  grid_read_ids (&self->grid, box, dst);
+}

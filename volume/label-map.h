@@ -68,5 +68,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VolumeLabelSnapshot, volume_label_snapshot_unref)
 void volume_label_snapshot_get_size (const VolumeLabelSnapshot *self, int size[3]);
 void volume_label_snapshot_read_box (const VolumeLabelSnapshot *self, const VolumeBox *box,
                                      guint16 *dst);
+void volume_label_snapshot_read_edit_ids (const VolumeLabelSnapshot *self, const VolumeBox *box,
+                                          guint32 *dst);
 
 G_END_DECLS

@@ -29,13 +29,15 @@ cubic_weights (float f)
                -1.5 * f3 + 2.0 * f2 + 0.5 * f, 0.5 * f3 - 0.5 * f2);
 }
 
+// Sparse, thin and nearly as bright as what they lie on: a bluish tint tells the lines, and what
+// tissue looks like is still seen in them. Of constant width on the screen.
 vec3
 draw_hatch (vec3 base, bool unlabelled)
 {
-  float along = mod (gl_FragCoord.x + gl_FragCoord.y, 9.0);
-  float line = clamp (1.2 - abs (along - 4.5), 0.0, 1.0);
-  float ink = unlabelled ? 0.2 * line : 0.0;
-  // Light on dark tissue, dark on bright.
-  vec3 tone = base.g > 0.5 ? vec3 (0.05, 0.15, 0.30) : vec3 (0.85, 0.93, 1.0);
-  return mix (base, tone, ink);
+  const vec3 tone = vec3 (0.45, 0.70, 1.0);
+  float px = u.window.w;
+  float along = mod (gl_FragCoord.x + gl_FragCoord.y, 24.0 * px);
+  float away = abs (along - 12.0 * px) * 0.70711;
+  float line = clamp (0.5 * px + 0.5 - away, 0.0, 1.0);
+  return mix (base, tone, unlabelled ? 0.18 * line : 0.0);
 }

@@ -30,7 +30,7 @@ struct RenderSliceUniforms
   RENDER_VEC4 (size_ijk); /* of the scan */
   RENDER_VEC4 (frame); /* width, height, 2 / width, 2 / height */
   RENDER_VEC4 (background);
-  RENDER_VEC4 (window); /* shade = texture value × x + y; colour map row z */
+  RENDER_VEC4 (window); /* shade = texture value × x + y; colour map row z; hatch's scale w */
   RENDER_VEC4 (
       label); /* fill opacity, outline width px, highlighted label or 0, provenance opacity */
   RENDER_VEC4 (voxel_px); /* pixels per voxel along the slice's two voxel axes */

@@ -5,9 +5,7 @@ program promises (radiological convention, fit, window, interpolation, overlays)
 from the program but the pictures. Speaks TAP."""
 import itertools
 import pathlib
-import struct
 import sys
-import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
@@ -18,62 +16,9 @@ except ImportError:
     print("1..0 # SKIP numpy is not installed: no picture is checked against it")
     sys.exit(0)
 
+from pictures import read_png, write_nifti  # noqa: E402
+
 INKS = np.array([(0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115)]) / 255.0
-
-
-# Files
-
-def write_nifti(path, array, affine, code):
-    header = bytearray(348)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, 3, *array.shape, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, code, array.dtype.itemsize * 8)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    struct.pack_into("<8f", header, 76, 1, *spacing, 1, 1, 1, 1)
-    struct.pack_into("<3f", header, 108, 352, 1, 0)
-    header[123] = 2  # mm
-    struct.pack_into("<2h", header, 252, 0, 1)
-    struct.pack_into("<12f", header, 280, *affine[:3].ravel())
-    header[344:348] = b"n+1\0"
-    path.write_bytes(bytes(header) + b"\0\0\0\0" + array.tobytes(order="F"))
-
-
-def read_png(path):
-    """Eight-bit RGB, all five filters."""
-    data = path.read_bytes()
-    at, packed, width, height = 8, b"", 0, 0
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8:at + 8 + size]
-        if kind == b"IHDR":
-            width, height, depth, colour = struct.unpack_from(">IIBB", body)
-            assert (depth, colour) == (8, 2)
-        elif kind == b"IDAT":
-            packed += body
-        at += 12 + size
-    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + 3 * width)
-    rows = np.zeros((height, width, 3), np.int32)
-    for y in range(height):
-        kind, line = int(raw[y, 0]), raw[y, 1:].astype(np.int32).reshape(width, 3)
-        up = rows[y - 1] if y else np.zeros((width, 3), np.int32)
-        if kind == 0:
-            rows[y] = line
-        elif kind == 2:
-            rows[y] = (line + up) & 255
-        elif kind == 1:
-            rows[y] = np.cumsum(line, axis=0) & 255
-        else:
-            left, corner = np.zeros(3, np.int32), np.zeros(3, np.int32)
-            for x in range(width):
-                if kind == 3:
-                    guess = (left + up[x]) // 2
-                else:
-                    p = left + up[x] - corner
-                    a, b, c = abs(p - left), abs(p - up[x]), abs(p - corner)
-                    guess = np.where((a <= b) & (a <= c), left, np.where(b <= c, up[x], corner))
-                left = rows[y, x] = (line[x] + guess) & 255
-                corner = up[x]
-    return rows
 
 
 # What the program promises
@@ -350,13 +295,13 @@ class Overlays:
         return nearest_edge
 
     def hatch(self):
+        """Lines one pixel wide, with soft sides, 24 pixels from one to the next along x and y."""
         height, width = self.label.shape
-        along = np.mod(np.arange(width)[None, :] + np.arange(height)[:, None] + 1.0, 9.0)
-        ink = 0.2 * np.clip(1.2 - np.abs(along - 4.5), 0, 1) * (self.label == 0)
-        tone = np.where(self.base[..., 1:2] > 0.5, np.array((0.05, 0.15, 0.30)), np.array((0.85, 0.93, 1.0)))
-        close = np.abs(self.base[..., 1] - 0.5) < 0.01
-        self.check("hatch", mix(self.base, tone, ink), "--labels", self.label_path, "--style", "none",
-                   "--hatch", ignore=self.ties | close)
+        along = np.mod(np.arange(width)[None, :] + np.arange(height)[:, None] + 1.0, 24.0)
+        away = np.abs(along - 12.0) / np.sqrt(2.0)
+        ink = 0.18 * np.clip(1.0 - away, 0, 1) * (self.label == 0)
+        self.check("hatch", mix(self.base, np.array((0.45, 0.70, 1.0)), ink), "--labels",
+                   self.label_path, "--style", "none", "--hatch")
 
     def compare(self):
         other = nearest(self.others, self.view.ijk)

@@ -30,6 +30,21 @@ def index_of(plane):
     return int(d.find(f"{plane} slice").queryValue().currentValue) - 1
 
 
+def turn(name, on):
+    """A switch of the panel; a click that comes while the panel grows may miss it."""
+    for _ in range(3):
+        switch = next(item for item in d.look(name, every=True) if item.getRoleName() != "label")
+        end = time.monotonic() + 3
+        if switch.getState().contains(d.atspi.STATE_CHECKED) == on:
+            return
+        d.click(switch)
+        while time.monotonic() < end:
+            if switch.getState().contains(d.atspi.STATE_CHECKED) == on:
+                return
+            time.sleep(0.1)
+    raise RuntimeError(f"the switch “{name}” does not turn")
+
+
 def task(name, plane):
     return next(s for s in case(name)["slices"] if s["plane"] == plane)
 
@@ -54,21 +69,29 @@ try:
     d.key("g")
     until("G shows the slices to be labelled again", lambda: index_of("Axial") == proposed)
 
-    # What is unlabelled is hatched when asked, on the slice to be labelled
+    # What is unlabelled is lightly hatched, on the slice to be labelled and on no other
     screen = x11.Display()
     box = (view.x + 12, view.y + 40, 60, 60)
     d.point(*at(48, 40))
     time.sleep(0.6)
-    plain = screen.grab(*box)[0]
-    switch = next(item for item in d.look("Hatch what is unlabelled", every=True)
-                  if item.getRoleName() != "label")
-    d.click(switch)
-    d.point(*at(48, 40))
-    until("what is unlabelled is hatched", lambda: screen.grab(*box)[0] != plain)
+    hatched = screen.grab(*box)[0]
     d.shot("hatched")
-    d.click(switch)
+    turn("Hatch what is unlabelled", False)
     d.point(*at(48, 40))
-    until("and no more when the switch is off", lambda: screen.grab(*box)[0] == plain)
+    until("what is unlabelled is hatched until the switch is off",
+          lambda: screen.grab(*box)[0] != hatched)
+    time.sleep(0.3)
+    plain = screen.grab(*box)[0]
+    changed = [abs(a - b) for a, b in zip(hatched, plain) if a != b]
+    tap.ok(changed and max(changed) < 50, f"lightly: no value is more than {max(changed)} off")
+    tap.ok(len(changed) < 0.2 * len(plain), "and sparsely")
+    turn("Hatch what is unlabelled", True)
+    d.point(*at(48, 40))
+    until("and again when it is on", lambda: screen.grab(*box)[0] == hatched)
+    d.xdotool("keydown", "h")
+    until("H held down takes it away with the labels", lambda: screen.grab(*box)[0] == plain)
+    d.xdotool("keyup", "h")
+    until("and brings it back", lambda: screen.grab(*box)[0] == hatched)
 
     # Moving a proposed slice
     d.point(*at(48, 40))
@@ -182,6 +205,40 @@ try:
     rows = sqlite3.connect(f"file:{p.path}/project.sqlite?mode=ro", uri=True).execute(
         "SELECT * FROM event WHERE kind = 'skip'").fetchall()
     tap.ok(len(rows) == 1 and "motion artefact" in str(rows[0]), "the reason of the skip is kept")
+
+    # What was set to background is not unlabelled any more; where labels came from can be seen
+    (one, top), (other, _) = at(42, 40), at(54, 40)
+
+    def row():
+        """Pixels along the middle of a stroke, away from the pointer."""
+        d.point(*at(48, 70))
+        return screen.grab(round(min(one, other)), round(top) - 2, round(abs(one - other)), 4)[0]
+
+    d.key("g")
+    time.sleep(1)
+    hatched = row()
+    turn("Hatch what is unlabelled", False)
+    until("the third case's slice is hatched", lambda: row() != hatched)
+    time.sleep(1)
+    plain = row()
+    turn("Hatch what is unlabelled", True)
+    until("as it was before", lambda: row() == hatched)
+    d.key("1", "b")
+    stroke = (at(38, 40), at(58, 40))
+    d.drag(stroke)
+    until("a stroke lies there", lambda: row() not in (hatched, plain))
+    d.key("v")  # the panel is short: its last switch is in sight
+    time.sleep(1)
+    drawn = row()
+    turn("Colour by origin", True)
+    until("its origin has a colour", lambda: row() != drawn)
+    turn("Colour by origin", False)
+    until("when that is asked for", lambda: row() == drawn)
+    d.key("e")
+    d.drag(stroke)
+    until("what was erased is background, not hatched", lambda: row() == plain)
+    d.key("ctrl+z", "ctrl+z")
+    until("and is unlabelled again after both steps back", lambda: row() == hatched)
 
     tap.ok(d.close() == 0, "the window closes")
 except Exception as error:
