@@ -102,8 +102,9 @@ refresh_row (Row *self)
   g_string_append_printf (
       text,
       /* Translators: scans with labels, minutes of the expert, steps, minutes of computing */
-      _ ("%d scans labelled in %.1f min · step %d of %d · computed %.1f min"), n_labelled,
-      expert / 60, (int) step, (int) n_steps, seconds / 60);
+      ngettext ("%d scan labelled in %.1f min · step %d of %d · computed %.1f min",
+                "%d scans labelled in %.1f min · step %d of %d · computed %.1f min", n_labelled),
+      n_labelled, expert / 60, (int) step, (int) n_steps, seconds / 60);
   if (message != NULL && *message != '\0' && state >= STATE_FAILED)
     g_string_append_printf (text, "\n%s", message);
   adw_preferences_row_set_title (ADW_PREFERENCES_ROW (self->row), title);
