@@ -20,6 +20,8 @@ typedef struct
   RenderVk vk;
 } RenderLife;
 
+typedef struct _RenderTexture RenderTexture;
+
 typedef struct
 {
   VkBuffer handle;
@@ -28,9 +30,12 @@ typedef struct
   guint8 *map;
   gboolean must_invalidate;
   RenderLife *life; /* (owned) for read-back buffers, which may outlive the device's life */
+  RenderTexture
+      *picture; /* lies in the memory, in the place of a VkBuffer: drawn where it is read */
+  gsize stride_bytes; /* of @picture */
 } RenderBuffer;
 
-typedef struct
+struct _RenderTexture
 {
   VkImage image;
   VkImageView view;
@@ -43,13 +48,14 @@ typedef struct
   RenderLife *life; /* (owned) with @dmabuf, which may outlive the device's life */
   RenderDmabuf *dmabuf; /* of what the display shows; else NULL */
   guint generation; /* of the agreement it was made for */
-} RenderTexture;
+};
 
 typedef struct
 {
   VkFormat format;
   int width, height, depth; /* depth 0: a 2-D image */
   gboolean is_target;
+  RenderBuffer *within; /* rows in order in the memory of this one, or NULL */
   /* One of these layouts, to be exported with this DRM format. */
   const guint64 *modifiers;
   guint32 n_modifiers, fourcc;
@@ -188,6 +194,9 @@ void render_texture_release (RenderDevice *self, RenderTexture *texture);
 /* The taker puts it back into self->targets when what draws into it is done. */
 RenderTexture *render_target_take (RenderDevice *self, int width, int height, GError **error);
 RenderBuffer *render_readback_take (RenderDevice *self, gsize size_bytes, GError **error);
+/* Where the host's memory is the device's: a buffer that is drawn into. NULL without an error where
+ * it is not. */
+RenderBuffer *render_picture_take (RenderDevice *self, int width, int height, GError **error);
 /* Host memory of the current slot, to be read by its commands. */
 gpointer render_stage (RenderDevice *self, gsize size_bytes, VkBuffer *buffer, VkDeviceSize *offset,
                        GError **error);

@@ -6,6 +6,8 @@
 /* How long an idle device waits before it writes new pipelines to disk. */
 #define SAVE_AFTER_US (2 * G_TIME_SPAN_SECOND)
 #define MAX_JOBS_PER_SLOT 16
+/* Of staging memory that is kept: each picture takes some, and what is new has to be cleared. */
+#define SOFTWARE_STAGE_BYTES (8 * RENDER_STAGE_BYTES)
 
 typedef struct
 {
@@ -398,7 +400,7 @@ turn (RenderDevice *self)
 
   collect_returned (self);
   if (self->life != NULL)
-    render_pools_trim (self, RENDER_STAGE_BYTES);
+    render_pools_trim (self, self->info.is_software ? SOFTWARE_STAGE_BYTES : RENDER_STAGE_BYTES);
   if (self->dead != NULL)
     {
       fail_all_jobs (self);

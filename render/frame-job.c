@@ -46,11 +46,11 @@ begin_pass (RenderFrameJob *self, RenderDevice *device)
     .clearValueCount = 1,
     .pClearValues = &clear,
     .renderPass = device->render_pass,
-    .framebuffer = self->target->framebuffer,
+    .framebuffer = self->drawn->framebuffer,
     .renderArea = area,
   };
 
-  render_texture_barrier (device, self->target, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL);
+  render_texture_barrier (device, self->drawn, VK_IMAGE_LAYOUT_COLOR_ATTACHMENT_OPTIMAL);
   vk->CmdBeginRenderPass (cmd, &info, VK_SUBPASS_CONTENTS_INLINE);
   vk->CmdSetViewport (cmd, 0, 1, &viewport);
   vk->CmdSetScissor (cmd, 0, 1, &area);
@@ -96,22 +96,44 @@ is_last_band (const RenderFrameJob *self)
   return self->band + 1 >= MAX (self->n_bands, 1);
 }
 
+/* One memory for both. */
+static gboolean
+take_picture (RenderFrameJob *self, RenderDevice *device, GError **error)
+{
+  RenderBuffer *buffer = render_picture_take (device, self->width, self->height, error);
+
+  if (buffer == NULL)
+    return FALSE;
+  self->frame = render_frame_new_take (device, buffer, self->width, self->height);
+  self->drawn = buffer->picture;
+  return TRUE;
+}
+
 /* The frame's own memory, and the picture's as it comes into being. */
 static gboolean
 take_memory (RenderFrameJob *self, RenderDevice *device, GError **error)
 {
   RenderBuffer *buffer = NULL;
+  g_autoptr (GError) cause = NULL;
 
   if (self->target == NULL)
     {
       if (self->may_stay)
         self->target = render_export_take (device, self->width, self->height);
+      if (self->target == NULL && self->n_bands <= 1
+          && (take_picture (self, device, &cause) || cause != NULL))
+        {
+          if (cause != NULL)
+            g_propagate_error (error, g_steal_pointer (&cause));
+          return self->frame != NULL;
+        }
       if (self->target == NULL)
         self->target = render_target_take (device, self->width, self->height, error);
       if (self->target == NULL)
         return FALSE;
       self->life = render_life_ref (device->life);
     }
+  self->drawn = self->target;
   if (!is_last_band (self) || self->target->dmabuf != NULL)
     return TRUE;
   buffer = render_readback_take (device, (gsize) self->width * (gsize) self->height * 4, error);
@@ -143,7 +165,9 @@ record_cb (RenderJob *job, RenderDevice *device, GError **error)
   begin_pass (self, device);
   self->draw (self, device);
   device->life->vk.CmdEndRenderPass (device->slot->cmd);
-  if (is_last_band (self) && self->target->dmabuf != NULL)
+  if (self->target == NULL)
+    render_texture_barrier (device, self->drawn, VK_IMAGE_LAYOUT_GENERAL);
+  else if (is_last_band (self) && self->target->dmabuf != NULL)
     render_export_hand_over (device, self->target);
   else if (is_last_band (self))
     read_back (self, device);

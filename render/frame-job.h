@@ -31,6 +31,7 @@ struct _RenderFrameJob
 
   /* private */
   RenderFrame *frame;
+  RenderTexture *drawn; /* what is drawn into: the frame's own picture, or @target */
   RenderTexture *target; /* (owned) between bands, with the life of the device it belongs to */
   RenderLife *life;
   int band;

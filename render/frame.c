@@ -18,6 +18,7 @@ struct _RenderFrame
   RenderBuffer *buffer; /* or @texture */
   RenderTexture *texture;
   int width, height;
+  gsize stride_bytes;
   gboolean exact;
 };
 
@@ -31,6 +32,8 @@ render_frame_new_take (RenderDevice *device, RenderBuffer *buffer, int width, in
   self->buffer = buffer;
   self->width = width;
   self->height = height;
+  self->stride_bytes =
+      buffer != NULL && buffer->picture != NULL ? buffer->stride_bytes : (gsize) width * 4;
   self->exact = TRUE;
   return self;
 }
@@ -110,7 +113,7 @@ render_frame_get_pixel_order (RenderFrame *self)
 gsize
 render_frame_get_stride_bytes (RenderFrame *self)
 {
-  return (gsize) self->width * 4;
+  return self->stride_bytes;
 }
 
 const guint8 *

@@ -146,6 +146,7 @@ render_buffer_destroy (RenderDevice *self, RenderBuffer *buffer)
   if (buffer == NULL)
     return;
   life = buffer->life;
+  render_texture_destroy (self, buffer->picture);
   if (buffer->handle != VK_NULL_HANDLE)
     {
       life->vk.DestroyBuffer (life->handle, buffer->handle, NULL);
@@ -165,6 +166,8 @@ image_info (const RenderTextureParams *params)
 
   if (params->n_modifiers > 0)
     usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT;
+  else if (params->within != NULL)
+    usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT;
   else if (params->is_target)
     usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT;
   return (VkImageCreateInfo){
@@ -176,8 +179,9 @@ image_info (const RenderTextureParams *params)
     .mipLevels = 1,
     .arrayLayers = 1,
     .samples = VK_SAMPLE_COUNT_1_BIT,
-    .tiling =
-        params->n_modifiers > 0 ? VK_IMAGE_TILING_DRM_FORMAT_MODIFIER_EXT : VK_IMAGE_TILING_OPTIMAL,
+    .tiling = params->n_modifiers > 0  ? VK_IMAGE_TILING_DRM_FORMAT_MODIFIER_EXT
+              : params->within != NULL ? VK_IMAGE_TILING_LINEAR
+                                       : VK_IMAGE_TILING_OPTIMAL,
     .usage = usage,
   };
 }
@@ -202,6 +206,37 @@ create_framebuffer (RenderDevice *self, RenderTexture *texture, GError **error)
   else
     render_set_error (error, result, "vkCreateFramebuffer");
   return result == VK_SUCCESS;
+}
+
+static const VkMemoryPropertyFlags picture_memory =
+    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT
+    | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+
+static gboolean
+allocate_picture (RenderDevice *self, RenderBuffer *buffer, VkImage image,
+                  const VkMemoryRequirements *needs, GError **error)
+{
+  const RenderVk *vk = &self->life->vk;
+  const VkImageSubresource whole = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0 };
+  const int type = find_memory_type (self, needs->memoryTypeBits, picture_memory);
+  VkSubresourceLayout layout;
+  VkResult result;
+
+  buffer->memory = allocate (self, needs->size, type, NULL, error);
+  if (buffer->memory == VK_NULL_HANDLE)
+    return FALSE;
+  buffer->allocated_bytes = buffer->size_bytes = needs->size;
+  vk->GetImageSubresourceLayout (self->life->handle, image, &whole, &layout);
+  buffer->stride_bytes = layout.rowPitch;
+  result = vk->MapMemory (self->life->handle, buffer->memory, 0, VK_WHOLE_SIZE, 0,
+                          (void **) &buffer->map);
+  if (result != VK_SUCCESS)
+    {
+      render_set_error (error, result, "vkMapMemory");
+      return FALSE;
+    }
+  buffer->map += layout.offset;
+  return TRUE;
 }
 
 RenderTexture *
@@ -257,13 +292,22 @@ render_texture_create (RenderDevice *self, const RenderTextureParams *params, GE
   type = find_memory_type (self, needs.memoryTypeBits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
   if (type < 0)
     type = find_memory_type (self, needs.memoryTypeBits, 0);
-  texture->allocated_bytes = needs.size;
   dedicated.image = texture->image;
-  texture->memory =
-      allocate (self, needs.size, type, params->n_modifiers > 0 ? &exported : NULL, error);
-  if (texture->memory == VK_NULL_HANDLE)
-    goto fail;
-  result = vk->BindImageMemory (device, texture->image, texture->memory, 0);
+  if (params->within != NULL)
+    {
+      if (!allocate_picture (self, params->within, texture->image, &needs, error))
+        goto fail;
+      result = vk->BindImageMemory (device, texture->image, params->within->memory, 0);
+    }
+  else
+    {
+      texture->allocated_bytes = needs.size;
+      texture->memory =
+          allocate (self, needs.size, type, params->n_modifiers > 0 ? &exported : NULL, error);
+      if (texture->memory == VK_NULL_HANDLE)
+        goto fail;
+      result = vk->BindImageMemory (device, texture->image, texture->memory, 0);
+    }
   view.image = texture->image;
   if (result == VK_SUCCESS)
     result = vk->CreateImageView (device, &view, NULL, &texture->view);
@@ -350,6 +394,63 @@ render_target_take (RenderDevice *self, int width, int height, GError **error)
   return target;
 }
 
+static gboolean
+can_draw_where_it_is_read (RenderDevice *self, int width, int height)
+{
+  const VkPhysicalDeviceImageFormatInfo2 info = {
+    .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_FORMAT_INFO_2,
+    .format = render_device_get_target_format (self),
+    .type = VK_IMAGE_TYPE_2D,
+    .tiling = VK_IMAGE_TILING_LINEAR,
+    .usage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT,
+  };
+  VkImageFormatProperties2 limits = { .sType = VK_STRUCTURE_TYPE_IMAGE_FORMAT_PROPERTIES_2 };
+
+  return self->info.is_software && !self->direct
+         && find_memory_type (self, G_MAXUINT32, picture_memory) >= 0
+         && self->life->vk.GetPhysicalDeviceImageFormatProperties2 (self->physical, &info, &limits)
+                == VK_SUCCESS
+         && (guint32) width <= limits.imageFormatProperties.maxExtent.width
+         && (guint32) height <= limits.imageFormatProperties.maxExtent.height;
+}
+
+static RenderBuffer *
+picture_create (RenderDevice *self, int width, int height, GError **error)
+{
+  RenderBuffer *buffer = g_new0 (RenderBuffer, 1);
+
+  buffer->life = render_life_ref (self->life);
+  buffer->picture = render_texture_create (
+      self,
+      &(RenderTextureParams){ .format = render_device_get_target_format (self),
+                              .width = width,
+                              .height = height,
+                              .is_target = TRUE,
+                              .within = buffer },
+      error);
+  if (buffer->picture == NULL)
+    {
+      render_buffer_destroy (self, buffer);
+      return NULL;
+    }
+  return buffer;
+}
+
+RenderBuffer *
+render_picture_take (RenderDevice *self, int width, int height, GError **error)
+{
+  for (guint b = 0; b < self->readbacks->len; b++)
+    {
+      const RenderTexture *picture = ((RenderBuffer *) self->readbacks->pdata[b])->picture;
+
+      if (picture != NULL && picture->size[0] == width && picture->size[1] == height)
+        return g_ptr_array_steal_index_fast (self->readbacks, b);
+    }
+  return can_draw_where_it_is_read (self, width, height)
+             ? picture_create (self, width, height, error)
+             : NULL;
+}
+
 /* The smallest free buffer that is large enough and not wastefully so. */
 static RenderBuffer *
 take_from_pool (GPtrArray *pool, gsize size_bytes)
@@ -360,7 +461,8 @@ take_from_pool (GPtrArray *pool, gsize size_bytes)
     {
       RenderBuffer *buffer = pool->pdata[b];
 
-      if (buffer->size_bytes >= size_bytes && buffer->size_bytes / 2 <= size_bytes
+      if (buffer->picture == NULL && buffer->size_bytes >= size_bytes
+          && buffer->size_bytes / 2 <= size_bytes
           && (best < 0 || buffer->size_bytes < ((RenderBuffer *) pool->pdata[best])->size_bytes))
         best = (int) b;
     }
@@ -447,6 +549,9 @@ stages_of_layout (VkImageLayout layout, VkAccessFlags *access)
     case VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL:
       *access = VK_ACCESS_SHADER_READ_BIT;
       return VK_PIPELINE_STAGE_FRAGMENT_SHADER_BIT;
+    case VK_IMAGE_LAYOUT_GENERAL: /* of pictures that the host reads */
+      *access = VK_ACCESS_HOST_READ_BIT;
+      return VK_PIPELINE_STAGE_HOST_BIT;
     default:
       *access = 0;
       return VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT;

@@ -76,7 +76,12 @@ get_image_properties (VkPhysicalDevice physical, const VkPhysicalDeviceImageForm
                       VkImageFormatProperties2 *properties)
 {
   VkExternalImageFormatProperties *external = properties->pNext;
+  PFN_vkGetPhysicalDeviceImageFormatProperties2 next =
+      (PFN_vkGetPhysicalDeviceImageFormatProperties2) from_instance (
+          "vkGetPhysicalDeviceImageFormatProperties2");
 
+  if (external == NULL)
+    return next (physical, info, properties);
   properties->imageFormatProperties.maxExtent = (VkExtent3D){ 512, 512, 1 };
   external->externalMemoryProperties.externalMemoryFeatures =
       VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT;
@@ -165,7 +170,9 @@ get_layout (VkDevice on, VkImage image, const VkImageSubresource *part, VkSubres
   const VkImageSubresource colour = { .aspectMask = VK_IMAGE_ASPECT_COLOR_BIT };
 
   next (on, image, &colour, layout);
-  layout->offset += memory_offset;
+  /* Others than exported images are asked about by their colour. */
+  if (part->aspectMask != VK_IMAGE_ASPECT_COLOR_BIT)
+    layout->offset += memory_offset;
 }
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL

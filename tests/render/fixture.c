@@ -68,6 +68,13 @@ fixture_is_direct (void)
   return direct;
 }
 
+const guint8 *
+fixture_pixel (RenderFrame *frame, int x, int y)
+{
+  return render_frame_get_pixels (frame) + (gsize) y * render_frame_get_stride_bytes (frame)
+         + 4 * (gsize) x;
+}
+
 int
 fixture_tolerance (RenderDevice *device)
 {

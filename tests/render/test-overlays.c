@@ -96,7 +96,7 @@ set_labels (RenderLabels *labels, guint16 (*label) (int i, int j))
 static const guint8 *
 pixel (RenderFrame *frame, int x, int y)
 {
-  return render_frame_get_pixels (frame) + 4 * (y * render_frame_get_width (frame) + x);
+  return fixture_pixel (frame, x, y);
 }
 
 /* The pixel in the middle of a voxel. */

@@ -80,13 +80,12 @@ rotate (double affine[4][4], double degrees)
 static void
 assert_grey (RenderFrame *frame, const int *expected, int tolerance, const char *what)
 {
-  const guint8 *pixels = render_frame_get_pixels (frame);
   const int width = render_frame_get_width (frame), height = render_frame_get_height (frame);
   int n_compared = 0;
 
   for (int p = 0; p < width * height; p++)
     {
-      const guint8 *rgba = pixels + 4 * p;
+      const guint8 *rgba = fixture_pixel (frame, p % width, p / width);
       const int want = MAX (expected[p], 0);
 
       g_assert_cmpint (rgba[3], ==, 255);
@@ -224,7 +223,6 @@ find_ball (RenderDevice *device, RenderScan *scan, VolumePlane plane, int ball, 
   g_autoptr (RenderFrame) frame = NULL;
   g_autoptr (GError) error = NULL;
   double ijk[3], n = 0.0;
-  const guint8 *pixels;
 
   volume_geometry_ras_to_ijk (geometry, balls[ball].ras, ijk);
   frame = render_slice_sync (
@@ -239,10 +237,9 @@ find_ball (RenderDevice *device, RenderScan *scan, VolumePlane plane, int ball, 
           .window_width = 1000.0 },
       &error);
   g_assert_no_error (error);
-  pixels = render_frame_get_pixels (frame);
   *x = *y = 0.0;
   for (int p = 0; p < 101 * 101; p++)
-    if (fabs (pixels[4 * p] / 255.0 - shade) < 0.02)
+    if (fabs (fixture_pixel (frame, p % 101, p / 101)[0] / 255.0 - shade) < 0.02)
       {
         *x += p % 101 + 0.5;
         *y += p / 101 + 0.5;
@@ -378,7 +375,7 @@ test_oblique_plane (void)
                  - 0.7 * (ras[2] - affine[2][3]))
                     / 60.0
                 + 0.5;
-        g_assert_cmpint (ABS (render_frame_get_pixels (frame)[4 * (y * 120 + x)]
+        g_assert_cmpint (ABS (fixture_pixel (frame, x, y)[0]
                               - (int) floor (255.0 * CLAMP (shade, 0.0, 1.0) + 0.5)),
                          <=, fixture_tolerance (device));
       }
@@ -462,7 +459,7 @@ test_voxel_centres (void)
           }
         for (int p = 0; p < width * height; p++)
           {
-            const gboolean lit = render_frame_get_pixels (frame)[4 * p] > 127;
+            const gboolean lit = fixture_pixel (frame, p % width, p / width)[0] > 127;
             const double off[2] = { fabs (p % width + 0.5 - middle[0]) - half[0],
                                     fabs (p / width + 0.5 - middle[1]) - half[1] };
 
@@ -523,8 +520,7 @@ check_dtype (RenderDevice *device, VolumeDtype dtype, gconstpointer stored, cons
         const int x = size[0] - 1 - i, y = size[1] - 1 - j;
         const double shade = (values[j * size[0] + i] - low) / (high - low);
 
-        g_assert_cmpint (ABS (render_frame_get_pixels (frame)[4 * (y * size[0] + x)]
-                              - (int) floor (255.0 * shade + 0.5)),
+        g_assert_cmpint (ABS (fixture_pixel (frame, x, y)[0] - (int) floor (255.0 * shade + 0.5)),
                          <=, 1);
       }
 }

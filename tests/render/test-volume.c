@@ -153,7 +153,7 @@ scene_draw (Scene *scene, double azimuth, double elevation)
 static const guint8 *
 pixel (RenderFrame *frame, int x, int y)
 {
-  return render_frame_get_pixels (frame) + 4 * (y * render_frame_get_width (frame) + x);
+  return fixture_pixel (frame, x, y);
 }
 
 static double
