@@ -111,15 +111,17 @@ seg_gm_abs_losses (SegMethod *self, const SegBatch *batch, SegMethodReport *repo
                          "loss.consistency", report);
   pseudo = seg_loss_pseudo (&(SegPseudoParams){ .confident = p->confident,
                                                 .clip = p->clip_logits,
-                                                .expert_wins = p->expert_wins },
+                                                .expert_wins = p->expert_wins,
+                                                .dice = p->pseudo_dice },
                             logits, batch, &no_pseudo, &n_flagged);
   if (!no_pseudo)
     {
       gsize V = (gsize) batch->patch[0] * (gsize) batch->patch[1] * (gsize) batch->patch[2];
 
-      seg_method_add_loss (self, &total, g_steal_pointer (&pseudo),
-                           0.5 * seg_gm_abs_weight_sam (&schedule, self->step), "loss.generalist",
-                           report);
+      seg_method_add_loss (
+          self, &total, g_steal_pointer (&pseudo),
+          p->pseudo_weight * (p->pseudo_fade ? seg_gm_abs_weight_sam (&schedule, self->step) : 1),
+          "loss.generalist", report);
       seg_method_report_add (report, "corrected",
                              (double) n_flagged / ((double) batch->n * (double) V));
     }

@@ -76,12 +76,9 @@ balance_classes (const SegBatch *batch, double beta, double total, float *weight
 }
 
 static SegTensor *
-plane_dice (SegTensor *logits, SegTensor *target, const SegBatch *batch)
+dice_over (SegTensor *logits, SegTensor *target, SegTensor *mask)
 {
-  SegContext *context = seg_tensor_get_context (logits);
   g_autoptr (SegTensor) p = seg_softmax (logits, 1);
-  g_autoptr (SegTensor) mask =
-      labels_to_tensor (context, batch, batch->n_labelled, SEG_DTYPE_U8, batch->domain);
 
   return seg_dice_loss (p, target, mask, NULL,
                         &(SegDiceParams){ .square = TRUE, .smooth = DICE_SMOOTH, .ignore = -1 });
@@ -96,7 +93,7 @@ seg_loss_supervised (const SegSupervisedParams *params, SegTensor *logits, const
   g_autofree float *weights = g_new (float, (gsize) n *patch_voxels (batch));
   double total = fill_weights (params, batch, weights);
   g_autoptr (SegTensor) labelled = NULL, target = NULL, weight = NULL, ce = NULL, mean = NULL;
-  g_autoptr (SegTensor) dice = NULL, sum = NULL;
+  g_autoptr (SegTensor) mask = NULL, dice = NULL, sum = NULL;
 
   *is_empty = total == 0;
   if (*is_empty)
@@ -110,7 +107,8 @@ seg_loss_supervised (const SegSupervisedParams *params, SegTensor *logits, const
   mean = seg_affine (ce, total / n, 0);
   if (!params->dice)
     return g_steal_pointer (&mean);
-  dice = plane_dice (labelled, target, batch);
+  mask = labels_to_tensor (context, batch, n, SEG_DTYPE_U8, batch->domain);
+  dice = dice_over (labelled, target, mask);
   sum = seg_add (mean, dice);
   return seg_affine (sum, 0.5, 0);
 }
@@ -212,7 +210,8 @@ seg_loss_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatc
   g_autofree guint8 *weights = g_new0 (guint8, (gsize) batch->n * V);
   g_autofree guint8 *has = g_new0 (guint8, (gsize) batch->n);
   g_autofree float *probabilities = NULL;
-  g_autoptr (SegTensor) target = NULL, weight = NULL, clipped = NULL;
+  g_autoptr (SegTensor) target = NULL, weight = NULL, clipped = NULL, ce = NULL, dice = NULL;
+  g_autoptr (SegTensor) sum = NULL;
   int n = gather_pseudo (params, logits, batch, labels, &probabilities, has);
   gsize K = (gsize) seg_tensor_get_size (logits, 1);
 
@@ -240,7 +239,12 @@ seg_loss_pseudo (const SegPseudoParams *params, SegTensor *logits, const SegBatc
   weight = labels_to_tensor (context, batch, batch->n, SEG_DTYPE_U8, weights);
   target = labels_to_tensor (context, batch, batch->n, SEG_DTYPE_U8, labels);
   clipped = params->clip ? seg_clip_logits (logits) : seg_tensor_ref (logits);
-  return seg_cross_entropy (clipped, target, weight, NULL, -1);
+  ce = seg_cross_entropy (clipped, target, weight, NULL, -1);
+  if (!params->dice)
+    return g_steal_pointer (&ce);
+  dice = dice_over (logits, target, weight);
+  sum = seg_add (ce, dice);
+  return seg_affine (sum, 0.5, 0);
 }
 
 SegTensor *

@@ -38,6 +38,7 @@ typedef struct
   gboolean confident; /* confident-learning correction of the labels */
   gboolean clip; /* z / max (‖z‖₂, 1) over the classes */
   gboolean expert_wins; /* the expert's label where there is one */
+  gboolean dice; /* ½ (CE + Dice over the same voxels); not in the paper */
 } SegPseudoParams;
 
 /**

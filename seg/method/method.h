@@ -57,6 +57,9 @@ typedef struct
   gboolean clean_prompts; /* see SegRefreshParams */
   gboolean confident; /* confident-learning correction */
   gboolean clip_logits;
+  double pseudo_weight; /* of the loss on the generalist's labels; 0.5 as released */
+  gboolean pseudo_fade; /* it falls to a tenth over the run, as released */
+  gboolean pseudo_dice; /* half of it is Dice, as of the supervised loss; not in the paper */
   gboolean predict_with_teacher;
 } SegMethodParams;
 

@@ -67,6 +67,8 @@ seg_method_params_init (SegMethodParams *params, const char *name, gboolean pari
     .clean_prompts = !parity,
     .confident = TRUE,
     .clip_logits = TRUE,
+    .pseudo_weight = 0.5,
+    .pseudo_fade = TRUE,
     .predict_with_teacher = FALSE,
   };
 }
@@ -144,6 +146,9 @@ static const Field fields[] = {
   FIELD (clean_prompts, FIELD_BOOLEAN, 0, 1),
   FIELD (confident, FIELD_BOOLEAN, 0, 1),
   FIELD (clip_logits, FIELD_BOOLEAN, 0, 1),
+  FIELD (pseudo_weight, FIELD_DOUBLE, 0, 100),
+  FIELD (pseudo_fade, FIELD_BOOLEAN, 0, 1),
+  FIELD (pseudo_dice, FIELD_BOOLEAN, 0, 1),
   FIELD (predict_with_teacher, FIELD_BOOLEAN, 0, 1),
 };
 

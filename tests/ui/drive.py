@@ -42,7 +42,7 @@ def inside_display(test_file, screen="1600x1000", arguments=()):
     if os.path.exists(lavapipe):
         env["VK_ICD_FILENAMES"] = lavapipe
     for name in ("CROSSLABEL", "CROSSLABEL_DATA", "CROSSLABEL_SHOTS", "CROSSLABEL_MODULE_PATH",
-                 "GSK_RENDERER"):
+                 "CROSSLABEL_ROUND_STEPS", "GSK_RENDERER"):
         if name in os.environ:
             env[name] = os.environ[name]
     command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24 -nolisten tcp",

@@ -375,6 +375,51 @@ test_pseudo_unknown (void)
 }
 
 /* Labels that contradict a sure network are corrected before they are learned. */
+/* ½ (CE + Dice), both over the voxels that are known, the Dice of the logits as they are. */
+static void
+test_pseudo_dice (void)
+{
+  Fixture f;
+  gboolean is_empty;
+  gsize n_flagged;
+
+  set_up (&f, 3);
+  {
+    g_autoptr (SegTensor) logits = upload_logits (&f);
+    g_autoptr (SegTensor) loss = NULL;
+    double ce = 0, both[3] = { 0 }, square[3] = { 0 }, count[3] = { 0 }, dice = 1;
+    int n = 0;
+
+    f.patches[1].has_pseudo = f.patches[3].has_pseudo = TRUE;
+    for (int i = 1; i < MAX_N; i += 2)
+      for (int v = 0; v < V; v++)
+        {
+          guint8 label = (guint8) ((v + i) % 7 == 0 ? 1 : (v + i) % 5 == 0 ? 2 : 0);
+
+          f.batch.pseudo[i * V + v] = v % 4 == 3 ? SEG_PSEUDO_UNKNOWN : label;
+          if (v % 4 == 3)
+            continue;
+          ce += nll (&f, i, v, label);
+          n++;
+          count[label]++;
+          for (int k = 0; k < 3; k++)
+            {
+              double p = exp (-nll (&f, i, v, k));
+
+              square[k] += p * p;
+              both[k] += k == label ? p : 0;
+            }
+        }
+    for (int k = 1; k < 3; k++)
+      dice -= (2 * both[k] + 1e-5) / (square[k] + count[k] + 1e-5) / 2;
+    loss = seg_loss_pseudo (&(SegPseudoParams){ .dice = TRUE }, logits, &f.batch, &is_empty,
+                            &n_flagged);
+    g_assert_false (is_empty);
+    g_assert_cmpfloat_with_epsilon (seg_tensor_get_scalar (loss), (ce / n + dice) / 2, 1e-5);
+  }
+  tear_down (&f);
+}
+
 static void
 test_pseudo_is_corrected (void)
 {
@@ -515,6 +560,7 @@ main (int argc, char **argv)
   g_test_add_func ("/seg/method/losses/nothing-labelled", test_nothing_labelled_is_no_loss);
   g_test_add_func ("/seg/method/losses/clip-logits", test_clip_logits);
   g_test_add_func ("/seg/method/losses/pseudo", test_pseudo);
+  g_test_add_func ("/seg/method/losses/pseudo-dice", test_pseudo_dice);
   g_test_add_func ("/seg/method/losses/pseudo-unknown", test_pseudo_unknown);
   g_test_add_func ("/seg/method/losses/pseudo-is-corrected", test_pseudo_is_corrected);
   g_test_add_func ("/seg/method/losses/pseudo-floor", test_pseudo_floor);
