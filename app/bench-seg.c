@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "app/bench.h"
+#include "app/flow-prompt.h"
 #include "app/json-output.h"
 #include "app/verbs.h"
 #include "seg/method/method.h"
@@ -33,6 +34,7 @@ typedef struct
   gboolean op_times;
   gboolean op_shapes;
   gboolean teacher;
+  gboolean clicks;
 } Options;
 
 typedef struct
@@ -66,6 +68,8 @@ parse (Options *options, const char *name, const char *summary, int *argc, char 
       "MODEL" },
     { "teacher", 0, 0, G_OPTION_ARG_NONE, &options->teacher,
       "A step of the mean teacher: N labelled patches and as many others", NULL },
+    { "clicks", 0, 0, G_OPTION_ARG_NONE, &options->clicks,
+      "The built-in generalist answers clicks meanwhile, as in the window", NULL },
     { "scan", 0, 0, G_OPTION_ARG_FILENAME, &options->scan, "Take the patches of --teacher from it",
       "FILE" },
     { "filters", 0, 0, G_OPTION_ARG_INT, &options->filters, "V-Net's first channels", "F" },
@@ -168,6 +172,122 @@ report (Bench *bench, const char *name, const Options *options, const char *what
   return app_json_print (builder);
 }
 
+/* --- train --clicks -----------------------------------------------------------------------------
+ *
+ * A person clicks now and then, about every fifth of a second, while steps are made. What happens
+ * is what the engine thread does: the answer is made between two operations of the step. */
+
+#define CLICK_SIDE 256
+
+typedef struct
+{
+  SegGeneralist *generalist;
+  SegPicture *picture;
+  gint64 next_us; /* when the person clicks */
+  guint64 random;
+  gboolean failed;
+  GArray *waits_ms, *answers_ms, *both_ms; /* of double */
+} Clicks;
+
+static void
+plan_click (Clicks *self)
+{
+  self->random = self->random * 6364136223846793005u + 1442695040888963407u;
+  self->next_us = g_get_monotonic_time () + 50000 + (gint64) (self->random >> 33) % 200000;
+}
+
+static void
+answer_click (Clicks *self)
+{
+  g_autoptr (SegEmbedding) embedding = NULL;
+  g_autoptr (SegPrompt) prompt = seg_prompt_new ();
+  g_autoptr (SegAnswer) answer = NULL;
+  const gint64 start_us = g_get_monotonic_time ();
+  double wait_ms, answer_ms, both_ms;
+
+  seg_prompt_add_point (prompt, CLICK_SIDE / 2, CLICK_SIDE / 2, TRUE);
+  embedding = seg_generalist_encode (self->generalist, self->picture, NULL);
+  if (embedding != NULL)
+    answer = seg_generalist_answer (self->generalist, embedding, prompt, TRUE, NULL);
+  self->failed |= answer == NULL;
+  wait_ms = (double) (start_us - self->next_us) / 1000;
+  both_ms = (double) (g_get_monotonic_time () - self->next_us) / 1000;
+  answer_ms = both_ms - wait_ms;
+  g_array_append_val (self->waits_ms, wait_ms);
+  g_array_append_val (self->answers_ms, answer_ms);
+  g_array_append_val (self->both_ms, both_ms);
+}
+
+static gboolean
+click_cb (SegContext *context, gpointer data)
+{
+  Clicks *self = data;
+
+  if (g_get_monotonic_time () >= self->next_us)
+    {
+      answer_click (self);
+      plan_click (self);
+    }
+  return TRUE;
+}
+
+static gboolean
+clicks_init (Clicks *self, GError **error)
+{
+  self->generalist = app_flow_prompt_open (NULL, NULL, error);
+  if (self->generalist == NULL)
+    return FALSE;
+  self->picture = seg_picture_new (CLICK_SIDE, CLICK_SIDE, 1);
+  for (int p = 0; p < CLICK_SIDE * CLICK_SIDE; p++)
+    self->picture->pixels[p] = (float) ((p % CLICK_SIDE - 128) * (p / CLICK_SIDE - 128) % 97);
+  self->picture->high = 97;
+  self->waits_ms = g_array_new (FALSE, FALSE, sizeof (double));
+  self->answers_ms = g_array_new (FALSE, FALSE, sizeof (double));
+  self->both_ms = g_array_new (FALSE, FALSE, sizeof (double));
+  return TRUE;
+}
+
+static void
+add_times (JsonBuilder *builder, const char *name, GArray *times)
+{
+  g_autofree char *p95 = g_strconcat (name, "_p95_ms", NULL);
+  g_autofree char *longest = g_strconcat (name, "_max_ms", NULL);
+  g_autofree char *median = g_strconcat (name, "_median_ms", NULL);
+  double *ms = (double *) (gpointer) times->data;
+
+  app_json_add_number (builder, median, times->len > 0 ? app_bench_median (ms, times->len) : 0);
+  app_json_add_number (builder, p95, times->len > 0 ? ms[(times->len - 1) * 19 / 20] : 0);
+  app_json_add_number (builder, longest, times->len > 0 ? ms[times->len - 1] : 0);
+}
+
+static void
+clicks_report (Clicks *self, const char *what)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  app_json_add_string (builder, "bench", "clicks");
+  app_json_add_string (builder, "during", what);
+  app_json_add_int (builder, "clicks", self->both_ms->len);
+  add_times (builder, "wait", self->waits_ms);
+  add_times (builder, "answer", self->answers_ms);
+  add_times (builder, "click_to_answer", self->both_ms);
+  json_builder_end_object (builder);
+  app_json_print (builder);
+}
+
+static void
+clicks_clear (Clicks *self)
+{
+  if (self->picture == NULL)
+    return;
+  seg_picture_free (self->picture);
+  seg_generalist_unref (self->generalist);
+  g_array_unref (self->waits_ms);
+  g_array_unref (self->answers_ms);
+  g_array_unref (self->both_ms);
+}
+
 /* One call of @step for each repeat after two to settle; the median. */
 typedef gboolean (*Step) (Bench *bench, gpointer data);
 
@@ -175,6 +295,7 @@ static gboolean
 measure (Bench *bench, const Options *options, const char *name, Step step, gpointer data,
          GError **error)
 {
+  Clicks clicks = { .random = 1 };
   g_autofree double *seconds = g_new (double, options->repeat);
   g_autofree double *cpu_seconds = g_new (double, options->repeat);
   g_autoptr (GArray) times = NULL;
@@ -194,6 +315,17 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
             bench->gflop += g_array_index (times, SegOpTime, t).gflop;
           seg_context_clear_times (bench->context);
         }
+      if (r == 0 && options->clicks)
+        {
+          if (!clicks_init (&clicks, error))
+            return FALSE;
+          answer_click (&clicks); /* the first sets things up */
+          g_array_set_size (clicks.waits_ms, 0);
+          g_array_set_size (clicks.answers_ms, 0);
+          g_array_set_size (clicks.both_ms, 0);
+          plan_click (&clicks);
+          seg_context_set_yield (bench->context, click_cb, &clicks);
+        }
       cpu_start = get_cpu_seconds ();
       start_us = g_get_monotonic_time ();
       if (!step (bench, data) || !seg_context_check (bench->context, error))
@@ -212,7 +344,13 @@ measure (Bench *bench, const Options *options, const char *name, Step step, gpoi
   bench->cpu_seconds = app_bench_median (cpu_seconds, (gsize) options->repeat);
   if (options->op_times || options->op_shapes)
     print_op_times (bench, name, options);
-  return TRUE;
+  seg_context_set_yield (bench->context, NULL, NULL);
+  if (options->clicks)
+    clicks_report (&clicks, name);
+  clicks_clear (&clicks);
+  if (clicks.failed)
+    g_set_error (error, SEG_ERROR, SEG_ERROR_BACKEND, "a click was not answered");
+  return !clicks.failed;
 }
 
 /* --- train -------------------------------------------------------------------------------------

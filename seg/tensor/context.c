@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "seg/tensor/tensor-private.h"
+#include "seg/tensor/pieces.h"
 
 #include <string.h>
 
@@ -439,6 +439,15 @@ fail_with_status (SegContext *self, SegBackendCall *call, SegStatus status)
                     fact, *message != '\0' ? ": " : "", message);
 }
 
+/* A piece of an operation, after a look at who waits. */
+static SegStatus
+run_piece (SegContext *self, const SegBackendCall *piece)
+{
+  if (!may_go_on (self))
+    return SEG_STATUS_FAILED; /* the error is set */
+  return self->device->backend->op_run (self->device->handle, piece);
+}
+
 gboolean
 seg_context_run (SegContext *self, SegOp op, const void *params, gsize params_size, int n_out,
                  SegTensor *const *out, int n_in, SegTensor *const *in)
@@ -465,10 +474,10 @@ seg_context_run (SegContext *self, SegOp op, const void *params, gsize params_si
         call.in[t] = &tensors[SEG_MAX_TENSORS + t];
       }
   supported = self->device->backend->op_supported (self->device->handle, &call);
-  if (supported)
-    status = self->device->backend->op_run (self->device->handle, &call);
-  else
+  if (!supported)
     status = run_reference (self, &call);
+  else if (!seg_pieces_run (self, &call, count_flop (&call), run_piece, &status))
+    status = self->device->backend->op_run (self->device->handle, &call);
   if (self->timing)
     add_time (self, &call, !supported, start_us);
   for (int t = 0; t < n_out; t++)
@@ -476,6 +485,7 @@ seg_context_run (SegContext *self, SegOp op, const void *params, gsize params_si
       seg_tensor_bump (out[t]);
   if (status == SEG_STATUS_OK)
     return TRUE;
-  fail_with_status (self, &call, status);
+  if (self->error == NULL)
+    fail_with_status (self, &call, status);
   return FALSE;
 }

@@ -1,13 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "seg/tensor/tensor-private.h"
+#include "seg/tensor/pieces.h"
 
 #include <gmodule.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const backend_names[] = { "cuda", "cpu", "ref" };
+
+static struct
+{
+  const SegBackend *backend;
+  SegBackendDivide divide;
+} divides[G_N_ELEMENTS (backend_names)]; /* of the modules opened so far */
+
+SegBackendDivide
+seg_backend_get_divide (const SegBackend *backend)
+{
+  for (gsize d = 0; d < G_N_ELEMENTS (divides); d++)
+    if (divides[d].backend == backend)
+      return divides[d].divide;
+  return NULL;
+}
+
+static void
+keep_divide (GModule *module, const SegBackend *backend)
+{
+  gpointer symbol = NULL;
+  gsize d = 0;
+
+  if (!g_module_symbol (module, SEG_DIVISION_SYMBOL, &symbol))
+    return;
+  while (d < G_N_ELEMENTS (divides) && divides[d].backend != NULL && divides[d].backend != backend)
+    d++;
+  if (d == G_N_ELEMENTS (divides))
+    return;
+  divides[d].backend = backend;
+  divides[d].divide = (SegBackendDivide) symbol;
+}
 
 /* A module, once opened, stays: libgomp and CUDA do not like to be unloaded. */
 static const SegBackend *
@@ -30,6 +61,7 @@ get_backend_of_module (GModule *module, const char *path, GError **error)
                    (guint) sizeof (SegBackend));
       return NULL;
     }
+  keep_divide (module, backend);
   return backend;
 }
 

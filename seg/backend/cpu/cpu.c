@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "seg/backend/cpu/cpu-private.h"
+#include "seg/division.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
   SegStatus seg_cpu_run_attention_##isa (SegBackendDevice *device, const SegBackendCall *call);    \
   SegStatus seg_cpu_run_narrow_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
   SegStatus seg_cpu_run_weights_##isa (SegBackendDevice *device, const SegBackendCall *call);      \
+  bool seg_cpu_has_weights_##isa (const SegBackendCall *call);                                     \
   SegStatus seg_cpu_run_choice_##isa (SegBackendDevice *device, const SegBackendCall *call);       \
   void seg_cpu_add_bias_##isa (SegBackendDevice *device, const SegBackendTensor *out,              \
                                const SegBackendTensor *bias);                                      \
@@ -33,11 +35,15 @@
       (device)->run_attention = seg_cpu_run_attention_##suffix;                                    \
       (device)->run_narrow = seg_cpu_run_narrow_##suffix;                                          \
       (device)->run_weights = seg_cpu_run_weights_##suffix;                                        \
+      has_weights = seg_cpu_has_weights_##suffix;                                                  \
       (device)->run_choice = seg_cpu_run_choice_##suffix;                                          \
       (device)->add_bias = seg_cpu_add_bias_##suffix;                                              \
       (device)->sum_channels = seg_cpu_sum_channels_##suffix;                                      \
     }                                                                                              \
   while (0)
+
+/* Whether run_weights does it; of the instruction set, which is the same for all devices. */
+static bool (*has_weights) (const SegBackendCall *call);
 
 DECLARE (plain)
 #ifdef CPU_HAVE_X86
@@ -647,6 +653,47 @@ op_run (SegBackendDevice *device, const SegBackendCall *call)
     default:
       return device->run_basic (device, call);
     }
+}
+
+/* 3 × 3 × 3 with a rim, on channels of which planes alone are no slower. */
+static bool
+is_of_planes (const SegBackendCall *call)
+{
+  const SegConvParams *p = call->params;
+  const SegBackendTensor *weights =
+      call->op == SEG_OP_CONV_BACKWARD_WEIGHTS ? call->out[0] : call->in[1];
+
+  if (p->n_spatial != 3 || p->groups != 1 || p->transposed || weights->shape[0] < 16
+      || weights->shape[1] < 16)
+    return false;
+  for (int a = 0; a < 3; a++)
+    if (p->stride[a] != 1 || p->pad[a] != 1 || p->dilation[a] != 1 || weights->shape[2 + a] != 3)
+      return false;
+  return true;
+}
+
+__attribute__ ((visibility ("default"))) int seg_backend_divide (SegBackendDevice *device,
+                                                                 const SegBackendCall *call,
+                                                                 SegBackendDivision *division);
+
+/* A gradient of weights is shared among the threads by samples where oneDNN makes it. */
+int
+seg_backend_divide (SegBackendDevice *device, const SegBackendCall *call,
+                    SegBackendDivision *division)
+{
+  if (call->op != SEG_OP_CONV && call->op != SEG_OP_CONV_BACKWARD_DATA
+      && call->op != SEG_OP_CONV_BACKWARD_WEIGHTS)
+    return false;
+  if (has_f16 (call))
+    return false;
+  division->min_samples = 1;
+  division->planes = is_of_planes (call);
+  if (call->op == SEG_OP_CONV_BACKWARD_WEIGHTS && !has_weights (call))
+    {
+      division->min_samples = device->n_threads;
+      division->planes = false;
+    }
+  return true;
 }
 
 static double

@@ -2,6 +2,7 @@
 #include "seg/backend/cpu/kernel.h"
 
 SegStatus CPU_NAME (seg_cpu_run_weights) (SegBackendDevice *device, const SegBackendCall *call);
+bool CPU_NAME (seg_cpu_has_weights) (const SegBackendCall *call);
 
 /* Gradients of the weights of V-Net's convolutions, F32, on AVX2, where oneDNN reaches a quarter to
  * two thirds of the processor: 3 × 3 × 3 with a rim, and 2 × 2 × 2 with stride 2 both ways.
@@ -37,6 +38,8 @@ typedef struct
   int64_t depth, height, width; /* of the narrow map */
   int64_t wide_depth, wide_height, wide_width;
   int kernel; /* 3 or 2 */
+  int kernel_depth; /* of a piece at the end of a map 2 where kernel is 3 */
+  int rim; /* of zeros before the first plane */
   int64_t n_weights;
   int64_t unit; /* rows */
   int64_t block; /* floats of eight channels of a unit of the narrow map with a rim */
@@ -210,19 +213,18 @@ add_nine_rows (const Gradient *g, const Room *room, const float *wide, int64_t y
 static void
 add_three_plane (const Gradient *g, const Room *room, int64_t plane)
 {
-  const int64_t z = plane % g->depth, wide_size = g->height * g->width * g->n_wide;
+  const int64_t sample = plane / g->depth, z = plane % g->depth - g->rim;
 
   for (int64_t y = 0; y < g->height; y += g->unit)
     {
       const int64_t n_rows = MIN (g->unit, g->height - y);
 
       take_rows (g, room, g->narrow + (plane * g->height + y) * g->width * g->n_narrow, n_rows);
-      for (int kd = 0; kd < 3; kd++)
+      for (int kd = MAX (0, (int) -z); kd < g->kernel_depth && z + kd < g->wide_depth; kd++)
         {
-          const float *wide = g->wide + (plane + kd - 1) * wide_size;
+          const float *wide =
+              g->wide + (sample * g->wide_depth + z + kd) * g->height * g->width * g->n_wide;
 
-          if (z + kd < 1 || z + kd > g->depth)
-            continue;
           if (g->n_wide == 1)
             add_nine_rows (g, room, wide, y, n_rows, kd);
           else
@@ -329,28 +331,46 @@ is_map (const SegBackendTensor *t)
 }
 
 static bool
-is_ours (const SegBackendCall *call, const SegBackendTensor *wide, const SegBackendTensor *narrow)
+is_three (const SegConvParams *p, const SegBackendTensor *weights)
+{
+  for (int a = 0; a < 3; a++)
+    if (p->stride[a] != 1 || p->dilation[a] != 1 || (a > 0 && p->pad[a] != 1)
+        || (a > 0 && weights->shape[2 + a] != 3))
+      return false;
+  return !p->transposed && weights->shape[2] >= 2 && weights->shape[2] <= 3 && p->pad[0] <= 1;
+}
+
+static bool
+is_two (const SegConvParams *p, const SegBackendTensor *weights, const SegBackendTensor *wide,
+        const SegBackendTensor *narrow)
+{
+  for (int a = 0; a < 3; a++)
+    if (p->stride[a] != 2 || p->dilation[a] != 1 || p->pad[a] != 0 || weights->shape[2 + a] != 2
+        || wide->shape[2 + a] < 2 * narrow->shape[2 + a])
+      return false;
+  return true;
+}
+
+bool
+CPU_NAME (seg_cpu_has_weights) (const SegBackendCall *call)
 {
   const SegConvParams *p = call->params;
   const SegBackendTensor *weights = call->out[0];
-  const int64_t kernel = weights->shape[2];
+  const SegBackendTensor *wide = call->in[p->transposed ? 1 : 0];
+  const SegBackendTensor *narrow = call->in[p->transposed ? 0 : 1];
+  const int64_t n_pairs = wide->shape[1] * narrow->shape[1];
 
   if (p->n_spatial != 3 || p->groups != 1 || weights->rank != 5 || weights->dtype != SEG_DTYPE_F32
       || !is_map (wide) || !is_map (narrow))
     return false;
-  for (int a = 0; a < 3; a++)
-    if (weights->shape[2 + a] != kernel || p->dilation[a] != 1 || p->stride[a] != (kernel == 2) + 1
-        || p->pad[a] != (kernel == 3)
-        || (kernel == 2 && wide->shape[2 + a] < 2 * narrow->shape[2 + a]))
-      return false;
   /* large sums of few positions are better with oneDNN */
   if (seg_cpu_count (narrow) / narrow->shape[1] < MIN_POSITIONS)
     return false;
-  if (kernel == 3)
-    return !p->transposed && (wide->shape[1] == 1 || wide->shape[1] % PART == 0)
-           && narrow->shape[1] % LANES == 0 && wide->shape[1] * narrow->shape[1] <= MAX_PAIRS;
-  return kernel == 2 && wide->shape[1] % PART == 0 && narrow->shape[1] % (2 * LANES) == 0
-         && wide->shape[1] * narrow->shape[1] <= 8 * MAX_PAIRS;
+  if (is_three (p, weights))
+    return (wide->shape[1] == 1 || wide->shape[1] % PART == 0) && narrow->shape[1] % LANES == 0
+           && n_pairs <= MAX_PAIRS;
+  return is_two (p, weights, wide, narrow) && wide->shape[1] % PART == 0
+         && narrow->shape[1] % (2 * LANES) == 0 && n_pairs <= 8 * MAX_PAIRS;
 }
 
 /* Adds what the threads have found, in their order. */
@@ -398,7 +418,7 @@ CPU_NAME (seg_cpu_run_weights) (SegBackendDevice *device, const SegBackendCall *
   Gradient g = { .wide = wide->data, .narrow = narrow->data };
   size_t size_bytes;
 
-  if (!is_ours (call, wide, narrow))
+  if (!CPU_NAME (seg_cpu_has_weights) (call))
     return SEG_STATUS_UNSUPPORTED;
   g.n_wide = wide->shape[1];
   g.n_narrow = narrow->shape[1];
@@ -408,8 +428,10 @@ CPU_NAME (seg_cpu_run_weights) (SegBackendDevice *device, const SegBackendCall *
   g.wide_depth = wide->shape[2];
   g.wide_height = wide->shape[3];
   g.wide_width = wide->shape[4];
-  g.kernel = (int) call->out[0]->shape[2];
-  g.n_weights = g.kernel * g.kernel * g.kernel * g.n_wide * g.n_narrow;
+  g.kernel = (int) call->out[0]->shape[4];
+  g.kernel_depth = (int) call->out[0]->shape[2];
+  g.rim = ((const SegConvParams *) call->params)->pad[0];
+  g.n_weights = g.kernel_depth * g.kernel * g.kernel * g.n_wide * g.n_narrow;
   g.unit = MIN (MAX ((g.kernel == 3 ? UNIT_POSITIONS : UNIT_OF_TWO) / g.width, 1), g.height);
   g.block = g.unit * (g.width + 2) * LANES;
   g.per_thread = 3 * g.n_weights + 2 * g.n_narrow + g.n_narrow / LANES * g.block + g.width;
@@ -429,6 +451,12 @@ CPU_NAME (seg_cpu_run_weights) (SegBackendDevice *device, const SegBackendCall *
 }
 
 #else
+
+bool
+CPU_NAME (seg_cpu_has_weights) (const SegBackendCall *call)
+{
+  return false;
+}
 
 SegStatus
 CPU_NAME (seg_cpu_run_weights) (SegBackendDevice *device, const SegBackendCall *call)

@@ -565,7 +565,7 @@ is_better_turned (const SegConvParams *p, const ConvTensors *t, SegOp op)
       || t->src->dtype != SEG_DTYPE_F32 || t->src->shape[1] > 16 || t->dst->shape[1] > 16)
     return false;
   for (int a = 0; a < p->n_spatial; a++)
-    if (p->stride[a] != 1 || p->dilation[a] != 1 || 2 * p->pad[a] + 1 != t->weights->shape[2 + a])
+    if (p->stride[a] != 1 || p->dilation[a] != 1 || p->pad[a] >= t->weights->shape[2 + a])
       return false;
   return true;
 }
@@ -601,7 +601,7 @@ make_conv_key (const SegBackendCall *call, Key *key)
       const int64_t wide = p->transposed ? t.dst->shape[2 + a] : t.src->shape[2 + a];
 
       key->window[0][a] = p->stride[a];
-      key->window[1][a] = p->pad[a];
+      key->window[1][a] = key->flags & 16 ? reach - 1 - p->pad[a] : p->pad[a];
       key->window[2][a] = p->dilation[a] - 1;
       key->pad_high[a] = (narrow - 1) * p->stride[a] + reach - wide - p->pad[a];
     }
