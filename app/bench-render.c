@@ -11,6 +11,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Pictures before those that count, as many as the peers in tests/bench have. */
+#define N_WARM 21
+
 /* A scan of a body with organs in it; the peers in tests/bench make the same. */
 static VolumeScan *
 make_scan (const int size[3], guint16 **labels)
@@ -186,9 +189,9 @@ bench_slice (const Bench *bench, Case which)
 
   if (!is_wanted (bench, case_names[which]))
     return APP_EXIT_OK;
-  for (int turn = -3; turn < bench->repeat; turn++)
+  for (int turn = -N_WARM; turn < bench->repeat; turn++)
     {
-      const RenderSliceParams params = case_params (bench, which, turn + 3);
+      const RenderSliceParams params = case_params (bench, which, turn + N_WARM);
       const gint64 start = g_get_monotonic_time ();
       g_autoptr (GError) error = NULL;
       g_autoptr (RenderFrame) frame = render_slice_sync (bench->device, &params, &error);
@@ -231,14 +234,14 @@ bench_three (const Bench *bench, int side, gboolean marked, const char *name)
 
   if (!is_wanted (bench, name))
     return APP_EXIT_OK;
-  for (int turn = -3; turn < bench->repeat; turn++)
+  for (int turn = -N_WARM; turn < bench->repeat; turn++)
     {
       const gint64 start = g_get_monotonic_time ();
       Gathering gathering = { VOLUME_N_PLANES, NULL };
 
       for (int plane = 0; plane < VOLUME_N_PLANES; plane++)
         {
-          RenderSliceParams params = slice_params (bench, (VolumePlane) plane, turn + 3, side);
+          RenderSliceParams params = slice_params (bench, (VolumePlane) plane, turn + N_WARM, side);
 
           add_labels (bench, &params,
                       marked ? RENDER_LABEL_STYLE_FILL_OUTLINE : RENDER_LABEL_STYLE_FILL);

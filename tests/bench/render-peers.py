@@ -8,7 +8,7 @@ machine is busy for all of them. Prints one JSON line per case, with the ratio p
 
 Needs python3-vtk9, python3-vispy, python3-opengl, python3-pyqt5 with its qtopengl, python3-numpy,
 python3-pil and a display (xvfb-run does). Run as:
-    LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a python3 tests/bench/render-peers.py path/to/crosslabel
+    LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a python3 tests/bench/render-peers.py path/to/crosslabel [CASE]
 """
 import json
 import statistics
@@ -218,13 +218,13 @@ def run_peer(name, side, n_views, own_path):
 
 
 def main():
-    program = sys.argv[1]
+    program, only = sys.argv[1], (sys.argv[2:] + [""])[0]
     folder = tempfile.mkdtemp()
     cases = [
         ("linear with labels 800x800", 800, 1),
         ("three linked views with labels 600x600", 600, 3),
     ]
-    for case, side, n_views in cases:
+    for case, side, n_views in (c for c in cases if only in c[0]):
         times = {"crosslabel": [], "vtk": [], "vispy": []}
         for _ in range(ROUNDS):
             times["crosslabel"] += measure_crosslabel(program, case, folder)
