@@ -213,7 +213,9 @@ main ()
   if (CUT)
     {
       // The octant looks at the viewer, so a ray leaves it and never comes back.
-      vec3 leave = (u.cut_ijk.xyz - origin) / safe;
+      // Nor does it ever leave along an axis that it stands across.
+      vec3 leave = mix ((u.cut_ijk.xyz - origin) / safe, vec3 (FAR),
+                        lessThan (abs (along), vec3 (1e-9)));
       vec3 at = origin + along * (from + 1e-3);
       bool inside = all (greaterThan (u.cut_sign.xyz * (at - u.cut_ijk.xyz), vec3 (0.0)));
       float out_at = min (min (leave.x, leave.y), leave.z);

@@ -164,10 +164,44 @@ def test_translucent(folder):
             cases.compare(f"{mode}, opacity {alpha}, from {camera}", picture, seen, where)
 
 
+def test_cut(folder):
+    """An octant cut away in front of the viewer: its face shows the slice as it is, under the labels
+    with 0.55 of their own opacity; nothing of what was there before it."""
+    cases = Cases(folder)
+    values = np.full(SHAPE, 600, np.int16)
+    values[:20] = 400
+    scan = cases.write("halves.nii", values, 4)
+    labels = cases.boxes(((16, 18, 8), (26, 26, 30)))
+    at = (10, 23, 5)
+    picture = cases.draw(scan, "--labels", labels, "--cut", "%d,%d,%d" % at)
+    # From in front: what has larger j than the cut, on one side of it in i and k, is away.
+    rays = Rays(0, 0)
+    point = rays.start + np.array(SHAPE) / 2 - 0.5  # voxel indices, but for j
+    i, k = point[..., 0], point[..., 2]
+    shade = np.where(i < 19.5, 0.4, 0.6)
+    base = np.repeat(shade[..., None], 3, -1)
+    over = (i > 15.5) & (i < 25.5) & (k > 7.5) & (k < 29.5)
+    expected = np.where(over[..., None], 0.45 * base + 0.55 * INKS[1], base)
+    # Away from the octant's sides, the labels' and the step of the scan.
+    sides = [(i, 15.5), (i, 25.5), (i, 19.5), (i, at[0]), (k, 7.5), (k, 29.5), (k, at[2])]
+    clear = np.min([np.abs(a - b) for a, b in sides], axis=0) > 1.0
+    off = [255 * np.abs(picture - expected).max(-1)[clear & side] for side in octants(i, k, at)]
+    print("# levels off in the four quarters:", *(f"{v.max():.2f}" for v in off))
+    assert [v.max() < 1.0 for v in off] == [True, False, False, False]
+    assert off[0].size > 300
+
+
+def octants(i, k, at):
+    """The quarters of the scan about a voxel, the one with the larger indices first."""
+    on_scan = (i > 0.5) & (i < SHAPE[0] - 1.5) & (k > 0.5) & (k < SHAPE[2] - 1.5)
+    return [on_scan & (s * (i - at[0]) > 0) & (t * (k - at[2]) > 0)
+            for s in (1, -1) for t in (1, -1)]
+
+
 def clear_of(rays, box):
     """Rays that pass a box at a distance."""
     low, high = to_mm(*box)
     return ~rays.enter(low - 3, high + 3)[0]
 
 
-sys.exit(tap.main([test_absorption, test_light, test_translucent]))
+sys.exit(tap.main([test_absorption, test_light, test_translucent, test_cut]))
