@@ -5,6 +5,8 @@
 
 #include <glib/gi18n.h>
 
+#define FOCUS_OUT_MS 300
+
 struct _UiLabelRow
 {
   GtkWidget parent_instance;
@@ -111,10 +113,27 @@ colour_set_cb (UiLabelRow *self)
   g_signal_emit (self, signals[RECOLOUR], 0, colour);
 }
 
+static gboolean
+let_go_cb (gpointer name)
+{
+  g_object_unref (name);
+  return G_SOURCE_REMOVE;
+}
+
+/* GtkEditableLabel 4.8 looks at itself a tenth of a second after it lost the focus, gone or not. */
+static void
+outlive_focus (GtkWidget *name)
+{
+  g_timeout_add (FOCUS_OUT_MS, let_go_cb, g_object_ref (name));
+}
+
 static void
 ui_label_row_dispose (GObject *object)
 {
   UiLabelRow *self = UI_LABEL_ROW (object);
+
+  if (self->box != NULL)
+    outlive_focus (self->name);
 
   ui_label_row_bind (self, NULL);
   g_clear_pointer (&self->box, gtk_widget_unparent);

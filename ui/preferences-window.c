@@ -19,6 +19,7 @@ struct _UiPreferencesWindow
   GPtrArray *generalist_rows;
   GtkCheckButton *generalist_group; /* never shown: a choice of one is a choice, too */
   GtkWidget *sources;
+  AdwToast *told; /* weak: the last reason, while it is shown */
 };
 
 enum
@@ -287,6 +288,7 @@ ui_preferences_window_finalize (GObject *object)
   g_clear_object (&self->commands);
   g_clear_pointer (&self->generalist_rows, g_ptr_array_unref);
   g_clear_object (&self->generalist_group);
+  g_clear_weak_pointer (&self->told);
   G_OBJECT_CLASS (ui_preferences_window_parent_class)->finalize (object);
 }
 
@@ -456,7 +458,10 @@ ui_preferences_window_tell (UiPreferencesWindow *self, const char *text)
   g_autofree char *markup = g_markup_escape_text (text, -1);
   AdwToast *toast = adw_toast_new (markup);
 
-  /* A reason takes longer to read than "done". */
-  adw_toast_set_timeout (toast, 15);
+  /* A reason stays until it has been read, or the next one comes. */
+  adw_toast_set_timeout (toast, 0);
+  if (self->told != NULL)
+    adw_toast_dismiss (self->told);
+  g_set_weak_pointer (&self->told, toast);
   adw_preferences_window_add_toast (ADW_PREFERENCES_WINDOW (self), toast);
 }

@@ -15,7 +15,7 @@ struct _UiRoundsWindow
   AdwWindow parent_instance;
 
   GListModel *rounds;
-  GtkWidget *list, *compare, *losses, *dice, *rate, *by_minutes, *by_scans;
+  GtkWidget *list, *curves, *compare, *losses, *dice, *rate, *by_minutes, *by_scans;
   GtkStringList *compare_names;
   gint64 chosen, current_model, resumable;
 };
@@ -285,6 +285,7 @@ rounds_changed_cb (UiRoundsWindow *self, guint position, guint n_removed, guint 
 {
   guint n = g_list_model_get_n_items (self->rounds);
 
+  gtk_widget_set_visible (self->curves, n > 0); /* empty axes say nothing */
   update_learning (self);
   /* The store tells of a changed row by notify; here rows came. */
   if (n_added == n_removed)
@@ -393,8 +394,10 @@ ui_rounds_window_init (UiRoundsWindow *self)
   gtk_box_append (GTK_BOX (box), adw_header_bar_new ());
   gtk_widget_add_css_class (content, "panel");
   gtk_box_append (GTK_BOX (content), build_list (self));
-  gtk_box_append (GTK_BOX (content), build_compare (self));
-  gtk_box_append (GTK_BOX (content), build_charts (self));
+  self->curves = gtk_box_new (GTK_ORIENTATION_VERTICAL, 12);
+  gtk_box_append (GTK_BOX (self->curves), build_compare (self));
+  gtk_box_append (GTK_BOX (self->curves), build_charts (self));
+  gtk_box_append (GTK_BOX (content), self->curves);
   gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroller), GTK_POLICY_NEVER,
                                   GTK_POLICY_AUTOMATIC);
   gtk_scrolled_window_set_child (GTK_SCROLLED_WINDOW (scroller), content);

@@ -110,11 +110,7 @@ show_state_icon (UiSlicePane *self, guint mark)
       icon = "emblem-ok-symbolic";
       text = _ ("Signed");
     }
-  else if (mark & UI_MARK_PROPOSED)
-    {
-      icon = "document-edit-symbolic";
-      text = _ ("To be labelled");
-    }
+  /* One to be labelled says so by its button: a small window has no room for both. */
   gtk_widget_set_visible (self->state_icon, icon != NULL);
   if (icon == NULL)
     return;

@@ -15,6 +15,8 @@ start   exec → first painted pixel of the window; → the slice on the screen 
 stroke  step: the pointer jumps ahead by more than the brush, until the pixel in the brush's middle
         has the label's colour; drag: the pointer moves at 125 Hz, how long after a motion event the
         paint's front reaches where that event put it; undo: until the stroke is gone
+prompt  clicks of the point prompt, each on a place of its own: until the answer covers a twentieth of
+        the 120 x 120 pixels about it (only if asked for)
 scroll  wheel clicks at 100 Hz: different pictures of the slice a second
 switch  “next case” → the last change of the axial slice: warm, the case has been read ahead
 session minutes of everything mixed; lateness of the main loop (CROSSLABEL_HEARTBEAT). With --stalls
@@ -55,6 +57,7 @@ def arguments():
     parser.add_argument("--scan", nargs="*", default=[])
     parser.add_argument("--size", default="192,192,128")
     parser.add_argument("--training", action="store_true")
+    parser.add_argument("--turns", type=int, default=12, help="strokes and answers that are timed")
     parser.add_argument("--screen", default="1900x1480")
     parser.add_argument("--stalls")
     parser.add_argument("--perf", help="a file: perf record -g of all but the start")
@@ -243,8 +246,8 @@ class Bench:
     def stroke(self):
         self.ready_to_draw()
         step, undo, missed = [], [], 0
-        for turn in range(12):
-            v = 0.3 + 0.035 * turn
+        for turn in range(args.turns):
+            v = 0.3 + 0.42 / args.turns * turn
             self.x.move(*self.at("Axial", 0.22, v))
             time.sleep(0.1)
             self.x.button(1, True)
@@ -268,8 +271,8 @@ class Bench:
                 undo.append((seen - sent) * 1e3)
             time.sleep(0.3)
         drag = []
-        for turn in range(6):
-            drag += self.drag(0.32 + 0.06 * turn)
+        for turn in range(args.turns // 2):
+            drag += self.drag(0.32 + 0.72 / args.turns * turn)
         say("stroke", step=summary(step), missed=missed, drag=summary(drag), undo=summary(undo))
 
     def drag(self, v):
@@ -313,6 +316,32 @@ class Bench:
             if seen:
                 latencies.append((seen - when) * 1e3)
         return latencies
+
+    # prompt
+
+    def prompt(self):
+        self.ready_to_draw()
+        self.x.key("q")
+        time.sleep(0.5)
+        times, missed, side = [], 0, 120
+        for turn in range(args.turns):
+            x, y = self.at("Axial", 0.3 + 0.4 * turn / args.turns, 0.4 + 0.2 * (turn % 2))
+            self.x.move(x, y)
+            time.sleep(0.4)
+            before, _ = self.x.grab(x - side / 2, y - side / 2, side, side)
+            sent, seen = self.x.click(), None
+            while seen is None and time.monotonic() < sent + 15:
+                pixels, now = self.x.grab(x - side / 2, y - side / 2, side, side)
+                changed = sum(abs(pixels[p] - before[p]) > 15 for p in range(0, len(pixels), 4))
+                seen = now if changed > side * side / 20 else None
+                time.sleep(0.002)
+            if seen:
+                times.append((seen - sent) * 1e3)
+            else:
+                missed += 1
+            self.x.key("Escape")
+            time.sleep(0.6)
+        say("prompt", **summary(times), first_ms=times[0] if times else None, missed=missed)
 
     # scroll
 
@@ -533,8 +562,10 @@ class Bench:
         self.x.key("ctrl+r")
         time.sleep(1.5)
         self.x.key("Return")
+        began = time.monotonic()
         first = self.driver.wait(lambda: self.step() or None, "the first step of the round", 300)
         self.driver.wait(lambda: self.step() > first + 1, "the next steps of the round", 120)
+        say("round", seconds_to_its_steps=round(time.monotonic() - began, 1), step=self.step())
 
     def step(self):
         query = "SELECT max(step) FROM metric WHERE round = (SELECT max(id) FROM round)"
@@ -566,7 +597,7 @@ class Bench:
             if args.training:
                 self.train()
                 steps = self.step()
-            for name in ("stroke", "scroll", "switch", "session"):
+            for name in ("stroke", "prompt", "scroll", "switch", "session"):
                 if name in wanted:
                     getattr(self, name)()
             if args.training:

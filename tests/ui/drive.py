@@ -42,7 +42,7 @@ def inside_display(test_file, screen="1600x1000", arguments=()):
     if os.path.exists(lavapipe):
         env["VK_ICD_FILENAMES"] = lavapipe
     for name in ("CROSSLABEL", "CROSSLABEL_DATA", "CROSSLABEL_SHOTS", "CROSSLABEL_MODULE_PATH",
-                 "CROSSLABEL_ROUND_STEPS", "GSK_RENDERER"):
+                 "CROSSLABEL_ROUND_STEPS", "GSK_RENDERER", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
         if name in os.environ:
             env[name] = os.environ[name]
     command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24 -nolisten tcp",
@@ -295,8 +295,18 @@ class Driver:
     def point(self, x, y):
         self.xdotool("mousemove", "--sync", round(x), round(y))
 
+    def standing(self, item):
+        """The item's box once it stands still: a notice that comes pushes what is under it down."""
+        box = self.box(item)
+        for _ in range(40):
+            time.sleep(0.06)
+            before, box = box, self.box(item)
+            if box == before:
+                break
+        return box
+
     def click(self, item, button=1):
-        x, y, width, height = self.box(item)
+        x, y, width, height = self.standing(item)
         self.point(x + width / 2, y + height / 2)
         time.sleep(0.05)
         self.xdotool("click", button)
@@ -348,6 +358,7 @@ class Driver:
                 return
             self.key("Down")
             time.sleep(0.12)
+        self.shot("no-such-item")
         raise RuntimeError(f"no key leads to “{word}”")
 
     def menu(self, *path):

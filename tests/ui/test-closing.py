@@ -194,6 +194,19 @@ try:
     go_on()
     d.wait(lambda: state()[1] == 4, "the end of the round", 300)
     tap.ok(step() == STEPS, "after all that the round goes on to its end")
+
+    # Cancelled, a round is over: nothing is left to go on with
+    start_round()
+    d.wait(lambda: rows("SELECT count(*) FROM metric WHERE round = 2")[0][0] > 0,
+           "the first step of another round", 240)
+    d.click(d.find("Activity"))
+    d.find("Cancel", role="push button")
+    press("Cancel")
+    d.wait(lambda: rows("SELECT state FROM round WHERE id = 2")[0][0] == 6, "the cancelled round", 60)
+    tap.ok(rows("SELECT state FROM job WHERE round = 2")[0][0] == 5,
+           "a round is cancelled from the activity area")
+    d.shot("cancelled")
+    d.key("Escape")
     tap.ok(d.close() == 0, "the window closes")
     again = subprocess.run([d.program, "train", whole, "--resume"], capture_output=True, text=True,
                            check=False)

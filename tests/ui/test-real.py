@@ -7,6 +7,7 @@ voxel. Then kill -9 in mid-stroke, restart, a second window on the same project.
 import os
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -73,6 +74,7 @@ try:
     tap.ok(len([r for r in d.walk() if (r.name or "") == "Name of the label"
                 and r.getRoleName() == "text"]) == 2,
            "a label is offered for each value of the existing label files")
+    d.find("Scans to label in each round", role="spin button").queryValue().currentValue = 3
     d.shot("new-project-real")
     d.click(d.find(part="C_hoose"))
     type_path(d.work)
@@ -84,6 +86,10 @@ try:
     tap.ok(len([1 for line in info["scans"]]) == 5, "the project holds the five scans")
     tap.ok(sum(1 for case in info["scans"] if case.get("validation")) == 2,
            "two of them are kept for validation")
+
+    with sqlite3.connect(f"file:{PROJECT}/project.sqlite?mode=ro", uri=True) as db:
+        budget = db.execute("SELECT value FROM setting WHERE key = 'budget'").fetchone()
+    tap.ok(budget == ("3",), f"the budget is kept: {budget}")
 
     # The first heart that is shown
     name = d.find(part="0 of 3 signed") and d.title().strip()
