@@ -246,7 +246,7 @@ app_session_may_draw (AppSession *self, VolumePlane plane, int index)
 {
   if (!(ui_view_state_get_mark (self->state, plane, index) & UI_MARK_SIGNED))
     return TRUE;
-  ui_window_toast_case (self->window, _ ("This slice is signed. Unsign it to change its labels."));
+  ui_window_toast (self->window, _ ("This slice is signed. Unsign it to change its labels."));
   return FALSE;
 }
 
@@ -448,7 +448,7 @@ interpolated (AppSession *session, DbDraft *draft, const GError *error, gpointer
   if (draft == NULL)
     app_session_tell (session, _ ("The slices could not be interpolated"), error);
   else if (!self->found)
-    ui_window_toast_case (session->window,
+    ui_window_toast (session->window,
                      _ ("There are no two labelled slices on both sides of this one."));
   else if (db_draft_get_n_voxels (draft) > 0)
     app_session_commit_draft (session, draft, NULL, NULL, NULL);
@@ -493,5 +493,5 @@ app_session_copy_neighbour (AppSession *self, int step)
                               ui_view_state_get_active_label (self->state)))
     app_session_commit_builder (self, builder, VOLUME_PROVENANCE_HAND, "copy", NULL);
   else
-    ui_window_toast_case (self->window, _ ("There is no slice on that side."));
+    ui_window_toast (self->window, _ ("There is no slice on that side."));
 }

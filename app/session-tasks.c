@@ -168,7 +168,7 @@ app_session_next_conflict (AppSession *self)
     return;
   if (self->conflicts->len == 0)
     {
-      ui_window_toast_case (self->window, _ ("Crossing slices agree everywhere."));
+      ui_window_toast (self->window, _ ("Crossing slices agree everywhere."));
       return;
     }
   self->conflict_next %= self->conflicts->len;
@@ -366,7 +366,7 @@ done_cb (GObject *source, GAsyncResult *result, gpointer data)
   row = self->case_id >= 0 && self->store != NULL ? db_store_get_case (self->store, self->case_id)
                                                   : NULL;
   if (row != NULL && row->n_tasks > 0 && row->n_signed == row->n_tasks)
-    ui_window_toast_case_action (self->window, _ ("All slices of this case are signed."),
+    ui_window_toast_action (self->window, _ ("All slices of this case are signed."),
                             _ ("Next Case"), "win.next-case");
 }
 
@@ -381,7 +381,7 @@ app_session_toggle_signed (AppSession *self, VolumePlane plane)
   task = app_session_find_task (self, plane, ui_view_state_get_index (self->state, plane));
   if (task == NULL)
     {
-      ui_window_toast_case (self->window, _ ("This slice is not one of those to be labelled."));
+      ui_window_toast (self->window, _ ("This slice is not one of those to be labelled."));
       return;
     }
   /* What is unfinished is not part of what is signed. */
@@ -406,7 +406,7 @@ app_session_move_task_here (AppSession *self, VolumePlane plane)
 
   if (task == NULL || task->state == DB_TASK_SIGNED)
     {
-      ui_window_toast_case (self->window, _ ("There is no unsigned slice of this plane to move."));
+      ui_window_toast (self->window, _ ("There is no unsigned slice of this plane to move."));
       return;
     }
   write_told (self, db_write_move_task (task->id, ui_view_state_get_index (self->state, plane)));

@@ -240,8 +240,6 @@ app_session_close_case (AppSession *self)
   app_session_flush_seconds (self);
   save_view (self);
   app_session_build_closing (self);
-  if (self->window != NULL)
-    ui_window_dismiss_case_toasts (self->window);
   app_session_tasks_closing (self);
   app_session_labels_closing (self);
   ui_view_state_set_scan (self->state, NULL, NULL);

@@ -112,7 +112,7 @@ fill_builder (Click *self, VolumeEditBuilder *builder, const Place *place, gbool
 
   if (self->tool.kind != UI_TOOL_FILL && self->tool.kind != UI_TOOL_FLOOD && place->here == 0)
     {
-      ui_window_toast_case (session->window, _ ("Click on a label."));
+      ui_window_toast (session->window, _ ("Click on a label."));
       return FALSE;
     }
   switch (self->tool.kind)

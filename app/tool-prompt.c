@@ -460,7 +460,7 @@ start (Prompt *self, const UiGesture *gesture)
   if (missing != NULL)
     {
       say (self, missing);
-      ui_window_toast_case (session->window, missing);
+      ui_window_toast (session->window, missing);
       return FALSE;
     }
   if (!app_session_may_draw (session, gesture->plane, gesture->index))

@@ -265,7 +265,7 @@ taken_cb (AppSession *session, gint64 edit, gpointer data)
                        taken->n_voxels),
           (int) taken->n_voxels, prediction != NULL ? (int) prediction->round : 0);
       if (session->window != NULL)
-        ui_window_toast_case_action (session->window, text, _ ("Undo"), "win.undo");
+        ui_window_toast_action (session->window, text, _ ("Undo"), "win.undo");
     }
   if (taken->item != NULL && taken->decision == APP_REVIEW_ACCEPTED && session->window != NULL)
     go_on (session);
@@ -370,7 +370,7 @@ build_acceptance (const VolumeLabelMap *map, VolumeEditBuilder *builder, gpointe
 static void
 tell_nothing_taken (AppSession *session, const Acceptance *self)
 {
-  ui_window_toast_case (session->window,
+  ui_window_toast (session->window,
                         _ ("There is nothing to take over: it is labelled already."));
   if (self->item == NULL)
     return;
@@ -417,7 +417,7 @@ prediction_in_hand (AppSession *session)
   DbPrediction *prediction = find_prediction (session);
 
   if (prediction == NULL)
-    ui_window_toast_case_action (session->window, _ ("There is no prediction for this case yet."),
+    ui_window_toast_action (session->window, _ ("There is no prediction for this case yet."),
                                  _ ("Predict"), "win.predict");
   return prediction;
 }

@@ -25,7 +25,6 @@ struct _UiWindow
       *menu_button;
   GtkWidget *cases_toggle, *panel_toggle, *edit_buttons, *undo, *redo, *pointer_label, *activity;
   GtkWidget *tool_options, *labels, *history, *review, *panel_pages;
-  GPtrArray *case_toasts; /* AdwToast, shown or waiting */
 };
 
 enum
@@ -194,7 +193,6 @@ ui_window_dispose (GObject *object)
     g_signal_handlers_disconnect_by_data (self->commands, self);
   g_clear_object (&self->commands);
   g_clear_object (&self->state);
-  g_clear_pointer (&self->case_toasts, g_ptr_array_unref);
   G_OBJECT_CLASS (ui_window_parent_class)->dispose (object);
 }
 
@@ -315,7 +313,6 @@ ui_window_init (UiWindow *self)
   GtkEventController *hold = gtk_event_controller_key_new ();
 
   gtk_widget_init_template (GTK_WIDGET (self));
-  self->case_toasts = g_ptr_array_new_with_free_func (g_object_unref);
   self->state = ui_view_state_new ();
   self->grid = UI_VIEW_GRID (ui_view_grid_new (self->state));
   gtk_box_append (GTK_BOX (self->centre), GTK_WIDGET (self->grid));
@@ -370,20 +367,6 @@ ui_window_set_titles (UiWindow *self, const char *title, const char *subtitle)
   gtk_window_set_title (GTK_WINDOW (self), whole != NULL ? whole : "Crosslabel");
 }
 
-static AdwToast *
-make_toast (const char *text, const char *button, const char *detailed_action)
-{
-  g_autofree char *escaped = g_markup_escape_text (text, -1);
-  AdwToast *toast = adw_toast_new (escaped);
-
-  if (button != NULL)
-    {
-      adw_toast_set_button_label (toast, button);
-      adw_toast_set_detailed_action_name (toast, detailed_action);
-    }
-  return toast;
-}
-
 void
 ui_window_toast (UiWindow *self, const char *text)
 {
@@ -394,44 +377,15 @@ void
 ui_window_toast_action (UiWindow *self, const char *text, const char *button,
                         const char *detailed_action)
 {
-  adw_toast_overlay_add_toast (ADW_TOAST_OVERLAY (self->toasts),
-                               make_toast (text, button, detailed_action));
-}
+  g_autofree char *escaped = g_markup_escape_text (text, -1);
+  AdwToast *toast = adw_toast_new (escaped);
 
-static void
-case_toast_dismissed_cb (UiWindow *self, AdwToast *toast)
-{
-  if (self->case_toasts != NULL)
-    g_ptr_array_remove (self->case_toasts, toast);
-}
-
-void
-ui_window_toast_case (UiWindow *self, const char *text)
-{
-  ui_window_toast_case_action (self, text, NULL, NULL);
-}
-
-void
-ui_window_toast_case_action (UiWindow *self, const char *text, const char *button,
-                             const char *detailed_action)
-{
-  AdwToast *toast = make_toast (text, button, detailed_action);
-
-  g_ptr_array_add (self->case_toasts, g_object_ref (toast));
-  g_signal_connect_object (toast, "dismissed", G_CALLBACK (case_toast_dismissed_cb), self,
-                           G_CONNECT_SWAPPED);
-  adw_toast_overlay_add_toast (ADW_TOAST_OVERLAY (self->toasts), toast);
-}
-
-void
-ui_window_dismiss_case_toasts (UiWindow *self)
-{
-  while (self->case_toasts->len > 0)
+  if (button != NULL)
     {
-      g_autoptr (AdwToast) toast = g_ptr_array_steal_index (self->case_toasts, 0);
-
-      adw_toast_dismiss (toast);
+      adw_toast_set_button_label (toast, button);
+      adw_toast_set_detailed_action_name (toast, detailed_action);
     }
+  adw_toast_overlay_add_toast (ADW_TOAST_OVERLAY (self->toasts), toast);
 }
 
 void

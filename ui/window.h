@@ -42,11 +42,6 @@ void ui_window_set_titles (UiWindow *self, const char *title, const char *subtit
 void ui_window_toast (UiWindow *self, const char *text);
 void ui_window_toast_action (UiWindow *self, const char *text, const char *button,
                              const char *detailed_action);
-/* What is said of the open case: it goes when the case does. */
-void ui_window_toast_case (UiWindow *self, const char *text);
-void ui_window_toast_case_action (UiWindow *self, const char *text, const char *button,
-                                  const char *detailed_action);
-void ui_window_dismiss_case_toasts (UiWindow *self);
 /* A warning that stays until closed; NULL takes it away. */
 void ui_window_set_notice (UiWindow *self, const char *text);
 

@@ -639,7 +639,7 @@ def read_stalls(path):
         within = collections.Counter()
         for stack in stacks:
             ours = [names[a] for a in stack if a in names]
-            ours = [name for name in ours if name not in ("_start", "main", "app_application_main")]
+            ours = [name for name in ours if name not in ("_start", "main", "run", "app_application_main")]
             # The outermost of our functions on the stack is the handler; where none is, GTK draws.
             handler = ours[-1] if ours else "GTK, drawing"
             within[handler] += STEP_MS
