@@ -161,7 +161,8 @@ test_same_numbers (void)
         double scale = 0, gap = 0;
 
         g_assert_cmpint (n, ==, n_again);
-        g_assert_cmpint (n_run, >=, 2);
+        /* a gradient of weights that oneDNN makes stays whole below a sample a thread */
+        g_assert_cmpint (n_run, >=, ops[o] == SEG_OP_CONV_BACKWARD_WEIGHTS ? 1 : 2);
         again = run (ops[o], cases[c].n_samples, cases[c].depth, cases[c].gflop, &n_again);
         g_assert_cmpmem (pieces, (gsize) n * sizeof *pieces, again, (gsize) n * sizeof *again);
         for (gint64 i = 0; i < n; i++)
