@@ -283,8 +283,10 @@ def test_signals(folder):
     """SIGINT and SIGTERM in the middle of a script: the acknowledged edits are there."""
     project, _, _ = make(folder)
     for n, number in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), 1):
+        # Not ignored, as it is for the children of nohup.
         writer = subprocess.Popen([tap.CROSSLABEL, "edit", project, "--script", "-"], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
+                                  stdout=subprocess.PIPE, text=True,
+                                  preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
         writer.stdin.write(f"scan 1\nset 1 {n},{n},{n}\n")
         writer.stdin.flush()
         assert [writer.stdout.readline() for _ in range(2)][1].startswith("ok 2 edit")
