@@ -444,11 +444,15 @@ try:
     d.key("g")
     time.sleep(0.5)
     plane = Plane(1)
+    # Where the prediction left something to paint: a stroke that changes nothing is no edit.
+    free = cut(exported(d.work / "out3", third), plane) == 0
+    here = free[:-14, 3:-3] & free[14:, 3:-3]
+    a, b = (int(at) for at in numpy.argwhere(here)[0] + (0, 3))
     d.key("b")
-    d.drag([plane.spot(3, 3), plane.spot(5, 3)])
+    d.drag([plane.spot(a, b), plane.spot(a + 2, b)])
     d.wait(lambda: row("SELECT n_edits FROM scan WHERE id = ?", third)[0] == before + 2,
            "the finished stroke")
-    d.drag([plane.spot(6, 6), plane.spot(8, 6)], release=False)
+    d.drag([plane.spot(a + 12, b), plane.spot(a + 14, b)], release=False)
     d.kill()
     d.xdotool("mouseup", 1)
     labels = rows("SELECT id, n_voxels, runs FROM edit ORDER BY id")
