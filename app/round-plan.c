@@ -445,8 +445,9 @@ set_laptop (AppTrainPlan *plan, const int size[3])
    * and back, left and right, the same to it (docs/round-tables.md). */
   params->orient = SEG_ORIENT_NONE;
   params->overhang = 0.5;
-  params->warp =
-      (SegWarpParams){ .rotate_degrees = 20, .zoom = 0.15, .contrast = 0.2, .brightness = 0.2 };
+  params->warp = (SegWarpParams){
+    .rotate_degrees = 20, .zoom = 0.15, .contrast = 0.2, .brightness = 0.2
+  };
   /* A few hundred steps are too few for the papers' rate. */
   params->adamw = TRUE;
   params->lr = 2e-3;

@@ -603,7 +603,8 @@ seg_method_read_model (SegMethod *self, SegWeights *weights, GError **error)
   g_autoptr (GString) missing = g_string_new (NULL);
   Walk walk = { .self = self, .missing = missing, .group = "model", .weights = weights };
 
-  seg_module_foreach (seg_vnet_get_module (self->student), load_entry, &walk);
+  seg_module_foreach (seg_vnet_get_module (get_network (self, seg_method_get_predictor (self))),
+                      load_entry, &walk);
   if (missing->len > 0)
     {
       g_set_error (error, SEG_ERROR, SEG_ERROR_MISMATCH, "not this network's weights: %s",
