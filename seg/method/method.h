@@ -177,7 +177,7 @@ gboolean seg_method_load (SegMethod *self, SegCheckpoint *checkpoint, GError **e
 
 /* The predictor alone, as a model file for others: safetensors with metadata. */
 gboolean seg_method_write_model (SegMethod *self, SegWeightsWriter *writer, GError **error);
-/* Puts a model file's weights into the student, to predict with; params come from the metadata
+/* Puts a model file's weights into the predictor; params come from the metadata
  * "params" and "method" of the file. */
 gboolean seg_method_read_model (SegMethod *self, SegWeights *weights, GError **error);
 

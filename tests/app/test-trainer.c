@@ -349,6 +349,30 @@ test_keeps_the_best (void)
   tear_down (&last);
 }
 
+/* The same where the teacher predicts: it is the one that is kept and taken back. */
+static void
+test_keeps_the_best_teacher (void)
+{
+  Fixture f;
+  g_autoptr (AppTrainer) trainer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_up (&f, "mean-teacher");
+  f.plan.n_validations = N_STEPS;
+  f.plan.keep_best = TRUE;
+  f.plan.params.lr = 0.1;
+  f.plan.params.adamw = TRUE;
+  f.plan.params.ema_decay = 0.5;
+  f.plan.params.predict_with_teacher = TRUE;
+  trainer = app_trainer_new (&f.plan, f.scans, f.folder, &f.hooks, &error);
+  g_assert_no_error (error);
+  g_assert_true (app_trainer_run (trainer, &error));
+  g_assert_cmpfloat (g_ascii_strtod (g_hash_table_lookup (f.metrics, "012 dice"), NULL), <,
+                     best_of (f.metrics));
+  g_assert_cmpfloat (app_trainer_validate (trainer, NULL, &error), ==, best_of (f.metrics));
+  tear_down (&f);
+}
+
 /* What is under the voxels that nobody signed does not change the training by one bit (I3). */
 static void
 test_unsigned_voxels_do_not_matter (void)
@@ -769,6 +793,7 @@ main (int argc, char **argv)
   g_test_add_func ("/app/trainer/validation", test_validation_is_not_trained_on);
   g_test_add_func ("/app/trainer/selects-in-training", test_selects_in_training);
   g_test_add_func ("/app/trainer/keeps-the-best", test_keeps_the_best);
+  g_test_add_func ("/app/trainer/keeps-the-best-teacher", test_keeps_the_best_teacher);
   g_test_add_func ("/app/trainer/bad-input", test_bad_input);
   g_test_add_func ("/app/trainer/not-a-number", test_nan_stops_the_round);
   g_test_add_data_func ("/app/trainer/disk-full/sup-only", "sup-only", test_disk_full);
